@@ -1,0 +1,129 @@
+"""A block of rows on its way from a published file to a canonical batch.
+
+The two shapes that every format's reader shares. How a format is read does not belong here.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from taxi_platform.trips.schema import DATA_FILE_MONTH, Column, ColumnMap, columns, trip_schema
+
+REJECT_REASONS = "reject_reasons"
+LINE_NUMBER = "line_number"
+RAW_TEXT = "raw_text"
+
+UNPARSEABLE = "unparseable"
+"""The reason of a row that could not be read at all, before any rule saw it."""
+
+
+@cache
+def reject_schema(color: str) -> pa.Schema:
+    """The schema of rejected rows: the canonical columns where they could be read, and why not.
+
+    ``line_number`` counts from 1 in the published file, its header included (in Parquet: the
+    row's number from 1). ``raw_text`` is the row as published (in Parquet: as JSON, and only
+    where the canonical columns do not hold all of it).
+    """
+    return pa.schema(
+        [
+            *trip_schema(color),
+            pa.field(REJECT_REASONS, pa.list_(pa.string())),
+            pa.field(LINE_NUMBER, pa.int64()),
+            pa.field(RAW_TEXT, pa.string()),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class RowSet:
+    """Canonical columns of some rows, with where each row stood.
+
+    Attributes:
+        rows: the canonical columns, ``data_file_month`` excepted.
+        line_numbers: int64, one a row.
+        raw_text: gives the published text of the rows at the given positions.
+    """
+
+    rows: pa.RecordBatch
+    line_numbers: pa.Int64Array
+    raw_text: Callable[[Sequence[int]], list[str | None]]
+
+    def __len__(self) -> int:
+        return int(self.rows.num_rows)
+
+
+@dataclass(frozen=True)
+class ParsedBlock:
+    """What became of the rows of one block: all of them are in one set or the other."""
+
+    parsed: RowSet
+    unparseable: RowSet | None = None
+
+    @property
+    def rows_read(self) -> int:
+        """Rows that the block held."""
+        return len(self.parsed) + (len(self.unparseable) if self.unparseable else 0)
+
+
+class BlockReader(Protocol):
+    """A published file, opened and its header understood.
+
+    ``raw_blocks`` must be consumed by one thread; ``parse`` may be called by several at once,
+    in any order, and its result depends on the block alone.
+    """
+
+    color: str
+    columns: ColumnMap
+
+    def raw_blocks(self) -> Iterator[Any]:
+        """The file's rows, in order, in blocks of bounded size."""
+        ...
+
+    def parse(self, raw: Any) -> ParsedBlock:
+        """Turns a block into canonical columns."""
+        ...
+
+    def close(self) -> None:
+        """Releases the file."""
+        ...
+
+
+@cache
+def parsed_columns(color: str) -> tuple[Column, ...]:
+    """The columns that come from the file: all but the last, ``data_file_month``."""
+    return tuple(c for c in columns(color) if c.name != DATA_FILE_MONTH)
+
+
+def canonical_batch(color: str, arrays: dict[str, pa.Array], length: int) -> pa.RecordBatch:
+    """Puts arrays by canonical name in the canonical order, nulls where the file has no column."""
+    ordered = parsed_columns(color)
+    return pa.RecordBatch.from_arrays(
+        [arrays[c.name] if c.name in arrays else pa.nulls(length, c.type) for c in ordered],
+        names=[c.name for c in ordered],
+    )
+
+
+def split_block(
+    rows: pa.RecordBatch,
+    line_numbers: pa.Int64Array,
+    bad: pa.BooleanArray,
+    text: Callable[[Sequence[int]], list[str | None]],
+) -> ParsedBlock:
+    """Parts the rows that could be read from those that could not."""
+    if not pc.any(bad).as_py():
+        return ParsedBlock(RowSet(rows, line_numbers, text))
+
+    def part(mask: pa.BooleanArray) -> RowSet:
+        positions = pc.indices_nonzero(mask)
+        return RowSet(
+            rows.filter(mask),
+            line_numbers.filter(mask),
+            lambda indices: text(positions.take(pa.array(indices, type=pa.int64())).to_pylist()),
+        )
+
+    return ParsedBlock(part(pc.invert(bad)), part(bad))

@@ -1,0 +1,309 @@
+"""A published file in, batches of kept and rejected rows out, with statistics, in one pass.
+
+Rows read = rows kept + rows rejected, always. Blocks are parsed and cleaned by a few threads (Arrow
+releases the interpreter's lock) and come out in the file's order; memory is bounded by the blocks
+under way, whatever the file's size. Where the rows are kept does not belong here.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from taxi_platform.trips.blocks import (
+    LINE_NUMBER,
+    UNPARSEABLE,
+    BlockReader,
+    ParsedBlock,
+    RowSet,
+    reject_schema,
+)
+from taxi_platform.trips.errors import TooManyRejectedError, TripFileError
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.reader import infer_month, open_trip_file
+from taxi_platform.trips.rules import Rule, RuleContext, rules_named
+from taxi_platform.trips.schema import ColumnMap, trip_schema
+
+PARSERS = 2
+"""Threads that parse and clean; a third unpacks gzip, and the caller's own writes."""
+
+BLOCKS_UNDER_WAY = 4
+
+
+@dataclass(frozen=True)
+class CleaningOptions:
+    """What a run may choose about cleaning.
+
+    Attributes:
+        rules: names of the rules to apply; None means those on by default.
+        days_outside_month: how far outside the file's month a pickup may lie.
+        missing_passenger_count: ``zero`` writes 0 for a missing count, ``keep`` leaves it null.
+        max_rejected_share: the share of rows, 0 to 1, above which the file is refused.
+
+    Raises:
+        ValueError: a value is out of range, or no rule has one of the names.
+    """
+
+    rules: tuple[str, ...] | None = None
+    days_outside_month: int = 7
+    missing_passenger_count: Literal["zero", "keep"] = "zero"
+    max_rejected_share: float = 0.05
+
+    def __post_init__(self) -> None:
+        rules_named(self.rules)
+        if self.days_outside_month < 0:
+            raise ValueError("days_outside_month must not be negative")
+        if not 0 <= self.max_rejected_share <= 1:
+            raise ValueError("max_rejected_share must lie between 0 and 1")
+        if self.missing_passenger_count not in ("zero", "keep"):
+            raise ValueError("missing_passenger_count must be 'zero' or 'keep'")
+
+
+@dataclass
+class CleaningSummary:
+    """What came of a file: exact, and the same however the rows were batched.
+
+    Attributes:
+        rows_read: rows in the file, header and blank lines not counted.
+        rows_kept: rows that broke no rule.
+        rejected_by_reason: rows not kept, each counted once, under its first reason.
+        total_cents_kept: sum of ``total_amount`` over the kept rows, in cents.
+        total_cents_rejected: the same over rejected rows, where it could be read.
+    """
+
+    rows_read: int = 0
+    rows_kept: int = 0
+    rejected_by_reason: Counter[str] = field(default_factory=Counter)
+    total_cents_kept: int = 0
+    total_cents_rejected: int = 0
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows not kept, for whatever reason."""
+        return self.rejected_by_reason.total()
+
+    @property
+    def total_amount_kept(self) -> Decimal:
+        """Sum of ``total_amount`` over the kept rows, in US dollars."""
+        return Decimal(self.total_cents_kept) / 100
+
+    @property
+    def rejected_share(self) -> float:
+        """Share of the rows read that was rejected, 0 to 1."""
+        return self.rows_rejected / self.rows_read if self.rows_read else 0.0
+
+    def describe_rejected(self) -> str:
+        """The reasons with their counts, commonest first: ``zero_passengers 12, …``."""
+        return ", ".join(f"{r} {n:,}" for r, n in self.rejected_by_reason.most_common()) or "none"
+
+
+@dataclass(frozen=True)
+class CleanedBatch:
+    """One block's rows, parted.
+
+    Attributes:
+        kept: rows of ``trip_schema``.
+        rejected: rows of ``reject_schema``.
+        rejected_by_reason: counts under the first reason of each row.
+    """
+
+    kept: pa.RecordBatch
+    rejected: pa.RecordBatch
+    rejected_by_reason: Counter[str]
+
+
+class CleanedTrips:
+    """A published file's rows, cleaned as they are read. Can be iterated once.
+
+    Attributes:
+        month: the color and month that the rows are taken as.
+        columns: how the file's header was mapped.
+        summary: what came of the rows; complete when the iteration has ended.
+    """
+
+    def __init__(
+        self, reader: BlockReader, month: TripMonth, options: CleaningOptions, name: str
+    ) -> None:
+        self.month = month
+        self.columns: ColumnMap = reader.columns
+        self.summary = CleaningSummary()
+        self._reader = reader
+        self._options = options
+        self._name = name
+
+    def __iter__(self) -> Iterator[CleanedBatch]:
+        """Gives the rows block by block, in the file's order.
+
+        Raises:
+            TripFileError: the file is damaged, holds no rows, or too many were rejected.
+        """
+        cleaner = _Cleaner(self.month, self._options)
+        reader = self._reader
+        try:
+            for batch in _map_in_order(
+                lambda raw: cleaner.clean(reader.parse(raw)), reader.raw_blocks()
+            ):
+                self._count(batch)
+                yield batch
+        finally:
+            reader.close()
+        self._refuse_if_bad()
+
+    def _count(self, batch: CleanedBatch) -> None:
+        summary = self.summary
+        summary.rows_kept += batch.kept.num_rows
+        summary.rows_read += batch.kept.num_rows + batch.rejected.num_rows
+        summary.rejected_by_reason.update(batch.rejected_by_reason)
+        summary.total_cents_kept += _cents(batch.kept)
+        summary.total_cents_rejected += _cents(batch.rejected)
+
+    def _refuse_if_bad(self) -> None:
+        summary, limit = self.summary, self._options.max_rejected_share
+        if summary.rows_read == 0:
+            raise TripFileError(f"{self._name} has a header but no rows")
+        if summary.rejected_share > limit:
+            raise TooManyRejectedError(
+                f"{self._name}: {summary.rows_rejected:,} of {summary.rows_read:,} rows "
+                f"({summary.rejected_share:.1%}) would be rejected, more than the {limit:.1%} "
+                f"allowed: {summary.describe_rejected()}. If the file is right, raise "
+                "max_rejected_share or switch the rule off"
+            )
+
+
+def clean_trips(
+    path: Path,
+    month: TripMonth | None = None,
+    options: CleaningOptions | None = None,
+) -> CleanedTrips:
+    """Opens a published file, to be cleaned as it is iterated.
+
+    Args:
+        path: CSV, gzipped CSV or Parquet.
+        month: the color and month that it is taken as; by default what the file says itself.
+        options: what to apply; by default the rules that are on by default.
+
+    Raises:
+        TripFileError: it is not a trip file of that color, or it is damaged.
+    """
+    reader = open_trip_file(path, month.color if month else None)
+    try:
+        month = month or infer_month(path, reader)
+    except BaseException:
+        reader.close()
+        raise
+    return CleanedTrips(reader, month, options or CleaningOptions(), path.name)
+
+
+class _Cleaner:
+    """Applies the rules to parsed blocks; holds nothing that changes, so threads may share it."""
+
+    def __init__(self, month: TripMonth, options: CleaningOptions) -> None:
+        self._schema = trip_schema(month.color)
+        self._reject_schema = reject_schema(month.color)
+        self._rules: tuple[Rule, ...] = rules_named(options.rules)
+        self._context = RuleContext(month, options.days_outside_month)
+        self._fill_passengers = options.missing_passenger_count == "zero"
+        self._file_month = pa.scalar(month.month, pa.date32())
+
+    def clean(self, block: ParsedBlock) -> CleanedBatch:
+        counts: Counter[str] = Counter()
+        rejected: list[pa.RecordBatch] = []
+        if block.unparseable is not None:
+            reasons = [[UNPARSEABLE]] * len(block.unparseable)
+            rejected.append(self._reject(block.unparseable, reasons))
+            counts[UNPARSEABLE] += len(reasons)
+        parsed = block.parsed
+        broken = [
+            pc.fill_null(rule.breaks(parsed.rows, self._context), False) for rule in self._rules
+        ]
+        keep = parsed.rows
+        any_broken = _any(broken, len(parsed))
+        if any_broken.true_count:
+            positions = pc.indices_nonzero(any_broken).to_pylist()
+            reasons = self._reasons(broken, positions)
+            counts.update(row[0] for row in reasons)
+            rejected.append(self._reject(_take(parsed, positions), reasons))
+            keep = parsed.rows.filter(pc.invert(any_broken))
+        return CleanedBatch(self._finish(keep), self._concat(rejected), counts)
+
+    def _reasons(self, broken: list[pa.BooleanArray], positions: list[int]) -> list[list[str]]:
+        columns = [mask.take(pa.array(positions)).to_pylist() for mask in broken]
+        return [
+            [rule.reason for rule, hit in zip(self._rules, row, strict=True) if hit]
+            for row in zip(*columns, strict=True)
+        ]
+
+    def _finish(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        arrays = list(rows.columns)
+        if self._fill_passengers:
+            at = rows.schema.get_field_index("passenger_count")
+            arrays[at] = pc.fill_null(arrays[at], 0)
+        arrays.append(pa.repeat(self._file_month, rows.num_rows))
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def _reject(self, rows: RowSet, reasons: list[list[str]]) -> pa.RecordBatch:
+        texts = rows.raw_text(range(len(rows)))
+        return pa.RecordBatch.from_arrays(
+            [
+                *rows.rows.columns,
+                pa.repeat(self._file_month, len(rows)),
+                pa.array(reasons, type=pa.list_(pa.string())),
+                rows.line_numbers,
+                pa.array(texts, type=pa.string()),
+            ],
+            schema=self._reject_schema,
+        )
+
+    def _concat(self, batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+        if not batches:
+            return pa.RecordBatch.from_pylist([], schema=self._reject_schema)
+        if len(batches) == 1:
+            return batches[0]
+        # In the file's order, so that the reject file does not depend on how rows were batched.
+        return pa.concat_batches(batches).sort_by(LINE_NUMBER)
+
+
+def _any(masks: list[pa.BooleanArray], length: int) -> pa.BooleanArray:
+    result = pa.repeat(pa.scalar(False), length)
+    for mask in masks:
+        result = pc.or_(result, mask)
+    return result
+
+
+def _take(rows: RowSet, positions: list[int]) -> RowSet:
+    taken = pa.array(positions, type=pa.int64())
+    return RowSet(
+        rows.rows.take(taken),
+        rows.line_numbers.take(taken),
+        lambda indices: rows.raw_text([positions[i] for i in indices]),
+    )
+
+
+def _cents(rows: pa.RecordBatch) -> int:
+    # In whole cents, because a sum of floats depends on the order in which they are added.
+    cents = pc.cast(pc.round(pc.multiply(rows["total_amount"], 100.0)), pa.int64())
+    return pc.sum(cents).as_py() or 0
+
+
+T = TypeVar("T")
+
+
+def _map_in_order(function: Callable[[Any], T], items: Iterator[Any]) -> Iterator[T]:
+    with ThreadPoolExecutor(PARSERS, thread_name_prefix="clean") as pool:
+        under_way: deque[Future[T]] = deque()
+        try:
+            for item in items:
+                under_way.append(pool.submit(function, item))
+                if len(under_way) >= BLOCKS_UNDER_WAY:
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for future in under_way:
+                future.cancel()

@@ -1,0 +1,261 @@
+"""Published CSV, plain or gzipped, as a stream of blocks of whole lines.
+
+Each block is parsed on its own, so that blocks can be parsed side by side, and a block that does
+not parse can be taken apart line by line. Cleaning does not belong here.
+"""
+
+import csv
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from taxi_platform.trips.blocks import ParsedBlock, RowSet, canonical_batch, split_block
+from taxi_platform.trips.casting import MISSING_SPELLINGS, cast_each, cast_whole
+from taxi_platform.trips.errors import TripFileError
+from taxi_platform.trips.schema import Column, ColumnMap, map_columns
+
+BLOCK_BYTES = 1 << 20
+"""Large enough that a block's overhead is lost in its parsing, small enough for flat memory."""
+
+LONGEST_LINE = 1 << 20
+"""A trip is some 100 to 200 bytes; a line beyond this is not one, and must not fill memory."""
+
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class RawCsvBlock:
+    """Whole lines as they stand in the file; ``first_line`` is the first one's number, from 1."""
+
+    data: bytes
+    first_line: int
+
+
+def read_first_bytes(path: Path, size: int) -> bytes:
+    """The first bytes of a file, unpacked if it is gzip.
+
+    Raises:
+        TripFileError: the gzip stream is damaged.
+    """
+    with _open_binary(path) as stream:
+        return _read(stream, size, path)
+
+
+def _open_binary(path: Path) -> IO[bytes]:
+    with path.open("rb") as plain:
+        packed = plain.read(2) == GZIP_MAGIC
+    if not packed:
+        return path.open("rb", buffering=0)
+    # Imported here: plain files and Parquet do without.
+    from isal import igzip_threaded
+
+    stream: IO[bytes] = igzip_threaded.open(path, "rb", threads=1)
+    return stream
+
+
+def _read(stream: IO[bytes], size: int, path: Path) -> bytes:
+    try:
+        return stream.read(size)
+    except (EOFError, OSError, zlib.error) as error:
+        raise TripFileError(
+            f"{path.name} is a damaged or truncated gzip file ({error}): download it again"
+        ) from error
+
+
+class CsvTripReader:
+    """A published CSV file, opened and its header understood.
+
+    Attributes:
+        color: the color whose schema the rows are brought to.
+        columns: how the file's header was mapped.
+    """
+
+    def __init__(self, path: Path, color: str, *, block_bytes: int = BLOCK_BYTES) -> None:
+        """Opens the file and maps its header.
+
+        Raises:
+            TripFileError: the file is empty, damaged, or its header is not a trip file's.
+        """
+        self.color = color
+        self._path = path
+        self._block_bytes = block_bytes
+        self._stream = _open_binary(path)
+        try:
+            header, self._rest = self._read_header()
+            self._quoted = b'"' in header
+            names = self._split(header.decode("utf-8", "replace"))
+            self.columns: ColumnMap = map_columns(names, color)
+        except BaseException:
+            self._stream.close()
+            raise
+        self._width = self._data_width(len(names))
+        self._by_position: dict[int, Column] = {
+            position: self.columns.mapped[name]
+            for position, name in enumerate(names)
+            if name in self.columns.mapped
+        }
+        self._types = {c.name: c.type for c in self._by_position.values()}
+
+    def _read_header(self) -> tuple[bytes, bytes]:
+        """The header line, and what was read beyond it."""
+        start = _read(self._stream, max(self._block_bytes, LONGEST_LINE), self._path)
+        header, newline, rest = start.partition(b"\n")
+        if not header.strip() or (not newline and len(start) >= LONGEST_LINE):
+            raise TripFileError(f"{self._path.name} has no header line")
+        return header, rest
+
+    def _split(self, line: str) -> list[str]:
+        line = line.rstrip("\r")
+        return next(csv.reader([line])) if self._quoted else line.split(",")
+
+    def _data_width(self, header_width: int) -> int:
+        """Fields a row: in some eras more than the header has, all of them empty."""
+        for line in self._rest[: 2 * LONGEST_LINE].split(b"\n", 3)[:3]:
+            if line.strip():
+                width = len(self._split(line.decode("utf-8", "replace")))
+                return max(width, header_width) if width - header_width in (0, 2) else header_width
+        return header_width
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._stream.close()
+
+    def raw_blocks(self) -> Iterator[RawCsvBlock]:
+        """The lines below the header, in order, in blocks of about ``block_bytes``.
+
+        Raises:
+            TripFileError: the gzip stream is damaged, or a line has no end.
+        """
+        rest, first_line = self._rest, 2
+        self._rest = b""
+        at_end = False
+        while not at_end:
+            if len(rest) < self._block_bytes:
+                chunk = _read(self._stream, self._block_bytes, self._path)
+                at_end = not chunk
+                rest += chunk
+            cut = len(rest) if at_end else rest.rfind(b"\n") + 1
+            if cut == 0 and len(rest) > LONGEST_LINE:
+                raise TripFileError(
+                    f"{self._path.name}: line {first_line} is longer than {LONGEST_LINE:,} bytes"
+                )
+            block, rest = rest[:cut], rest[cut:]
+            if block:
+                yield RawCsvBlock(block, first_line)
+                first_line += block.count(b"\n")
+
+    def parse(self, raw: RawCsvBlock) -> ParsedBlock:
+        """Parses a block: at once if it is clean, else line by line."""
+        try:
+            return self._parse_whole(raw)
+        except pa.ArrowInvalid:
+            return self._parse_lines(raw)
+
+    def _parse_whole(self, raw: RawCsvBlock) -> ParsedBlock:
+        names = [
+            self._by_position[i].name if i in self._by_position else f"unread {i}"
+            for i in range(self._width)
+        ]
+        types = dict(self._types)
+        table = pa_csv.read_csv(
+            pa.BufferReader(raw.data),
+            read_options=pa_csv.ReadOptions(
+                use_threads=False, block_size=len(raw.data) + 1, column_names=names
+            ),
+            parse_options=pa_csv.ParseOptions(quote_char='"' if self._quoted else False),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=types,
+                include_columns=list(types),
+                null_values=MISSING_SPELLINGS,
+                strings_can_be_null=True,
+            ),
+        )
+        lines = _line_numbers(raw, table.num_rows)
+        arrays = {
+            c.name: cast_whole(_single_chunk(table[c.name]), c.type)
+            for c in self._by_position.values()
+        }
+        rows = canonical_batch(self.color, arrays, table.num_rows)
+        return ParsedBlock(RowSet(rows, lines, _text_by_line(raw, lines)))
+
+    def _parse_lines(self, raw: RawCsvBlock) -> ParsedBlock:
+        """The slow path: keeps every line that can be kept, and says which cannot."""
+        texts: list[str] = []
+        numbers: list[int] = []
+        fields: list[list[str]] = []
+        misfits: list[bool] = []
+        for number, line in enumerate(raw.data.split(b"\n"), raw.first_line):
+            if not line.strip(b"\r"):
+                continue
+            text = line.decode("utf-8", "replace").rstrip("\r")
+            split = self._split(text)
+            misfit = len(split) != self._width or "\ufffd" in text
+            texts.append(text)
+            numbers.append(number)
+            fields.append([""] * self._width if misfit else split)
+            misfits.append(misfit)
+        bad = pa.array(misfits, type=pa.bool_())
+        arrays: dict[str, pa.Array] = {}
+        for position, column in self._by_position.items():
+            values = pa.array([row[position] for row in fields], type=pa.string())
+            arrays[column.name], bad_here = cast_each(values, column)
+            bad = pc.or_(bad, bad_here)
+            self._widen(column, values)
+        rows = canonical_batch(self.color, arrays, len(fields))
+        return split_block(rows, pa.array(numbers, type=pa.int64()), bad, _text_by_position(texts))
+
+    def _widen(self, column: Column, values: pa.Array) -> None:
+        """Reads a whole-number column as floats from here on, if the file spells it so.
+
+        Only a matter of speed: the slow path gives the same values.
+        """
+        if pa.types.is_integer(column.type) and self._types[column.name] == column.type:
+            spelled_as_float = pc.match_substring_regex(values, r"^\d+\.0*$")
+            if pc.any(spelled_as_float).as_py():
+                self._types = {**self._types, column.name: pa.float64()}
+
+
+def _single_chunk(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _line_numbers(raw: RawCsvBlock, rows: int) -> pa.Int64Array:
+    """The rows' line numbers, where blank lines are no rows.
+
+    Raises:
+        pa.ArrowInvalid: rows and lines do not match, as where a quote swallowed a line's end.
+    """
+    data = raw.data
+    # Arrow ends a row at a lone carriage return; a line ends at a newline.
+    if data.count(b"\r") != data.count(b"\r\n"):
+        raise pa.ArrowInvalid("a carriage return within a line")
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    if lines == rows:
+        return pa.arange(raw.first_line, raw.first_line + lines)
+    numbers = [n for n, line in enumerate(data.split(b"\n"), raw.first_line) if line.strip(b"\r")]
+    if len(numbers) != rows:
+        raise pa.ArrowInvalid("rows and lines do not match")
+    return pa.array(numbers, type=pa.int64())
+
+
+def _text_by_position(texts: list[str]) -> Callable[[Sequence[int]], list[str | None]]:
+    return lambda positions: [texts[p] for p in positions]
+
+
+def _text_by_line(
+    raw: RawCsvBlock, numbers: pa.Int64Array
+) -> Callable[[Sequence[int]], list[str | None]]:
+    def text(positions: Sequence[int]) -> list[str | None]:
+        lines = raw.data.split(b"\n")
+        return [
+            lines[numbers[p].as_py() - raw.first_line].rstrip(b"\r").decode("utf-8", "replace")
+            for p in positions
+        ]
+
+    return text

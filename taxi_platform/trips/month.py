@@ -1,0 +1,75 @@
+"""One month of one color: the unit in which the TLC publishes and the platform replaces.
+
+Only the value and its spellings belong here; which months exist is the partitions' business.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import Self
+
+COLORS = ("green", "yellow")
+"""The colors, in alphabetical order: Dagster selects nothing from a range in another order."""
+
+_MONTH_IN_NAME = re.compile(r"(?<!\d)(\d{4})-(0[1-9]|1[0-2])(?!\d)")
+_KEY = re.compile(r"(green|yellow)\|(\d{4})-(0[1-9]|1[0-2])")
+
+
+@dataclass(frozen=True, order=True)
+class TripMonth:
+    """A color and a month, such as green, January 2024.
+
+    Attributes:
+        color: ``green`` or ``yellow``.
+        month: the first day of the month.
+    """
+
+    color: str
+    month: date
+
+    def __post_init__(self) -> None:
+        if self.color not in COLORS:
+            raise ValueError(f"unknown color {self.color!r}: one of {', '.join(COLORS)}")
+        if self.month.day != 1:
+            raise ValueError(f"{self.month} is not the first day of a month")
+
+    @classmethod
+    def from_key(cls, key: str) -> Self:
+        """Parses a partition key such as ``green|2024-01``.
+
+        Raises:
+            ValueError: the key is not of that form.
+        """
+        match = _KEY.fullmatch(key)
+        if match is None:
+            raise ValueError(f"{key!r} is not a partition key such as 'green|2024-01'")
+        return cls(match[1], date(int(match[2]), int(match[3]), 1))
+
+    @property
+    def key(self) -> str:
+        """The partition key: ``green|2024-01``."""
+        return f"{self.color}|{self.year_month}"
+
+    @property
+    def year_month(self) -> str:
+        """The month as published file names spell it: ``2024-01``."""
+        return f"{self.month:%Y-%m}"
+
+    @property
+    def stem(self) -> str:
+        """The published file's name without its ending: ``green_tripdata_2024-01``."""
+        return f"{self.color}_tripdata_{self.year_month}"
+
+    def __str__(self) -> str:
+        return self.key
+
+
+def parse_file_name(name: str) -> tuple[str | None, date | None]:
+    """Finds the color and the month that a file's name speaks of, each None where it does not.
+
+    >>> parse_file_name("yellow_tripdata_sample_2019-06.csv")
+    ('yellow', datetime.date(2019, 6, 1))
+    """
+    color = next((c for c in COLORS if c in name.lower()), None)
+    match = _MONTH_IN_NAME.search(name)
+    return color, date(int(match[1]), int(match[2]), 1) if match else None

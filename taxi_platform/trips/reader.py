@@ -1,0 +1,101 @@
+"""Opens a published trip file of any format: tells what it is by its content, not its name.
+
+What each format is like is the business of ``csv_reader`` and ``parquet_reader``.
+"""
+
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from taxi_platform.trips.blocks import BlockReader
+from taxi_platform.trips.csv_reader import LONGEST_LINE, CsvTripReader, read_first_bytes
+from taxi_platform.trips.errors import TripFileError
+from taxi_platform.trips.month import TripMonth, parse_file_name
+from taxi_platform.trips.parquet_reader import PARQUET_MAGIC, ParquetTripReader
+from taxi_platform.trips.schema import color_of_header
+
+
+def open_trip_file(path: Path, color: str | None = None) -> BlockReader:
+    """Opens a trip file: Parquet, CSV or gzipped CSV.
+
+    Args:
+        path: the file.
+        color: the color that it is expected to be; by default what its header or name says.
+
+    Raises:
+        TripFileError: it is not a trip file, of another color, or damaged.
+    """
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise TripFileError(f"{path}: {error.strerror}") from error
+    if size == 0:
+        raise TripFileError(f"{path.name} is empty")
+    start = read_first_bytes(path, LONGEST_LINE)
+    _refuse_markup(path, start)
+    is_parquet = start.startswith(PARQUET_MAGIC)
+    color = _settle_color(path, color, _header(path, start, is_parquet=is_parquet))
+    return ParquetTripReader(path, color) if is_parquet else CsvTripReader(path, color)
+
+
+def _refuse_markup(path: Path, start: bytes) -> None:
+    opening = start[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if opening.startswith((b"<!doctype", b"<html", b"<?xml", b"<")):
+        kind = "an HTML page" if b"html" in opening else "an XML document"
+        raise TripFileError(
+            f"{path.name} is {kind}, not a trip file: the address answers with an error or "
+            "sign-in page"
+        )
+
+
+def _header(path: Path, start: bytes, *, is_parquet: bool) -> list[str]:
+    if not is_parquet:
+        return start.partition(b"\n")[0].decode("utf-8", "replace").split(",")
+    try:
+        return list(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise TripFileError(
+            f"{path.name} is a damaged or truncated Parquet file ({reason}): download it again"
+        ) from error
+
+
+def _settle_color(path: Path, expected: str | None, header: list[str]) -> str:
+    found = color_of_header(header)
+    if expected and found and expected != found:
+        raise TripFileError(f"{path.name} is a {found} trip file, where a {expected} one belongs")
+    color = expected or found or parse_file_name(path.name)[0]
+    if color is None:
+        raise TripFileError(
+            f"{path.name}: neither header nor name tells the color; its header is "
+            f"{', '.join(header)[:400]}"
+        )
+    return color
+
+
+def infer_month(path: Path, reader: BlockReader) -> TripMonth:
+    """The month of a file: what its name says, else the commonest pickup month of its start.
+
+    Raises:
+        TripFileError: neither tells.
+    """
+    month = parse_file_name(path.name)[1]
+    if month is None:
+        counts: Counter[date] = Counter()
+        other = open_trip_file(path, reader.color)
+        try:
+            for raw in other.raw_blocks():
+                pickups = other.parse(raw).parsed.rows["pickup_datetime"].drop_null()
+                months = pc.value_counts(pc.floor_temporal(pickups, unit="month")).to_pylist()
+                counts.update({m["values"].date(): m["counts"] for m in months})
+                break
+        finally:
+            other.close()
+        if not counts:
+            raise TripFileError(f"{path.name}: neither name nor pickups tell the month")
+        month = counts.most_common(1)[0][0]
+    return TripMonth(reader.color, month)

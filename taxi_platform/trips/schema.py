@@ -1,0 +1,226 @@
+"""The canonical columns of a trip, and the names under which the TLC published them.
+
+This is the one definition of the schema: the reader's casts, the tables of BigQuery and
+Postgres, the metadata in the UI and the documentation are derived from it. Names follow
+BigQuery's public copy of this data, so that queries carry over. How a file is read, and what a
+store's types are called, does not belong here.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import pyarrow as pa
+
+from taxi_platform.trips.errors import TripFileError
+from taxi_platform.trips.month import COLORS
+
+CODE = pa.int16()
+"""Codes and small counts: narrow types halve the bytes that Postgres is sent."""
+AMOUNT = pa.float64()
+TIME = pa.timestamp("us")
+"""New York local time without a zone, as published: its repeated hour in autumn is ambiguous."""
+
+DATA_FILE_MONTH = "data_file_month"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One canonical column.
+
+    Attributes:
+        name: canonical name.
+        type: Arrow type in every cleaned file.
+        description: meaning, with units and codes.
+        published_as: the TLC's names for it, trimmed and in lower case.
+        colors: the colors that have it.
+        required: whether a file without it is refused.
+    """
+
+    name: str
+    type: pa.DataType
+    description: str
+    published_as: tuple[str, ...] = ()
+    colors: tuple[str, ...] = COLORS
+    required: bool = False
+
+
+_COLUMNS = (
+    Column(
+        "vendor_id",
+        CODE,
+        "Provider of the record: 1 Creative Mobile Technologies, 2 VeriFone/Curb, 6 Myle, 7 Helix. "
+        "Null where the TLC left it out.",
+        ("vendorid",),
+        required=True,
+    ),
+    Column(
+        "pickup_datetime",
+        TIME,
+        "When the meter was engaged, New York local time without zone.",
+        ("lpep_pickup_datetime", "tpep_pickup_datetime"),
+        required=True,
+    ),
+    Column(
+        "dropoff_datetime",
+        TIME,
+        "When the meter was disengaged, New York local time without zone.",
+        ("lpep_dropoff_datetime", "tpep_dropoff_datetime"),
+        required=True,
+    ),
+    Column(
+        "passenger_count",
+        CODE,
+        "Passengers as entered by the driver. 0 means 'not recorded': by default rows that say "
+        "zero are rejected and a missing count becomes 0.",
+        required=True,
+    ),
+    Column("trip_distance", AMOUNT, "Miles by the taximeter.", required=True),
+    Column(
+        "rate_code_id",
+        CODE,
+        "Final rate: 1 standard, 2 JFK, 3 Newark, 4 Nassau or Westchester, 5 negotiated, "
+        "6 group ride, 99 unknown.",
+        ("ratecodeid",),
+        required=True,
+    ),
+    Column(
+        "store_and_fwd_flag",
+        pa.string(),
+        "Y where the record was held in the vehicle before it was sent, else N.",
+        required=True,
+    ),
+    Column(
+        "pickup_location_id",
+        CODE,
+        "TLC taxi zone of the pickup; 264 and 265 are unknown.",
+        ("pulocationid",),
+    ),
+    Column(
+        "dropoff_location_id",
+        CODE,
+        "TLC taxi zone of the dropoff; 264 and 265 are unknown.",
+        ("dolocationid",),
+    ),
+    Column(
+        "payment_type",
+        CODE,
+        "0 flex fare, 1 credit card, 2 cash, 3 no charge, 4 dispute, 5 unknown, 6 voided.",
+        required=True,
+    ),
+    Column("fare_amount", AMOUNT, "US dollars by the meter. Reversals are negative.", required=True),
+    Column("extra", AMOUNT, "US dollars of surcharges, rush hour and overnight.", required=True),
+    Column("mta_tax", AMOUNT, "US dollars of the MTA's tax.", required=True),
+    Column("tip_amount", AMOUNT, "US dollars of card tips; cash tips are absent.", required=True),
+    Column("tolls_amount", AMOUNT, "US dollars of all tolls.", required=True),
+    Column("improvement_surcharge", AMOUNT, "US dollars at the flag drop, since 2015."),
+    Column(
+        "total_amount",
+        AMOUNT,
+        "US dollars charged, without cash tips. Not always the sum of the parts.",
+        required=True,
+    ),
+    Column("congestion_surcharge", AMOUNT, "US dollars of New York State's charge, since 2019."),
+    Column(
+        "airport_fee",
+        AMOUNT,
+        "US dollars for pickups at LaGuardia and JFK, since 2021.",
+        colors=("yellow",),
+    ),
+    Column("cbd_congestion_fee", AMOUNT, "US dollars of the MTA's zone charge, since 2025."),
+    Column("ehail_fee", AMOUNT, "US dollars of the e-hail fee; hardly ever set.", colors=("green",)),
+    Column("trip_type", CODE, "1 street hail, 2 dispatch.", colors=("green",)),
+    Column("pickup_longitude", AMOUNT, "Degrees, until 2016-06; 0 where unknown."),
+    Column("pickup_latitude", AMOUNT, "Degrees, until 2016-06; 0 where unknown."),
+    Column("dropoff_longitude", AMOUNT, "Degrees, until 2016-06; 0 where unknown."),
+    Column("dropoff_latitude", AMOUNT, "Degrees, until 2016-06; 0 where unknown."),
+    Column(
+        DATA_FILE_MONTH,
+        pa.date32(),
+        "First day of the month of the file that the row was published in, which for a few rows "
+        "is not the month of the trip. The partition column.",
+    ),
+)
+
+
+@cache
+def columns(color: str) -> tuple[Column, ...]:
+    """The canonical columns of a color, in their order in every store."""
+    return tuple(column for column in _COLUMNS if color in column.colors)
+
+
+@cache
+def trip_schema(color: str) -> pa.Schema:
+    """The Arrow schema of every cleaned file of a color, descriptions as field metadata."""
+    return pa.schema(
+        pa.field(c.name, c.type, metadata={"description": c.description}) for c in columns(color)
+    )
+
+
+@cache
+def _by_published_name(color: str) -> dict[str, Column]:
+    """Every spelling of a color's columns, the canonical name among them."""
+    return {
+        spelling: column
+        for column in columns(color)
+        if column.name != DATA_FILE_MONTH
+        for spelling in (column.name, *column.published_as)
+    }
+
+
+def normalize_name(published: str) -> str:
+    """A header name without what the TLC varies: blanks around it, case, a byte order mark."""
+    return published.strip("\ufeff \t\r\n\"'").casefold()
+
+
+def color_of_header(published: Iterable[str]) -> str | None:
+    """The color that a header speaks of (tpep is yellow, lpep is green), None where it does not."""
+    for name in map(normalize_name, published):
+        if name.startswith("tpep_"):
+            return "yellow"
+        if name.startswith("lpep_"):
+            return "green"
+    return None
+
+
+@dataclass(frozen=True)
+class ColumnMap:
+    """How a published header meets the canonical schema.
+
+    Attributes:
+        mapped: published name, as it stands in the file, to canonical column; in file order.
+        unknown: published names that the schema does not know.
+    """
+
+    mapped: dict[str, Column]
+    unknown: tuple[str, ...]
+
+
+def map_columns(published: Sequence[str], color: str) -> ColumnMap:
+    """Maps a file's header to the canonical columns of a color.
+
+    Raises:
+        TripFileError: a required column is missing, or two columns mean the same.
+    """
+    spellings = _by_published_name(color)
+    mapped: dict[str, Column] = {}
+    unknown: list[str] = []
+    for name in published:
+        column = spellings.get(normalize_name(name))
+        if column is None:
+            unknown.append(name)
+        elif column in mapped.values():
+            raise TripFileError(
+                f"two columns mean {column.name}: {name!r} and "
+                f"{next(n for n, c in mapped.items() if c == column)!r}"
+            )
+        else:
+            mapped[name] = column
+    missing = [c.name for c in columns(color) if c.required and c not in mapped.values()]
+    if missing:
+        found = ", ".join(published[:30])
+        raise TripFileError(
+            f"not a {color} trip file: no column for {', '.join(missing)}; "
+            f"its header has {len(published)}: {found[:400]}"
+        )
+    return ColumnMap(mapped, tuple(unknown))
