@@ -1,0 +1,1 @@
+"""Dagster configuration of the clients: what a store needs to know, and no more."""

@@ -26,9 +26,7 @@ def fits(array: pa.Array) -> bool:
     if not math.isfinite(pc.sum(array).as_py()):
         return False
     bounds = pc.min_max(array)
-    return (
-        bounds["min"].as_py() >= -LARGEST_AMOUNT and bounds["max"].as_py() <= LARGEST_AMOUNT
-    )
+    return bounds["min"].as_py() >= -LARGEST_AMOUNT and bounds["max"].as_py() <= LARGEST_AMOUNT
 
 
 def cast_whole(array: pa.Array, target: pa.DataType) -> pa.Array:
@@ -53,9 +51,7 @@ def cast_each(array: pa.Array, column: Column) -> tuple[pa.Array, pa.BooleanArra
     pieces: list[tuple[pa.Array, bool]] = []
     _cast_halves(array, column.type, pieces)
     values = pa.concat_arrays([piece for piece, _ in pieces]) if pieces else pa.nulls(0)
-    bad = pa.array(
-        [is_bad for piece, is_bad in pieces for _ in range(len(piece))], type=pa.bool_()
-    )
+    bad = pa.array([is_bad for piece, is_bad in pieces for _ in range(len(piece))], type=pa.bool_())
     return values.cast(column.type), bad
 
 
@@ -71,9 +67,7 @@ def _without_missing(array: pa.Array, column: Column) -> pa.Array:
     return pc.if_else(missing, pa.scalar(None, array.type), array)
 
 
-def _cast_halves(
-    array: pa.Array, target: pa.DataType, pieces: list[tuple[pa.Array, bool]]
-) -> None:
+def _cast_halves(array: pa.Array, target: pa.DataType, pieces: list[tuple[pa.Array, bool]]) -> None:
     if len(array) == 0:
         return
     for through in (None, pa.float64()):

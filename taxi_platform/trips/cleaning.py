@@ -124,13 +124,20 @@ class CleanedTrips:
     Attributes:
         month: the color and month that the rows are taken as.
         columns: how the file's header was mapped.
+        source_sha256: checksum of the published file, where the caller knows it.
         summary: what came of the rows; complete when the iteration has ended.
     """
 
     def __init__(
-        self, reader: BlockReader, month: TripMonth, options: CleaningOptions, name: str
+        self,
+        reader: BlockReader,
+        month: TripMonth,
+        options: CleaningOptions,
+        name: str,
+        source_sha256: str | None,
     ) -> None:
         self.month = month
+        self.source_sha256 = source_sha256
         self.columns: ColumnMap = reader.columns
         self.summary = CleaningSummary()
         self._reader = reader
@@ -180,6 +187,8 @@ def clean_trips(
     path: Path,
     month: TripMonth | None = None,
     options: CleaningOptions | None = None,
+    *,
+    source_sha256: str | None = None,
 ) -> CleanedTrips:
     """Opens a published file, to be cleaned as it is iterated.
 
@@ -187,6 +196,7 @@ def clean_trips(
         path: CSV, gzipped CSV or Parquet.
         month: the color and month that it is taken as; by default what the file says itself.
         options: what to apply; by default the rules that are on by default.
+        source_sha256: the file's checksum where it is known; handed on with the rows.
 
     Raises:
         TripFileError: it is not a trip file of that color, or it is damaged.
@@ -197,7 +207,7 @@ def clean_trips(
     except BaseException:
         reader.close()
         raise
-    return CleanedTrips(reader, month, options or CleaningOptions(), path.name)
+    return CleanedTrips(reader, month, options or CleaningOptions(), path.name, source_sha256)
 
 
 class _Cleaner:

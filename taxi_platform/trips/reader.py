@@ -71,8 +71,8 @@ def _settle_color(path: Path, expected: str | None, header: list[str]) -> str:
     color = expected or found or parse_file_name(path.name)[0]
     if color is None:
         raise TripFileError(
-            f"{path.name}: neither header nor name tells the color; its header is "
-            f"{', '.join(header)[:400]}"
+            f"{path.name} is not a trip file: neither its header nor its name tells a color; it begins "
+            f"{', '.join(header)[:200].strip()!r}"
         )
     return color
 

@@ -116,5 +116,7 @@ def rules_named(names: tuple[str, ...] | None) -> tuple[Rule, ...]:
         return tuple(rule for rule in RULES if rule.on_by_default)
     known = {rule.name for rule in RULES}
     if unknown := sorted(set(names) - known):
-        raise ValueError(f"no rule named {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+        raise ValueError(
+            f"no rule named {', '.join(unknown)}; there are {', '.join(sorted(known))}"
+        )
     return tuple(rule for rule in RULES if rule.name in names)

@@ -108,7 +108,9 @@ _COLUMNS = (
         "0 flex fare, 1 credit card, 2 cash, 3 no charge, 4 dispute, 5 unknown, 6 voided.",
         required=True,
     ),
-    Column("fare_amount", AMOUNT, "US dollars by the meter. Reversals are negative.", required=True),
+    Column(
+        "fare_amount", AMOUNT, "US dollars by the meter. Reversals are negative.", required=True
+    ),
     Column("extra", AMOUNT, "US dollars of surcharges, rush hour and overnight.", required=True),
     Column("mta_tax", AMOUNT, "US dollars of the MTA's tax.", required=True),
     Column("tip_amount", AMOUNT, "US dollars of card tips; cash tips are absent.", required=True),
@@ -128,7 +130,9 @@ _COLUMNS = (
         colors=("yellow",),
     ),
     Column("cbd_congestion_fee", AMOUNT, "US dollars of the MTA's zone charge, since 2025."),
-    Column("ehail_fee", AMOUNT, "US dollars of the e-hail fee; hardly ever set.", colors=("green",)),
+    Column(
+        "ehail_fee", AMOUNT, "US dollars of the e-hail fee; hardly ever set.", colors=("green",)
+    ),
     Column("trip_type", CODE, "1 street hail, 2 dispatch.", colors=("green",)),
     Column("pickup_longitude", AMOUNT, "Degrees, until 2016-06; 0 where unknown."),
     Column("pickup_latitude", AMOUNT, "Degrees, until 2016-06; 0 where unknown."),

@@ -1,0 +1,66 @@
+# Everything from a fresh checkout: each target makes what it needs, .venv included.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	  || { echo "Python 3.11 to 3.13 is needed; name one with PYTHON=…"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: venv
+venv: $(READY) ## Make .venv with the locked dependencies
+
+.PHONY: demo
+demo: $(READY) ## Run two synthetic months through the whole platform, offline
+	$(BIN)/taxi-platform demo
+
+.PHONY: dev
+dev: $(READY) ## Start the embedded stack and the UI on http://127.0.0.1:3000
+	$(BIN)/taxi-platform local up
+	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
+
+.PHONY: test
+test: $(READY) ## Run all tests, unit and integration
+	$(BIN)/pytest
+
+.PHONY: lint
+lint: $(READY) ## Check style, types and import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(READY) ## Format and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(READY) ## Measure reading and cleaning on this machine
+	$(BIN)/python -m benchmarks clean
+
+.PHONY: lock
+lock: $(READY) ## Renew requirements.lock from pyproject.toml
+	$(BIN)/python -m uv pip compile pyproject.toml --all-extras --python-version 3.11 \
+	  --generate-hashes --no-header --no-emit-index-url --upgrade --output-file requirements.lock
+
+.PHONY: image-check
+image-check: ## Build the image without a Docker engine, and start the web server from it
+	deploy/image-check
+
+.PHONY: clean
+clean: ## Stop the embedded stack; remove its data and .venv
+	@if [ -x $(BIN)/taxi-platform ]; then $(BIN)/taxi-platform local reset --yes; fi
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

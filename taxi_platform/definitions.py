@@ -1,0 +1,55 @@
+"""The code location: every asset with the resources and IO managers that it needs."""
+
+from dagster import Definitions, EnvVar, in_process_executor
+
+from taxi_platform.assets.trips import TRIP_ASSETS
+from taxi_platform.io_managers.files import RawFileIOManager, TripParquetIOManager
+from taxi_platform.io_managers.lake import GCSObjectIOManager
+from taxi_platform.io_managers.tables import BigQueryTableIOManager, PostgresTableIOManager
+from taxi_platform.resources.bigquery import TripBigQueryResource
+from taxi_platform.resources.files import LandingZoneResource, TripSourceResource
+from taxi_platform.resources.gcs import LakeResource
+from taxi_platform.resources.postgres import PostgresResource
+from taxi_platform.settings import Settings, settings
+
+
+def build_resources(chosen: Settings) -> dict[str, object]:
+    """The resources and IO managers of these settings; tests and commands pass their own."""
+    landing = LandingZoneResource(root=str(chosen.data_dir))
+    source = TripSourceResource(url=chosen.source_url)
+    gcs = LakeResource(project=chosen.gcp_project, bucket=chosen.gcs_bucket, environment=chosen.env)
+    bigquery = TripBigQueryResource(
+        project=chosen.gcp_project,
+        location=chosen.bigquery_location,
+        dataset=chosen.bigquery_dataset,
+        environment=chosen.env,
+    )
+    postgres = PostgresResource(
+        host=chosen.postgres_host,
+        port=chosen.postgres_port,
+        user=chosen.postgres_user,
+        password=EnvVar("TAXI_POSTGRES_PASSWORD"),
+        database=chosen.postgres_database,
+        schema_name=chosen.postgres_schema,
+    )
+    return {
+        "source": source,
+        "landing": landing,
+        "gcs": gcs,
+        "bigquery": bigquery,
+        "postgres": postgres,
+        "raw_file": RawFileIOManager(source=source, landing=landing),
+        "trip_parquet": TripParquetIOManager(landing=landing),
+        "gcs_object": GCSObjectIOManager(gcs=gcs),
+        "bigquery_table": BigQueryTableIOManager(bigquery=bigquery),
+        "postgres_table": PostgresTableIOManager(postgres=postgres),
+    }
+
+
+defs = Definitions(
+    assets=TRIP_ASSETS,
+    resources=build_resources(settings()),
+    # Within a run one process: starting one a step costs four times the work of a small month.
+    # Runs are what goes side by side.
+    executor=in_process_executor,
+)

@@ -1,0 +1,55 @@
+"""Trips as pandas frames, where people meet them: described and checked by dagster-pandas.
+
+Never on the bulk path, which is Arrow throughout; imported only when a frame is asked for, because
+pandas takes more than a second to import.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import pyarrow as pa
+from dagster import DagsterType, Failure, TypeCheck
+from dagster_pandas import PandasColumn, create_dagster_pandas_dataframe_type
+
+from taxi_platform.trips.schema import Column, columns
+
+_PANDAS_TYPES = {
+    pa.int16(): pd.Int16Dtype(),
+    pa.float64(): pd.Float64Dtype(),
+    pa.string(): pd.StringDtype("python"),
+}
+"""Nullable types: a missing code must not turn its column into floats."""
+
+
+def trip_frame_type(color: str, names: Sequence[str] | None = None) -> DagsterType:
+    """The dagster-pandas type of a frame of trips, for assets that hand one on.
+
+    Args:
+        color: the color whose schema it has.
+        names: the columns that it has; by default all.
+    """
+    chosen = [c for c in columns(color) if names is None or c.name in names]
+    return create_dagster_pandas_dataframe_type(
+        name=f"{color.capitalize()}TripFrame",
+        description=f"{color} trips in the canonical schema",
+        columns=[_pandas_column(column) for column in chosen],
+    )
+
+
+def _pandas_column(column: Column) -> PandasColumn:
+    if pa.types.is_timestamp(column.type):
+        return PandasColumn.datetime_column(column.name, ignore_missing_vals=True)
+    return PandasColumn.exists(column.name)
+
+
+def trip_frame(color: str, rows: pa.Table) -> pd.DataFrame:
+    """Rows as a frame that ``trip_frame_type`` accepts.
+
+    Raises:
+        Failure: the rows are not trips of that color.
+    """
+    frame: pd.DataFrame = rows.to_pandas(types_mapper=_PANDAS_TYPES.get)
+    check = trip_frame_type(color, rows.schema.names).type_check(None, frame)  # type: ignore[arg-type]
+    if isinstance(check, TypeCheck) and not check.success:
+        raise Failure(check.description or "not a frame of trips", allow_retries=False)
+    return frame

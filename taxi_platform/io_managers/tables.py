@@ -1,0 +1,105 @@
+"""The IO managers of the tables, in BigQuery and in Postgres.
+
+Downstream assets may take a partition of either as ``pandas.DataFrame`` or ``pyarrow.Table``, with
+``AssetIn(metadata={"columns": [...]})`` to choose columns.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from dagster import ConfigurableIOManager, Failure, InputContext, OutputContext
+
+from taxi_platform.io_managers.failures import failing_clearly, month_of
+from taxi_platform.io_managers.metadata import column_schema, every_few_seconds
+from taxi_platform.resources.bigquery import TripBigQueryResource
+from taxi_platform.resources.postgres import PostgresResource
+from taxi_platform.stores.files import TripParquet
+from taxi_platform.stores.lake import TripObject
+from taxi_platform.trips.month import TripMonth
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ReadMonth = Callable[[TripMonth, Sequence[str] | None], pa.Table]
+
+
+class BigQueryTableIOManager(ConfigurableIOManager):
+    """Loads a month's object into its partition in BigQuery."""
+
+    bigquery: TripBigQueryResource
+
+    def handle_output(self, context: OutputContext, obj: TripObject) -> None:
+        """Replaces the partition by one load job and describes it."""
+        month = obj.month
+        with failing_clearly(month), self.bigquery.get_tables() as tables:
+            load = tables.replace_month(
+                obj, lambda job: context.log.info(f"{month}: load job {job} from {obj.uri}")
+            )
+        context.add_output_metadata(
+            {
+                "dagster/relation_identifier": load.table,
+                "dagster/partition_row_count": load.rows,
+                "dagster/column_schema": column_schema(month.color),
+                "bigquery_partition": load.partition,
+                "job_id": load.job_id,
+                "attached_to_earlier_job": load.attached,
+                "source_uri": obj.uri,
+                "source_generation": str(obj.generation),
+            }
+        )
+
+    def load_input(self, context: InputContext) -> "pa.Table | pd.DataFrame":
+        """The partition's rows as Arrow or pandas, as the input is annotated."""
+        month = month_of(context)
+        with failing_clearly(month), self.bigquery.get_tables() as tables:
+            return _as_annotated(context, month, tables.read_month)
+
+
+class PostgresTableIOManager(ConfigurableIOManager):
+    """Copies a cleaned month into Postgres."""
+
+    postgres: PostgresResource
+
+    def handle_output(self, context: OutputContext, obj: TripParquet) -> None:
+        """Replaces the month's child table and describes it."""
+        month = obj.month
+        say = every_few_seconds(context.log.info)
+        tables = self.postgres.get_tables()
+        with failing_clearly(month):
+            load = tables.replace_month(
+                obj, lambda rows: say(f"{month}: {rows:,} of {obj.rows:,} rows copied")
+            )
+        context.add_output_metadata(
+            {
+                "dagster/relation_identifier": f"{self.postgres.database}.{load.table}",
+                "dagster/partition_row_count": load.rows,
+                "dagster/column_schema": column_schema(month.color),
+                "child_table": load.child,
+                "server": tables.server.address,
+            }
+        )
+
+    def load_input(self, context: InputContext) -> "pa.Table | pd.DataFrame":
+        """The partition's rows as Arrow or pandas, as the input is annotated."""
+        month = month_of(context)
+        with failing_clearly(month):
+            return _as_annotated(context, month, self.postgres.get_tables().read_month)
+
+
+def _as_annotated(
+    context: InputContext, month: TripMonth, read: ReadMonth
+) -> "pa.Table | pd.DataFrame":
+    wanted = context.dagster_type.typing_type
+    chosen = (context.definition_metadata or {}).get("columns")
+    if wanted is pa.Table:
+        return read(month, chosen)
+    if f"{wanted.__module__}.{wanted.__name__}".startswith("pandas."):
+        from taxi_platform.io_managers.frames import trip_frame
+
+        return trip_frame(month.color, read(month, chosen))
+    raise Failure(
+        f"{month}: annotate the input as pyarrow.Table or pandas.DataFrame: trips cannot be given "
+        f"as {wanted}",
+        allow_retries=False,
+    )

@@ -1,0 +1,276 @@
+"""The demo: two synthetic months through the whole platform, then the stores asked what they hold.
+
+It runs what everybody runs, the code location's own assets on the embedded stack, and trusts none
+of it: BigQuery and Postgres are asked through their own clients.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from taxi_platform.local.stack import LocalStack
+from taxi_platform.queries import Ask, ask_bigquery, ask_postgres
+from taxi_platform.settings import load_settings
+from taxi_platform.trips.month import TripMonth
+
+if TYPE_CHECKING:
+    from dagster import DagsterEvent, DagsterInstance
+
+DEMO_MONTHS = (TripMonth.from_key("green|2024-01"), TripMonth.from_key("yellow|2021-01"))
+"""One month of each color and of each published format, Parquet and gzipped CSV."""
+
+CENT = Decimal("0.01")
+
+
+class DemoError(Exception):
+    """The demo could not run; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What a store holds of a month: rows, and the sum of their total_amount in US dollars."""
+
+    rows: int
+    total_amount: Decimal
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What came of one month: what the platform says, and what the stores say."""
+
+    month: TripMonth
+    rows_read: int
+    rejected_by_reason: Mapping[str, int]
+    cleaned: Holding
+    bigquery: Holding
+    postgres: Holding
+    seconds: Mapping[str, float]
+
+    @property
+    def reconciled(self) -> bool:
+        """Whether no row was lost and both stores hold exactly what was kept."""
+        rejected = sum(self.rejected_by_reason.values())
+        return (
+            self.rows_read == self.cleaned.rows + rejected
+            and self.bigquery == self.cleaned
+            and self.postgres == self.cleaned
+        )
+
+
+def run_demo(project_dir: Path, *, force: bool = False) -> bool:
+    """Runs the demo and prints what came of it.
+
+    Args:
+        project_dir: the folder with dagster.yaml.
+        force: replace the demo's months even where they hold real trips.
+
+    Returns:
+        Whether everything reconciled.
+
+    Raises:
+        DemoError: the environment is the cloud's, or a month failed.
+        LocalStackError: the embedded stack does not come up.
+    """
+    console = Console()
+    if os.environ.get("TAXI_ENV", "local") != "local":
+        raise DemoError("the demo runs on the embedded stack only: unset TAXI_ENV")
+    console.print("The embedded stack:")
+    stack = LocalStack(project_dir)
+    stack.up(lambda line: console.print(f"  {line}", highlight=False))
+    os.environ.update(stack.environment() | {"TAXI_SOURCE_URL": "synthetic"})
+    console.print(
+        "\nTwo months of synthetic trips: made up, seeded, and dirty as the TLC's are. "
+        "No row is real."
+    )
+    from dagster import DagsterInstance
+
+    with DagsterInstance.get() as instance:
+        if not force:
+            _refuse_real_months(instance)
+        with _progress(console) as progress:
+            runs = [_materialize(month, instance, progress) for month in DEMO_MONTHS]
+    results = [_ask_stores(month, *run) for month, run in zip(DEMO_MONTHS, runs, strict=True)]
+    _print_results(console, results)
+    return _print_verdict(console, results)
+
+
+def _refuse_real_months(instance: "DagsterInstance") -> None:
+    from dagster import AssetKey, AssetRecordsFilter
+
+    for month in DEMO_MONTHS:
+        records = instance.fetch_materializations(
+            AssetRecordsFilter(AssetKey("raw_trips"), asset_partitions=[month.key]), limit=1
+        ).records
+        for record in records:
+            event = record.asset_materialization
+            source = event.metadata.get("source") if event else None
+            if source is not None and not str(source.value).startswith("synthetic:"):
+                raise DemoError(
+                    f"{month} was loaded from {source.value}; the demo would replace it by "
+                    "synthetic trips. Run it in another folder, or with --force"
+                )
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Progress]:
+    with Progress(
+        TextColumn("  {task.description:<14}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[step]}"),
+        console=console,
+    ) as progress:
+        yield progress
+
+
+def _materialize(
+    month: TripMonth, instance: "DagsterInstance", progress: Progress
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Materializes all five assets of a month.
+
+    Returns:
+        The metadata of ``cleaned_trips``, and the seconds that each asset took.
+    """
+    from dagster import EventLogEntry
+    from dagster._core.utils import make_new_run_id
+
+    from taxi_platform.definitions import defs
+
+    job = defs.get_implicit_global_asset_job_def()
+    steps = len(job.graph.node_dict)
+    task = progress.add_task(month.key, total=steps, step="")
+    run_id = make_new_run_id()
+
+    def watch(entry: EventLogEntry, _cursor: str) -> None:
+        event = entry.dagster_event
+        if event is not None and event.is_step_start:
+            progress.update(task, step=event.step_key)
+        elif event is not None and event.is_step_success:
+            progress.advance(task)
+
+    instance.watch_event_logs(run_id, None, watch)
+    result = job.execute_in_process(
+        instance=instance,
+        partition_key=month.key,
+        run_id=run_id,
+        raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    progress.update(task, step="done" if result.success else "failed")
+    if not result.success:
+        raise DemoError(_failure(month, result.all_events))
+    cleaned = result.asset_materializations_for_node("cleaned_trips")[0].metadata
+    seconds = {
+        e.step_key or "": e.step_success_data.duration_ms / 1000
+        for e in result.all_events
+        if e.is_step_success
+    }
+    return {name: value.value for name, value in cleaned.items()}, seconds
+
+
+def _failure(month: TripMonth, events: "Sequence[DagsterEvent]") -> str:
+    for event in events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            said = data.user_failure_data
+            text = said.description if said and said.description else data.error_display_string
+            return f"{event.step_key} of {month} failed: {text}"
+    return f"the run of {month} failed"
+
+
+def _ask_stores(month: TripMonth, cleaned: dict[str, Any], seconds: dict[str, float]) -> DemoResult:
+    name = f"{month.color}_trips"
+    return DemoResult(
+        month=month,
+        rows_read=cleaned["rows_read"],
+        rejected_by_reason=cleaned["rejected_by_reason"],
+        cleaned=Holding(cleaned["dagster/row_count"], _cents(cleaned["total_amount"])),
+        bigquery=_ask(month, ask_bigquery, f"{load_settings().bigquery_dataset}.{name}"),
+        postgres=_ask(month, ask_postgres, f"{load_settings().postgres_schema}.{name}"),
+        seconds=seconds,
+    )
+
+
+def _cents(amount: float | Decimal | None) -> Decimal:
+    return Decimal(str(amount or 0)).quantize(CENT)
+
+
+def _ask(month: TripMonth, ask: "Ask", table: str) -> Holding:
+    answer = ask(
+        load_settings(),
+        # Both names come from the settings and the month, and the month is a date.
+        f"SELECT COUNT(*), SUM(total_amount) FROM {table} "  # noqa: S608
+        f"WHERE data_file_month = DATE '{month.month}'",
+        1,
+    )
+    rows, total = answer.rows[0]
+    return Holding(rows, _cents(total))
+
+
+def _print_results(console: Console, results: list[DemoResult]) -> None:
+    table = Table(title="synthetic trips", title_justify="left")
+    table.add_column("")
+    for result in results:
+        table.add_column(result.month.key, justify="right")
+
+    def row(name: str, *values: str) -> None:
+        table.add_row(name, *values)
+
+    row("rows read", *(f"{r.rows_read:,}" for r in results))
+    row("kept", *(f"{r.cleaned.rows:,}" for r in results))
+    row("rejected", *(f"{sum(r.rejected_by_reason.values()):,}" for r in results))
+    for reason in sorted({reason for r in results for reason in r.rejected_by_reason}):
+        row(f"  {reason}", *(f"{r.rejected_by_reason.get(reason, 0):,}" for r in results))
+    row("rows in BigQuery", *(f"{r.bigquery.rows:,}" for r in results))
+    row("rows in Postgres", *(f"{r.postgres.rows:,}" for r in results))
+    row("total_amount kept, $", *(f"{r.cleaned.total_amount:,}" for r in results))
+    row("  in BigQuery, $", *(f"{r.bigquery.total_amount:,}" for r in results))
+    row("  in Postgres, $", *(f"{r.postgres.total_amount:,}" for r in results))
+    table.add_section()
+    for step in results[0].seconds:
+        row(f"{step}, s", *(f"{r.seconds[step]:.2f}" for r in results))
+    console.print(table)
+
+
+def _print_verdict(console: Console, results: list[DemoResult]) -> bool:
+    read = sum(r.rows_read for r in results)
+    kept = sum(r.cleaned.rows for r in results)
+    rejected = sum(sum(r.rejected_by_reason.values()) for r in results)
+    bigquery = sum(r.bigquery.rows for r in results)
+    postgres = sum(r.postgres.rows for r in results)
+    reconciled = all(r.reconciled for r in results)
+    command = _command()
+    console.print(
+        "\nOpen the UI:     make dev, then http://127.0.0.1:3000"
+        '\nAsk Postgres:    taxi-platform query "SELECT count(*) FROM trips.green_trips"'
+        "\nStop the stack:  taxi-platform local down\n",
+        highlight=False,
+    )
+    # The last line, for people and scripts alike.
+    console.print(
+        f"{'reconciled' if reconciled else 'NOT RECONCILED'}: {len(results)} partitions, "
+        f"{read} rows read = {kept} kept + {rejected} rejected; "
+        f"BigQuery {bigquery}, Postgres {postgres}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return reconciled
+
+
+def _command() -> str:
+    """This command as the user can type it: the virtual environment need not be activated."""
+    beside = Path(sys.executable).with_name("taxi-platform")
+    if shutil.which("taxi-platform") or not beside.exists():
+        return "taxi-platform"
+    return os.path.relpath(beside)

@@ -1,0 +1,38 @@
+"""The resource of BigQuery: dagster-gcp's own, which also knows its dataset and the emulator."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dagster_gcp import BigQueryResource
+from google.cloud import bigquery
+from pydantic import Field
+
+from taxi_platform.resources.emulators import emulated
+from taxi_platform.stores.bigquery import BigQueryTrips
+
+
+class TripBigQueryResource(BigQueryResource):
+    """BigQuery, with the dataset of the trip tables."""
+
+    dataset: str = Field(description="Dataset of the trip tables.")
+    environment: str = Field(default="gcp", description="local or gcp.")
+
+    @contextmanager
+    def get_client(self) -> Iterator[bigquery.Client]:
+        """A client of BigQuery, or of the embedded emulator."""
+        if emulated(self.environment, "BIGQUERY_EMULATOR_HOST"):
+            from google.auth.credentials import AnonymousCredentials
+
+            with bigquery.Client(
+                project=self.project, location=self.location, credentials=AnonymousCredentials()
+            ) as client:
+                yield client
+        else:
+            with super().get_client() as client:
+                yield client
+
+    @contextmanager
+    def get_tables(self) -> Iterator[BigQueryTrips]:
+        """The trip tables of the dataset."""
+        with self.get_client() as client:
+            yield BigQueryTrips(client, self.dataset, self.location or "US")

@@ -1,0 +1,293 @@
+"""The landing zone: the published files, the cleaned Parquet and the rejected rows, on local disk.
+
+A file appears under its name only when it is whole: it is written beside it, flushed to disk and
+renamed. What the rows mean is decided in ``taxi_platform.trips``.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.trips.blocks import reject_schema
+from taxi_platform.trips.cleaning import CleanedTrips
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.schema import trip_schema
+
+RAW_ENDINGS = (".parquet", ".csv.gz", ".csv")
+
+ROW_GROUP_ROWS = 131_072
+"""Some 20 MB of canonical columns: what the writer holds in memory at a time."""
+
+SUMMARY_KEY = "taxi_platform.summary"
+"""The Parquet key under which a cleaned file carries what came of its source."""
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A published file, landed byte for byte."""
+
+    month: TripMonth
+    path: Path
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class TripParquet:
+    """A cleaned month on disk, with what its footer says of it.
+
+    Attributes:
+        month: color and month.
+        path: the Parquet file.
+        rejects_path: the rejected rows of the same run.
+        size: bytes.
+        rows_read: rows in the published file.
+        rejected_by_reason: rows rejected, each under its first reason.
+        rows: rows kept, which are the file's rows.
+        total_amount: sum of ``total_amount`` over the kept rows, in US dollars.
+        source_sha256: checksum of the published file that it was made from.
+    """
+
+    month: TripMonth
+    path: Path
+    rejects_path: Path
+    size: int
+    rows_read: int
+    rejected_by_reason: dict[str, int]
+    rows: int
+    total_amount: Decimal
+    source_sha256: str | None
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows of the published file that were not kept."""
+        return sum(self.rejected_by_reason.values())
+
+
+class LandingZone:
+    """The files of every month below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def raw_path(self, month: TripMonth, ending: str) -> Path:
+        """Where the published file of a month lies; ``ending`` is one of ``RAW_ENDINGS``."""
+        return self.root / "raw" / month.color / f"{month.stem}{ending}"
+
+    def cleaned_path(self, month: TripMonth) -> Path:
+        """Where the cleaned Parquet of a month lies."""
+        return self.root / "cleaned" / month.color / f"{month.stem}.parquet"
+
+    def rejected_path(self, month: TripMonth) -> Path:
+        """Where the rejected rows of a month lie."""
+        return self.root / "rejected" / month.color / f"{month.stem}.parquet"
+
+    def publish_raw(self, month: TripMonth, ending: str, partial: Path) -> RawFile:
+        """Puts a downloaded, verified file in its place, instead of any earlier one."""
+        target = self.raw_path(month, ending)
+        publish(partial, target)
+        for other in RAW_ENDINGS:
+            if other != ending:
+                self.raw_path(month, other).unlink(missing_ok=True)
+        return self.find_raw(month)
+
+    def find_raw(self, month: TripMonth) -> RawFile:
+        """The landed file of a month.
+
+        Raises:
+            PermanentStoreError: there is none.
+        """
+        for ending in RAW_ENDINGS:
+            path = self.raw_path(month, ending)
+            if path.exists():
+                return RawFile(month, path, path.stat().st_size, sha256_of(path))
+        raise PermanentStoreError(
+            f"{month}: no published file in {self.root / 'raw' / month.color}: "
+            "materialize raw_trips for this partition first"
+        )
+
+    def find_cleaned(self, month: TripMonth) -> TripParquet:
+        """The cleaned Parquet of a month.
+
+        Raises:
+            PermanentStoreError: there is none, or it was not written by this platform.
+        """
+        path = self.cleaned_path(month)
+        try:
+            with pq.ParquetFile(path) as file:
+                rows = file.metadata.num_rows
+                summary = json.loads(file.metadata.metadata[SUMMARY_KEY.encode()])
+        except FileNotFoundError:
+            raise PermanentStoreError(
+                f"{month}: no cleaned file at {path}: materialize cleaned_trips for this "
+                "partition first"
+            ) from None
+        except (pa.ArrowException, KeyError, OSError) as error:
+            raise PermanentStoreError(
+                f"{month}: {path} is not a cleaned file of this platform ({error}): materialize "
+                "cleaned_trips for this partition again"
+            ) from error
+        return TripParquet(
+            month=month,
+            path=path,
+            rejects_path=self.rejected_path(month),
+            size=path.stat().st_size,
+            rows_read=summary["rows_read"],
+            rejected_by_reason=summary["rejected_by_reason"],
+            rows=rows,
+            total_amount=Decimal(summary["total_amount"]),
+            source_sha256=summary["source_sha256"],
+        )
+
+    def write_cleaned(
+        self,
+        trips: CleanedTrips,
+        report: Callable[[int], None] = lambda _: None,
+    ) -> TripParquet:
+        """Writes a month's kept and rejected rows, replacing both files only if all went well.
+
+        Args:
+            trips: the stream of cleaned batches; consumed.
+            report: told the rows read so far, after each block.
+
+        Raises:
+            TripFileError: the published file is damaged or too many rows were rejected.
+            PermanentStoreError: the disk is full or not writable.
+        """
+        month = trips.month
+        with (
+            _disk_errors(month),
+            _parquet(self.cleaned_path(month), trip_schema(month.color)) as kept,
+            _parquet(self.rejected_path(month), reject_schema(month.color)) as rejected,
+        ):
+            for batch in trips:
+                kept.write(batch.kept)
+                rejected.write(batch.rejected)
+                report(trips.summary.rows_read)
+            kept.describe({SUMMARY_KEY: _summary_json(trips)})
+        return self.find_cleaned(month)
+
+    @contextmanager
+    def raw_partial(self, month: TripMonth) -> Iterator[Path]:
+        """The unfinished download of a month, held by one process at a time.
+
+        It outlives a broken download, so that the next attempt can resume it.
+        """
+        folder = self.root / "raw" / month.color
+        with _disk_errors(month):
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / f".{month.stem}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield folder / f".{month.stem}.partial"
+
+
+class _RowGroupWriter:
+    """Collects batches into row groups of a set size, which bounds the memory that it takes."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+        self._waiting: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        if batch.num_rows == 0:
+            return
+        self._waiting.append(batch)
+        self._rows += batch.num_rows
+        if self._rows >= ROW_GROUP_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_batches(self._waiting), self._rows)
+        self._waiting, self._rows = [], 0
+
+    def describe(self, metadata: dict[str, str]) -> None:
+        self._writer.add_key_value_metadata(metadata)
+
+
+@contextmanager
+def _parquet(target: Path, schema: pa.Schema) -> Iterator[_RowGroupWriter]:
+    with (
+        atomic_path(target) as partial,
+        pq.ParquetWriter(partial, schema, compression="zstd", compression_level=1) as writer,
+    ):
+        rows = _RowGroupWriter(writer)
+        yield rows
+        rows.flush()
+
+
+def _summary_json(trips: CleanedTrips) -> str:
+    summary = trips.summary
+    # Nothing of the run itself: the same source and options give the same bytes.
+    return json.dumps(
+        {
+            "rows_read": summary.rows_read,
+            "rows_kept": summary.rows_kept,
+            "rejected_by_reason": dict(sorted(summary.rejected_by_reason.items())),
+            "total_amount": str(summary.total_amount_kept),
+            "source_sha256": trips.source_sha256,
+        }
+    )
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Gives a path beside the target; renames it to the target if the block ends well."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.partial")
+    try:
+        yield partial
+        publish(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def publish(partial: Path, target: Path) -> None:
+    """Flushes a finished file to disk and renames it: readers see the old file or the new one."""
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _disk_errors(month: TripMonth) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise PermanentStoreError(
+                f"{month}: the disk of {error.filename or 'the landing zone'} is full: free some "
+                "space or set TAXI_DATA_DIR to another disk; the earlier files are untouched"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise PermanentStoreError(
+                f"{month}: cannot write to {error.filename}: {error.strerror}; give this user "
+                "the right or set TAXI_DATA_DIR to another folder"
+            ) from error
+        if error.errno is None:
+            raise
+        raise TransientStoreError(f"{month}: {error.filename}: {error.strerror}") from error

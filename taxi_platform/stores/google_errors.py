@@ -1,0 +1,61 @@
+"""Google's client errors, mapped once for GCS and BigQuery."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+from google.api_core import exceptions
+from google.auth import exceptions as auth_exceptions
+
+from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.trips.month import TripMonth
+
+_TRANSIENT = (
+    exceptions.ServerError,
+    exceptions.TooManyRequests,
+    exceptions.RetryError,
+    requests.exceptions.RequestException,
+    ConnectionError,
+    TimeoutError,
+    auth_exceptions.TransportError,
+)
+
+
+@contextmanager
+def google_errors(month: TripMonth, store: str) -> Iterator[None]:
+    """Maps what a Google client raises to the two kinds of store error.
+
+    Args:
+        month: the partition, for the message.
+        store: the store and the thing in it, for the message.
+    """
+    try:
+        yield
+    except auth_exceptions.DefaultCredentialsError as error:
+        raise PermanentStoreError(
+            f"{month}: {store}: no Google credentials: run 'gcloud auth application-default "
+            "login', or for the embedded stack 'taxi-platform local up'"
+        ) from error
+    except exceptions.PreconditionFailed as error:
+        raise TransientStoreError(
+            f"{month}: {store}: another writer replaced it meanwhile; try again"
+        ) from error
+    except exceptions.MethodNotImplemented as error:
+        # A 501 is a server that lacks the call: the emulator, or a proxy.
+        raise PermanentStoreError(f"{month}: {store}: {_say(error)}") from error
+    except _TRANSIENT as error:
+        raise TransientStoreError(
+            f"{month}: {store} cannot be reached or is overloaded ({_say(error)}). Is the stack "
+            "up ('taxi-platform local status'), or the network?"
+        ) from error
+    except (exceptions.Forbidden, exceptions.Unauthorized) as error:
+        raise PermanentStoreError(
+            f"{month}: {store} refused access ({_say(error)}): give the service account the role"
+        ) from error
+    except (exceptions.GoogleAPICallError, auth_exceptions.GoogleAuthError) as error:
+        raise PermanentStoreError(f"{month}: {store}: {_say(error)}") from error
+
+
+def _say(error: Exception) -> str:
+    text = getattr(error, "message", None) or str(error)
+    return str(text).splitlines()[0][:500] if text else type(error).__name__

@@ -1,0 +1,348 @@
+"""Trip tables in Postgres, one a color, a child table a month.
+
+A month is copied into a new table of its own, which nobody sees, and then takes the place of the
+old one in one short transaction. Readers see the old month or the new one, and never wait behind
+a load: the exchange gives up its place in the queue after ``LOCK_WAIT_MS`` and tries again.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import adbc_driver_manager.dbapi as adbc
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+from psycopg import conninfo, errors, sql
+
+from taxi_platform.stores.errors import PermanentStoreError, StoreError, TransientStoreError
+from taxi_platform.stores.files import TripParquet
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.schema import DATA_FILE_MONTH, columns, trip_schema
+
+CONNECT_SECONDS = 10
+
+LOCK_WAIT_MS = 400
+"""How long the exchange may stand in the table's lock queue, with readers behind it."""
+
+EXCHANGE_SECONDS = 300
+"""How long the exchange is tried before the step fails, to be retried."""
+
+WRITER_WAIT_SECONDS = 900
+"""How long a second writer of the same month waits for the first."""
+
+BATCH_ROWS = 65_536
+
+_TYPES = {
+    pa.int16(): "smallint",
+    pa.float64(): "double precision",
+    pa.string(): "text",
+    pa.timestamp("us"): "timestamp",
+    pa.date32(): "date",
+}
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """Where Postgres is and who asks.
+
+    Attributes:
+        password: never shown: not in messages, not in ``repr``.
+    """
+
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+
+    def __repr__(self) -> str:
+        return f"PostgresServer({self.address})"
+
+    @property
+    def address(self) -> str:
+        """Server and database for messages: ``host:port/database``, without the password."""
+        return f"{self.host}:{self.port}/{self.database}"
+
+    @property
+    def conninfo(self) -> str:
+        """What libpq needs to connect, the password included."""
+        return conninfo.make_conninfo(
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            password=self.password,
+            dbname=self.database,
+            connect_timeout=CONNECT_SECONDS,
+            application_name="taxi_platform",
+        )
+
+
+@dataclass(frozen=True)
+class PostgresLoad:
+    """What a replacement did: the table, the month's child table, and the rows in it."""
+
+    table: str
+    child: str
+    rows: int
+
+
+class PostgresTrips:
+    """The trip tables of one schema."""
+
+    def __init__(self, server: PostgresServer, schema: str = "trips") -> None:
+        self.server = server
+        self.schema = schema
+
+    def table_name(self, color: str) -> str:
+        """``schema.table`` of a color."""
+        return f"{self.schema}.{color}_trips"
+
+    def replace_month(
+        self, trips: TripParquet, report: Callable[[int], None] = lambda _: None
+    ) -> PostgresLoad:
+        """Replaces a month by a cleaned file.
+
+        Args:
+            trips: the cleaned file.
+            report: told the rows handed to Postgres so far.
+
+        Raises:
+            PermanentStoreError: Postgres refuses the user, the table or the rows.
+            TransientStoreError: Postgres cannot be reached, or a lock is held too long.
+        """
+        month = trips.month
+        child = _child_name(month)
+        incoming = f"{child}_incoming"
+        with self._errors(month), self._connect() as connection:
+            self._lock_month(connection, month)
+            self._ensure_parent(connection, month.color)
+            self._create_incoming(connection, incoming, month)
+            rows = self._copy(trips, incoming, report)
+            if rows != trips.rows:
+                raise TransientStoreError(
+                    f"{month}: Postgres at {self.server.address} took {rows:,} rows of "
+                    f"{trips.rows:,}; {self.table_name(month.color)} is as it was"
+                )
+            self._index(connection, incoming)
+            self._exchange(connection, month, child, incoming)
+        return PostgresLoad(self.table_name(month.color), f"{self.schema}.{child}", rows)
+
+    def read_month(self, month: TripMonth, names: Sequence[str] | None = None) -> pa.Table:
+        """The rows of a month, with the chosen canonical columns or all, as Arrow.
+
+        Raises:
+            PermanentStoreError: there is no such table or column.
+            TransientStoreError: Postgres cannot be reached.
+        """
+        schema = trip_schema(month.color)
+        chosen = list(names) if names is not None else schema.names
+        if unknown := [n for n in chosen if n not in schema.names]:
+            raise PermanentStoreError(f"{month}: Postgres: no column {', '.join(unknown)}")
+        query = sql.SQL("SELECT {} FROM {} WHERE {} = {}").format(
+            sql.SQL(", ").join(map(sql.Identifier, chosen)),
+            sql.Identifier(self.schema, f"{month.color}_trips"),
+            sql.Identifier(DATA_FILE_MONTH),
+            sql.Literal(month.month),
+        )
+        with self._errors(month), self._adbc() as connection, connection.cursor() as cursor:
+            cursor.execute(query.as_string())
+            table: pa.Table = cursor.fetch_arrow_table()
+        return table.cast(pa.schema([schema.field(name) for name in chosen]))
+
+    def _connect(self) -> psycopg.Connection:
+        # Committing as it goes: the copy must see the new table, and only the exchange needs
+        # to be one transaction.
+        return psycopg.connect(self.server.conninfo, autocommit=True)
+
+    def _adbc(self) -> adbc.Connection:
+        from adbc_driver_postgresql import dbapi
+
+        return dbapi.connect(self.server.conninfo, autocommit=True)
+
+    def _lock_month(self, connection: psycopg.Connection, month: TripMonth) -> None:
+        """One writer a month, for as long as the connection lives, killed processes included."""
+        name = f"taxi_platform {self.schema} {month.key}"
+        deadline = time.monotonic() + WRITER_WAIT_SECONDS
+        while True:
+            got = connection.execute(
+                "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name]
+            ).fetchone()
+            if got and got[0]:
+                return
+            if time.monotonic() > deadline:
+                raise TransientStoreError(
+                    f"{month}: another run has been writing this month into Postgres at "
+                    f"{self.server.address} for {WRITER_WAIT_SECONDS} s; try again when it ended"
+                )
+            time.sleep(random.uniform(0.2, 0.6))  # noqa: S311
+
+    def _ensure_parent(self, connection: psycopg.Connection, color: str) -> None:
+        table = sql.Identifier(self.schema, f"{color}_trips")
+        fields = sql.SQL(", ").join(
+            sql.SQL("{} {}").format(sql.Identifier(c.name), sql.SQL(_TYPES[c.type]))
+            for c in columns(color)
+        )
+        with connection.transaction():
+            # Two first loads at once would both find nothing there and collide.
+            connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
+                [f"taxi_platform {self.schema} {color} tables"],
+            )
+            found = connection.execute(
+                "SELECT to_regclass(%s) IS NOT NULL", [table.as_string(connection)]
+            ).fetchone()
+            if found and found[0]:
+                return
+            connection.execute(
+                sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.schema))
+            )
+            connection.execute(
+                sql.SQL("CREATE TABLE {} ({}) PARTITION BY LIST ({})").format(
+                    table, fields, sql.Identifier(DATA_FILE_MONTH)
+                )
+            )
+            connection.execute(
+                sql.SQL("CREATE INDEX ON {} USING brin (pickup_datetime)").format(table)
+            )
+            for column in columns(color):
+                connection.execute(
+                    sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(
+                        table, sql.Identifier(column.name), sql.Literal(column.description)
+                    )
+                )
+
+    def _create_incoming(
+        self, connection: psycopg.Connection, incoming: str, month: TripMonth
+    ) -> None:
+        """A new table like the parent, attached to nothing, that can only hold this month."""
+        table = sql.Identifier(self.schema, incoming)
+        with connection.transaction():
+            # One may be left by a run that was killed; the advisory lock says that it is dead.
+            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+            connection.execute(
+                sql.SQL(
+                    "CREATE TABLE {} (LIKE {}, "
+                    "CONSTRAINT file_month CHECK ({} IS NOT NULL AND {} = {}))"
+                ).format(
+                    table,
+                    sql.Identifier(self.schema, f"{month.color}_trips"),
+                    sql.Identifier(DATA_FILE_MONTH),
+                    sql.Identifier(DATA_FILE_MONTH),
+                    sql.Literal(month.month),
+                )
+            )
+
+    def _copy(self, trips: TripParquet, incoming: str, report: Callable[[int], None]) -> int:
+        schema = trip_schema(trips.month.color)
+
+        def batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+            done = 0
+            for batch in file.iter_batches(BATCH_ROWS, use_threads=False):
+                yield batch.select(schema.names)
+                done += batch.num_rows
+                report(done)
+
+        with (
+            pq.ParquetFile(trips.path, pre_buffer=False) as file,
+            self._adbc() as connection,
+            connection.cursor() as cursor,
+        ):
+            # Without field metadata, which the driver would have to carry.
+            bare = pa.schema([pa.field(f.name, f.type) for f in schema])
+            reader = pa.RecordBatchReader.from_batches(
+                bare, (batch.replace_schema_metadata() for batch in batches(file))
+            )
+            return int(
+                cursor.adbc_ingest(incoming, reader, mode="append", db_schema_name=self.schema)
+            )
+
+    def _index(self, connection: psycopg.Connection, incoming: str) -> None:
+        """Builds here, unseen, what attaching would otherwise build under the table's lock."""
+        table = sql.Identifier(self.schema, incoming)
+        connection.execute(sql.SQL("CREATE INDEX ON {} USING brin (pickup_datetime)").format(table))
+        connection.execute(sql.SQL("ANALYZE {}").format(table))
+
+    def _exchange(
+        self, connection: psycopg.Connection, month: TripMonth, child: str, incoming: str
+    ) -> None:
+        deadline = time.monotonic() + EXCHANGE_SECONDS
+        wait = 0.05
+        while True:
+            try:
+                self._exchange_once(connection, month, child, incoming)
+            except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+                if time.monotonic() > deadline:
+                    raise TransientStoreError(
+                        f"{month}: {self.table_name(month.color)} in Postgres at "
+                        f"{self.server.address} was locked by long queries for "
+                        f"{EXCHANGE_SECONDS} s; the month is as it was"
+                    ) from error
+                # Growing and jittered, so that the readers' queue drains in between.
+                time.sleep(random.uniform(wait / 2, wait))  # noqa: S311
+                wait = min(wait * 2, 5.0)
+            else:
+                return
+
+    def _exchange_once(
+        self, connection: psycopg.Connection, month: TripMonth, child: str, incoming: str
+    ) -> None:
+        parent = sql.Identifier(self.schema, f"{month.color}_trips")
+        old, new = sql.Identifier(self.schema, child), sql.Identifier(self.schema, incoming)
+        with connection.transaction():
+            connection.execute(
+                sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(f"{LOCK_WAIT_MS}ms"))
+            )
+            # At once the strongest lock that any step needs: taking a weaker one first, and
+            # then more, is how two writers of different months would deadlock.
+            connection.execute(
+                sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(parent)
+            )
+            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(old))
+            connection.execute(
+                sql.SQL("ALTER TABLE {} RENAME TO {}").format(new, sql.Identifier(child))
+            )
+            connection.execute(
+                sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(
+                    parent, old, sql.Literal(month.month)
+                )
+            )
+
+    @contextmanager
+    def _errors(self, month: TripMonth) -> Iterator[None]:
+        """Maps Postgres' errors: by their SQLSTATE class, or by having none (no connection)."""
+        store = f"{month}: Postgres at {self.server.address}, {self.table_name(month.color)}"
+        try:
+            yield
+        except StoreError:
+            raise
+        except (psycopg.Error, adbc.Error) as error:
+            raise _mapped(error, store) from error
+
+
+def _mapped(error: psycopg.Error | adbc.Error, store: str) -> StoreError:
+    message = " ".join(str(error).split())
+    state = error.sqlstate or ""
+    if state.startswith("28") or "authentication failed" in message:
+        return PermanentStoreError(
+            f"{store}: the user or password was refused; check TAXI_POSTGRES_USER and "
+            "TAXI_POSTGRES_PASSWORD"
+        )
+    if state.startswith("3D") or ("database" in message and "does not exist" in message):
+        return PermanentStoreError(f"{store}: {message}; check TAXI_POSTGRES_DATABASE")
+    if state.startswith("42501"):
+        return PermanentStoreError(f"{store}: {message}; give the user the right")
+    if state in ("53100",):
+        return PermanentStoreError(f"{store}: {message}; the month is as it was; free some space")
+    if not state or state[:2] in ("08", "40", "53", "55", "57", "58"):
+        return TransientStoreError(
+            f"{store}: cannot be reached or is busy ({message}); the month is as it was. Is it "
+            "up ('taxi-platform local status')?"
+        )
+    return PermanentStoreError(f"{store}: {message}; the month is as it was")
+
+
+def _child_name(month: TripMonth) -> str:
+    return f"{month.color}_trips_{month.month:%Y_%m}"

@@ -1,0 +1,310 @@
+"""The published files, over HTTP or from a folder, byte for byte.
+
+A download is streamed to disk, resumed after a broken connection, compared with what the server
+says of it, and checked to be a whole trip file before anything is replaced. Where the file lies
+afterwards is the landing zone's business.
+"""
+
+import json
+import shutil
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.stores.files import RAW_ENDINGS, LandingZone, RawFile
+from taxi_platform.trips.csv_reader import GZIP_MAGIC
+from taxi_platform.trips.errors import TripFileError
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.reader import open_trip_file
+
+PRESETS = {
+    "tlc": "https://d37ci6vzurychx.cloudfront.net/trip-data/{color}_tripdata_{month}.parquet",
+    "mirror": (
+        "https://github.com/DataTalksClub/nyc-tlc-data/releases/download/"
+        "{color}/{color}_tripdata_{month}.csv.gz"
+    ),
+}
+"""Named sources: the TLC itself, and the mirror of its CSVs of 2019-01 to 2021-07."""
+
+SYNTHETIC = "synthetic"
+
+CHUNK_BYTES = 1 << 20
+
+TIMEOUT = httpx.Timeout(60, connect=10)
+
+Report = Callable[[int, int | None], None]
+"""Told the bytes so far and the bytes in all, the latter None if the server does not say."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a source says of a file.
+
+    Attributes:
+        url: where it was found.
+        ending: one of ``RAW_ENDINGS``.
+        etag: the server's version of it, if it gives one.
+        last_modified: the server's time of it, as it spells it.
+    """
+
+    url: str
+    ending: str
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+class TripSource(Protocol):
+    """A place that publishes months of trips."""
+
+    def fetch(self, month: TripMonth, partial: Path, report: Report) -> Published:
+        """Brings a month's file to a path, taking up where an earlier attempt broke off.
+
+        Raises:
+            PermanentStoreError: the month is not published.
+            TransientStoreError: the source cannot be reached, or broke off.
+        """
+        ...
+
+
+def source_of(template: str) -> TripSource:
+    """The source that a setting names: a preset, ``synthetic``, or a URL template.
+
+    Args:
+        template: for example ``https://host/{color}_tripdata_{month}.parquet`` or
+            ``file:///folder/{color}_tripdata_{month}.csv.gz``.
+
+    Raises:
+        PermanentStoreError: it is none of those.
+    """
+    if template == SYNTHETIC:
+        return SyntheticSource()
+    template = PRESETS.get(template, template)
+    scheme = urlsplit(template).scheme
+    if "{month}" not in template or scheme not in ("http", "https", "file"):
+        raise PermanentStoreError(
+            f"TAXI_SOURCE_URL is {template!r}: give one of {', '.join(PRESETS)}, {SYNTHETIC}, or "
+            "an http(s):// or file:// template with {color} and {month}"
+        )
+    return FolderSource(template) if scheme == "file" else HttpSource(template)
+
+
+def land(
+    source: TripSource,
+    month: TripMonth,
+    landing: LandingZone,
+    report: Report = lambda _done, _total: None,
+) -> tuple[RawFile, Published]:
+    """Fetches a month's published file into the landing zone, replacing it only if it is whole.
+
+    Raises:
+        PermanentStoreError: the month is not published, or what is published is no trip file.
+        TransientStoreError: the source cannot be reached; what was received is kept for the
+            next attempt.
+    """
+    with landing.raw_partial(month) as partial:
+        published = source.fetch(month, partial, report)
+        try:
+            _verify(partial, month)
+        except TripFileError as error:
+            forget(partial)
+            raise PermanentStoreError(
+                f"{month}: {published.url}: {_rename(error, partial, published.url)}; the landing "
+                "zone is as it was"
+            ) from error
+        raw = landing.publish_raw(month, published.ending, partial)
+        forget(partial)
+    return raw, published
+
+
+def _verify(partial: Path, month: TripMonth) -> None:
+    """Refuses what is not a whole trip file of the color: a page, a cut download, another table."""
+    open_trip_file(partial, month.color).close()
+    with partial.open("rb") as file:
+        if file.read(2) != GZIP_MAGIC:
+            return
+        file.seek(0)
+        _verify_gzip(file, partial)
+
+
+def _verify_gzip(file: Any, partial: Path) -> None:
+    from isal import igzip
+
+    try:
+        with igzip.open(file) as unpacked:
+            while unpacked.read(CHUNK_BYTES):
+                pass
+    except (EOFError, OSError, zlib.error) as error:
+        raise TripFileError(
+            f"{partial.name} is a damaged or truncated gzip file ({error})"
+        ) from error
+
+
+def _rename(error: TripFileError, partial: Path, url: str) -> str:
+    return str(error).replace(partial.name, urlsplit(url).path.rsplit("/", 1)[-1])
+
+
+def forget(partial: Path) -> None:
+    """Removes an unfinished download and what is known of it."""
+    partial.unlink(missing_ok=True)
+    _notes(partial).unlink(missing_ok=True)
+
+
+def _notes(partial: Path) -> Path:
+    return partial.with_name(f"{partial.name}.json")
+
+
+def ending_of(url: str) -> str:
+    """The ending of a published file, from its address.
+
+    Raises:
+        PermanentStoreError: it is of no known format.
+    """
+    path = urlsplit(url).path
+    for ending in RAW_ENDINGS:
+        if path.endswith(ending):
+            return ending
+    raise PermanentStoreError(f"TAXI_SOURCE_URL: {url} ends in none of {', '.join(RAW_ENDINGS)}")
+
+
+@dataclass(frozen=True)
+class HttpSource:
+    """Files published over HTTP; the template has ``{color}`` and ``{month}``."""
+
+    template: str
+
+    def url(self, month: TripMonth) -> str:
+        """The address of a month's file."""
+        return self.template.format(color=month.color, month=month.year_month)
+
+    def fetch(self, month: TripMonth, partial: Path, report: Report) -> Published:
+        """See ``TripSource.fetch``."""
+        url = self.url(month)
+        ending = ending_of(url)
+        headers = {"Accept-Encoding": "identity", **_resume_headers(partial, url)}
+        try:
+            with (
+                httpx.Client(follow_redirects=True, timeout=TIMEOUT) as client,
+                client.stream("GET", url, headers=headers) as response,
+            ):
+                _refuse_status(month, url, response, partial)
+                published = Published(
+                    url,
+                    ending,
+                    response.headers.get("ETag"),
+                    response.headers.get("Last-Modified"),
+                )
+                _receive(response, published, partial, report)
+        except httpx.TransportError as error:
+            raise TransientStoreError(
+                f"{month}: {url}: the source broke off or cannot be reached "
+                f"({type(error).__name__}: {error}); what was received is kept and resumed"
+            ) from error
+        except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
+            raise PermanentStoreError(f"{month}: {url}: {error}; check TAXI_SOURCE_URL") from error
+        return published
+
+
+def _resume_headers(partial: Path, url: str) -> dict[str, str]:
+    """Asks for the rest of an earlier download, if it was of the same version of the file."""
+    try:
+        notes = json.loads(_notes(partial).read_text())
+        size = partial.stat().st_size
+    except (OSError, ValueError):
+        return {}
+    if notes.get("url") != url or not notes.get("validator") or not size:
+        return {}
+    return {"Range": f"bytes={size}-", "If-Range": notes["validator"]}
+
+
+def _refuse_status(month: TripMonth, url: str, response: httpx.Response, partial: Path) -> None:
+    status = response.status_code
+    if status in (200, 206):
+        return
+    if status in (403, 404, 410):
+        raise PermanentStoreError(
+            f"{month}: not published: {url} answered {status}. The TLC publishes about two months "
+            "late; choose a month that is published, or set TAXI_SOURCE_URL to where it is"
+        )
+    if status == 416:
+        # There is nothing beyond what was received, or another file is published now.
+        forget(partial)
+    if status in (408, 416, 429) or status >= 500:
+        raise TransientStoreError(
+            f"{month}: {url} answered {status} {response.reason_phrase}: try again later"
+        )
+    raise PermanentStoreError(
+        f"{month}: {url} answered {status} {response.reason_phrase}; check TAXI_SOURCE_URL"
+    )
+
+
+def _receive(response: httpx.Response, published: Published, partial: Path, report: Report) -> None:
+    done = _resume_point(response, partial)
+    total = response.headers.get("Content-Length")
+    size = int(total) + done if total and total.isdigit() else None
+    # A weak ETag does not promise the same bytes, so nothing may be joined under it.
+    strong = published.etag and not published.etag.startswith("W/")
+    notes = {"url": published.url, "validator": published.etag if strong else None}
+    _notes(partial).write_text(json.dumps(notes))
+    with partial.open("r+b" if done else "wb") as file:
+        file.seek(done)
+        file.truncate()
+        for chunk in response.iter_raw(CHUNK_BYTES):
+            file.write(chunk)
+            done += len(chunk)
+            report(done, size)
+    if size is not None and done != size:
+        raise TransientStoreError(
+            f"{published.url}: {done:,} bytes of {size:,} were received; the rest is resumed"
+        )
+
+
+def _resume_point(response: httpx.Response, partial: Path) -> int:
+    if response.status_code != 206:
+        return 0
+    start = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
+    if not start.isdigit() or int(start) != partial.stat().st_size:
+        forget(partial)
+        raise TransientStoreError(
+            f"{response.url}: the server resumed at the wrong place; starting over"
+        )
+    return int(start)
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Files in a folder of this machine; the template is a ``file://`` URL."""
+
+    template: str
+
+    def fetch(self, month: TripMonth, partial: Path, report: Report) -> Published:
+        """See ``TripSource.fetch``."""
+        url = self.template.format(color=month.color, month=month.year_month)
+        origin = Path(unquote(urlsplit(url).path))
+        try:
+            shutil.copyfile(origin, partial)
+            size = origin.stat().st_size
+        except (FileNotFoundError, IsADirectoryError) as error:
+            raise PermanentStoreError(
+                f"{month}: not published: there is no file {origin}; check TAXI_SOURCE_URL"
+            ) from error
+        report(size, size)
+        return Published(url, ending_of(url))
+
+
+class SyntheticSource:
+    """Months made on the spot, seeded by color and month. Not real trips: for demo and tests."""
+
+    def fetch(self, month: TripMonth, partial: Path, report: Report) -> Published:
+        """See ``TripSource.fetch``."""
+        from taxi_platform.trips.synthetic import publication_ending, write_synthetic_month
+
+        write_synthetic_month(month, partial)
+        size = partial.stat().st_size
+        report(size, size)
+        return Published(f"synthetic:{month.stem}", publication_ending(month))
