@@ -254,7 +254,8 @@ def _receive(response: httpx.Response, published: Published, partial: Path, repo
     with partial.open("r+b" if done else "wb") as file:
         file.seek(done)
         file.truncate()
-        for chunk in response.iter_raw(CHUNK_BYTES):
+        # As it comes: a chunk that waits to be filled would be lost with the connection.
+        for chunk in response.iter_raw():
             file.write(chunk)
             done += len(chunk)
             report(done, size)

@@ -1,0 +1,52 @@
+"""Fixtures that several folders of tests share.
+
+Servers are real: one embedded stack for the whole session, started on free ports of the loopback
+in a folder of its own, and stopped by the process ids that it started.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The TLC's own files; tests that need them say that they skipped where they are not."""
+    folder = Path(os.environ.get("TAXI_REAL_DATA", PROJECT.parent / "shared" / "data"))
+    if not (folder / "tlc_months").is_dir():
+        pytest.skip(f"no TLC files in {folder}: set TAXI_REAL_DATA to where they are")
+    return folder
+
+
+class EmbeddedStack:
+    """A running embedded stack, and how programs are started that use it."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+
+    def environ(self, **more: str) -> dict[str, str]:
+        """The environment of a program that uses the stack, with more variables."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TAXI_", "DAGSTER_"))}
+        return inherited | self.environment | more
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
+    """The embedded stack, in a folder of its own; stopped when the session ends."""
+    from taxi_platform.local.stack import LocalStack
+
+    folder = tmp_path_factory.mktemp("stack")
+    for name in ("dagster.yaml", "workspace.yaml"):
+        shutil.copy(PROJECT / name, folder)
+    embedded = LocalStack(folder)
+    try:
+        embedded.up()
+        yield EmbeddedStack(folder, embedded.environment())
+    finally:
+        embedded.reset()

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from taxi_platform.stores.errors import PermanentStoreError
+from taxi_platform.stores.files import LandingZone, atomic_path
+from taxi_platform.trips.cleaning import CleaningOptions, clean_trips
+from taxi_platform.trips.errors import TooManyRejectedError
+from taxi_platform.trips.schema import trip_schema
+from taxi_platform_tests.stores.conftest import GREEN, cleaned_month
+
+
+def test_a_cleaned_file_says_what_came_of_its_source(landing: LandingZone) -> None:
+    trips = cleaned_month(landing, GREEN, 3_000)
+    assert trips.rows_read == 3_000 == trips.rows + trips.rows_rejected
+    kept = pq.read_table(trips.path)
+    assert kept.schema.equals(trip_schema("green"))
+    assert kept.num_rows == trips.rows
+    assert round(sum(kept["total_amount"].to_pylist()), 2) == float(trips.total_amount)
+    assert pq.read_table(trips.rejects_path).num_rows == trips.rows_rejected
+    assert trips.source_sha256 == landing.find_raw(GREEN).sha256
+
+
+def test_the_same_source_gives_the_same_bytes(landing: LandingZone) -> None:
+    first = cleaned_month(landing, GREEN, 3_000).path.read_bytes()
+    assert cleaned_month(landing, GREEN, 3_000).path.read_bytes() == first
+
+
+def test_a_refused_month_leaves_both_files_as_they_were(landing: LandingZone) -> None:
+    before = cleaned_month(landing, GREEN, 3_000)
+    files = {p: p.read_bytes() for p in landing.root.rglob("*.parquet")}
+    raw = landing.find_raw(GREEN)
+    with pytest.raises(TooManyRejectedError):
+        landing.write_cleaned(clean_trips(raw.path, GREEN, CleaningOptions(max_rejected_share=0)))
+    assert {p: p.read_bytes() for p in landing.root.rglob("*.parquet")} == files
+    assert landing.find_cleaned(GREEN) == before
+    assert not list(landing.root.rglob("*.partial"))
+
+
+def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.write_text("old")
+
+    def write_half() -> None:
+        with atomic_path(target) as partial:
+            partial.write_text("ha")
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        write_half()
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    assert target.read_text() == "old"
+
+
+def test_a_missing_file_names_the_asset_to_materialize(landing: LandingZone) -> None:
+    with pytest.raises(PermanentStoreError, match=r"green\|2024-01.*materialize raw_trips"):
+        landing.find_raw(GREEN)
+    with pytest.raises(PermanentStoreError, match=r"green\|2024-01.*materialize cleaned_trips"):
+        landing.find_cleaned(GREEN)
+
+
+def test_a_foreign_file_in_place_of_a_cleaned_one_is_refused(landing: LandingZone) -> None:
+    path = landing.cleaned_path(GREEN)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"not parquet at all")
+    with pytest.raises(PermanentStoreError, match="not a cleaned file of this platform"):
+        landing.find_cleaned(GREEN)

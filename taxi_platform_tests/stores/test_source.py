@@ -1,0 +1,173 @@
+import gzip
+from collections.abc import Callable
+
+import pytest
+
+from taxi_platform.stores.errors import PermanentStoreError, StoreError, TransientStoreError
+from taxi_platform.stores.files import LandingZone, RawFile
+from taxi_platform.stores.source import land, source_of
+from taxi_platform.trips.month import TripMonth
+from taxi_platform_tests.stores.conftest import GREEN, YELLOW_CSV
+from taxi_platform_tests.stores.publisher import Publisher
+
+NAME = "green_tripdata_2024-01.parquet"
+
+
+def fetch(publisher: Publisher, landing: LandingZone, month: TripMonth = GREEN) -> RawFile:
+    return land(source_of(publisher.template), month, landing)[0]
+
+
+def leftovers(landing: LandingZone) -> list[str]:
+    return [
+        path.name
+        for path in landing.root.rglob("*")
+        if path.is_file() and path.suffix not in (".lock",) and not path.name.startswith("green_")
+    ]
+
+
+def test_the_file_lands_byte_for_byte_with_the_servers_version(
+    publisher: Publisher, landing: LandingZone, green_parquet: bytes
+) -> None:
+    publisher.publish(NAME, green_parquet, etag='"abc"')
+    raw, published = land(source_of(publisher.template), GREEN, landing)
+    assert raw.path.read_bytes() == green_parquet
+    assert published.etag == '"abc"'
+    assert published.url == f"{publisher.url}/{NAME}"
+    assert leftovers(landing) == []
+
+
+def test_a_broken_download_is_kept_and_resumed_where_it_broke(
+    publisher: Publisher, landing: LandingZone, green_parquet: bytes
+) -> None:
+    publisher.publish(NAME, green_parquet, cut_after=10_000)
+    with pytest.raises(TransientStoreError, match=r"green\|2024-01.*kept and resumed"):
+        fetch(publisher, landing)
+    assert fetch(publisher, landing).path.read_bytes() == green_parquet
+    assert publisher.asked[1]["Range"] == "bytes=10000-"
+    assert leftovers(landing) == []
+
+
+@pytest.mark.parametrize("honours_range", [True, False])
+def test_a_file_republished_between_two_ranges_is_never_joined(
+    publisher: Publisher, landing: LandingZone, green_parquet: bytes, honours_range: bool
+) -> None:
+    publisher.publish(NAME, b"PAR1" + bytes(50_000), cut_after=10_000)
+    with pytest.raises(TransientStoreError):
+        fetch(publisher, landing)
+    publisher.publish(NAME, green_parquet, etag='"v2"', honours_range=honours_range)
+    assert fetch(publisher, landing).path.read_bytes() == green_parquet
+
+
+def test_nothing_is_joined_without_a_strong_version(
+    publisher: Publisher, landing: LandingZone, green_parquet: bytes
+) -> None:
+    publisher.publish(NAME, green_parquet, etag='W/"weak"', cut_after=10_000)
+    with pytest.raises(TransientStoreError):
+        fetch(publisher, landing)
+    fetch(publisher, landing)
+    assert "Range" not in publisher.asked[1]
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_month_that_is_not_published_fails_for_good_and_says_so(
+    publisher: Publisher, landing: LandingZone, status: int
+) -> None:
+    publisher.publish(NAME, b"no", status=status)
+    with pytest.raises(PermanentStoreError, match=rf"green\|2024-01: not published.*{status}"):
+        fetch(publisher, landing)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_an_overloaded_server_is_worth_another_try(
+    publisher: Publisher, landing: LandingZone, status: int
+) -> None:
+    publisher.publish(NAME, b"later", status=status)
+    with pytest.raises(TransientStoreError, match=str(status)):
+        fetch(publisher, landing)
+
+
+def test_a_redirect_is_followed_and_a_loop_of_them_is_not(
+    publisher: Publisher, landing: LandingZone, green_parquet: bytes
+) -> None:
+    publisher.publish("elsewhere", green_parquet)
+    publisher.publish(NAME, location=f"{publisher.url}/elsewhere")
+    assert fetch(publisher, landing).size == len(green_parquet)
+    publisher.publish(NAME, location=f"{publisher.url}/{NAME}")
+    with pytest.raises(PermanentStoreError, match=r"green\|2024-01.*redirects"):
+        fetch(publisher, landing)
+
+
+def test_an_unreachable_source_is_worth_another_try(landing: LandingZone) -> None:
+    source = source_of("http://127.0.0.1:9/{color}_tripdata_{month}.parquet")
+    with pytest.raises(TransientStoreError, match=r"green\|2024-01: http://127\.0\.0\.1:9"):
+        land(source, GREEN, landing)
+
+
+BAD_FILES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "an HTML page": (lambda _: b"<!DOCTYPE html><html><body>Sign in</body></html>", "HTML page"),
+    "an empty file": (lambda _: b"", "is empty"),
+    "a truncated Parquet": (lambda good: good[:-1000], "truncated Parquet"),
+    "a truncated gzip": (lambda _: gzip.compress(bytes(range(256)) * 999)[:-99], "truncated gzip"),
+    "another table": (
+        lambda _: b"LocationID,Borough,Zone\n1,EWR,Newark\n",
+        "not a green trip file",
+    ),
+    "the other color": (lambda _: b"VendorID,tpep_pickup_datetime\n", "yellow trip file"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_what_is_no_whole_trip_file_never_replaces_one(
+    publisher: Publisher, landing: LandingZone, green_parquet: bytes, kind: str
+) -> None:
+    spoil, said = BAD_FILES[kind]
+    publisher.publish(NAME, green_parquet)
+    fetch(publisher, landing)
+    publisher.publish(NAME, spoil(green_parquet))
+    with pytest.raises(PermanentStoreError) as failure:
+        fetch(publisher, landing)
+    assert said in str(failure.value)
+    assert str(failure.value).startswith(f"green|2024-01: {publisher.url}/{NAME}: ")
+    assert landing.find_raw(GREEN).path.read_bytes() == green_parquet
+    assert leftovers(landing) == []
+
+
+def test_a_truncated_csv_gz_of_trips_is_refused(
+    publisher: Publisher, landing: LandingZone, yellow_csv_gz: bytes
+) -> None:
+    publisher.publish("yellow_tripdata_2021-01.parquet", yellow_csv_gz[:-20])
+    with pytest.raises(PermanentStoreError, match="truncated gzip"):
+        fetch(publisher, landing, YELLOW_CSV)
+
+
+def test_a_month_published_in_another_format_leaves_one_file(
+    publisher: Publisher, landing: LandingZone, green_parquet: bytes
+) -> None:
+    publisher.publish(NAME, green_parquet)
+    fetch(publisher, landing)
+    csv = b"VendorID,lpep_pickup_datetime\n"
+    publisher.publish(NAME.replace("parquet", "csv"), csv)
+    with pytest.raises(PermanentStoreError):
+        land(source_of(publisher.template.replace("parquet", "csv")), GREEN, landing)
+    assert landing.find_raw(GREEN).path.suffix == ".parquet"
+
+
+def test_files_of_a_folder_are_a_source(landing: LandingZone, green_parquet: bytes) -> None:
+    folder = landing.root.parent / "a folder"
+    folder.mkdir()
+    (folder / NAME).write_bytes(green_parquet)
+    source = source_of(f"file://{folder.as_posix()}/{{color}}_tripdata_{{month}}.parquet")
+    assert land(source, GREEN, landing)[0].path.read_bytes() == green_parquet
+    with pytest.raises(PermanentStoreError, match=r"green\|2023-05: not published"):
+        land(source, TripMonth.from_key("green|2023-05"), landing)
+
+
+def test_the_same_synthetic_month_lands_the_same(landing: LandingZone) -> None:
+    first = land(source_of("synthetic"), GREEN, landing)[0]
+    assert land(source_of("synthetic"), GREEN, landing)[0] == first
+
+
+@pytest.mark.parametrize("template", ["nowhere", "ftp://host/{month}.csv", "https://host/file.csv"])
+def test_a_source_setting_that_names_no_source_is_refused(template: str) -> None:
+    with pytest.raises(StoreError, match=r"TAXI_SOURCE_URL.*synthetic"):
+        source_of(template)
