@@ -1,0 +1,96 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from taxi_platform.cli import app
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.synthetic import write_synthetic_month
+
+run = CliRunner().invoke
+
+
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("files") / "yellow_tripdata_2021-01.csv.gz"
+    write_synthetic_month(TripMonth.from_key("yellow|2021-01"), path, rows=5_000)
+    return path
+
+
+def test_inspect_writes_json_with_what_the_file_holds(synthetic: Path) -> None:
+    result = run(app, ["inspect", str(synthetic), "--json"])
+    assert result.exit_code == 0
+    report = json.loads(result.stdout)
+    assert (report["color"], report["month"], report["rows_read"]) == ("yellow", "2021-01", 5_000)
+    assert report["columns_mapped"]["PULocationID"] == "pickup_location_id"
+    assert report["columns_unknown"] == []
+    assert report["rows_kept"] + report["rows_rejected"] == 5_000
+    assert sum(report["rejected_by_reason"].values()) == report["rows_rejected"] > 0
+    assert set(report) == {
+        "color",
+        "month",
+        "columns_mapped",
+        "columns_unknown",
+        "rows_read",
+        "rows_kept",
+        "rows_rejected",
+        "rejected_by_reason",
+    }
+
+
+def test_inspect_tells_people_the_same(synthetic: Path) -> None:
+    result = run(app, ["inspect", str(synthetic)])
+    assert result.exit_code == 0
+    assert "yellow trips of 2021-01" in result.stdout
+    assert "PULocationID -> pickup_location_id" in result.stdout
+    assert "rows read 5,000 = kept" in result.stdout
+
+
+def test_inspect_finds_color_and_month_in_a_file_with_no_telling_name(
+    synthetic: Path, tmp_path: Path
+) -> None:
+    renamed = tmp_path / "download"
+    renamed.write_bytes(synthetic.read_bytes())
+    report = json.loads(run(app, ["inspect", str(renamed), "--json"]).stdout)
+    assert (report["color"], report["month"]) == ("yellow", "2021-01")
+
+
+def test_inspect_reads_a_file_as_another_month_and_rejects_without_failing(
+    synthetic: Path,
+) -> None:
+    result = run(app, ["inspect", str(synthetic), "--json", "--month", "2015-01"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["rejected_by_reason"]["pickup_outside_month"] == 5_000
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No such file"),
+        (b"", "is empty"),
+        (b"<html><body>no</body></html>", "HTML page"),
+        (b"LocationID,Borough\n1,EWR\n", "not a trip file"),
+        (b"PAR1 and nothing else", "Parquet"),
+    ],
+)
+def test_inspect_says_in_one_line_why_a_file_cannot_be_read(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    path = tmp_path / "file"
+    if content is not None:
+        path.write_bytes(content)
+    result = run(app, ["inspect", str(path)])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--color", "red"], ["--month", "January"], ["--month", "2024-13"]]
+)
+def test_inspect_names_the_option_that_is_wrong(synthetic: Path, arguments: list[str]) -> None:
+    result = run(app, ["inspect", str(synthetic), *arguments])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {arguments[0]} is")

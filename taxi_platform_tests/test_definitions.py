@@ -1,0 +1,73 @@
+import json
+
+import pytest
+from dagster import AssetKey, Definitions
+from dagster_gcp import BigQueryResource, GCSResource
+
+from taxi_platform.definitions import build_resources, defs
+from taxi_platform.partitions import trip_partitions
+from taxi_platform.settings import load_settings
+from taxi_platform.stores.errors import PermanentStoreError
+from taxi_platform.trips.month import TripMonth
+
+NAMES = ["raw_trips", "cleaned_trips", "gcs_trips", "bigquery_trips", "postgres_trips"]
+
+
+def test_the_code_location_is_whole() -> None:
+    Definitions.validate_loadable(defs)
+
+
+def test_the_five_assets_depend_as_the_design_says() -> None:
+    graph = defs.resolve_asset_graph()
+    parents = {
+        key.to_user_string(): sorted(p.to_user_string() for p in graph.get(key).parent_keys)
+        for key in graph.get_all_asset_keys()
+    }
+    assert parents == {
+        "raw_trips": [],
+        "cleaned_trips": ["raw_trips"],
+        "gcs_trips": ["cleaned_trips"],
+        "bigquery_trips": ["gcs_trips"],
+        "postgres_trips": ["cleaned_trips"],
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_asset_is_described_grouped_owned_and_of_a_kind(name: str) -> None:
+    node = defs.resolve_asset_graph().get(AssetKey(name))
+    assert node.description
+    assert node.group_name in ("landing", "lake", "warehouse")
+    assert node.owners == ["team:data-platform"]
+    assert node.kinds
+    assert node.partitions_def == trip_partitions
+
+
+def test_partition_keys_are_color_and_month() -> None:
+    keys = trip_partitions.get_partition_keys()
+    assert {"green|2019-01", "yellow|2024-01"} <= set(keys)
+    assert all(TripMonth.from_key(key).key == key for key in keys)
+
+
+def test_resources_are_dagster_gcps_own() -> None:
+    resources = build_resources(load_settings())
+    assert isinstance(resources["gcs"], GCSResource)
+    assert isinstance(resources["bigquery"], BigQueryResource)
+
+
+def test_the_password_is_no_part_of_the_resources_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TAXI_POSTGRES_PASSWORD", "hunter2")
+    postgres = build_resources(load_settings())["postgres"]
+    assert "hunter2" not in json.dumps(repr(postgres)) + str(postgres)
+
+
+def test_without_the_stack_no_client_turns_to_the_real_cloud(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TAXI_ENV", "local")
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    gcs = build_resources(load_settings())["gcs"]
+    assert hasattr(gcs, "get_lake")
+    with pytest.raises(PermanentStoreError, match="taxi-platform local up"):
+        gcs.get_lake()

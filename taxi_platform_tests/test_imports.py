@@ -1,0 +1,37 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def test_imports_point_one_way() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    run = subprocess.run(
+        [linter, "--no-cache"], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout
+
+
+@pytest.mark.parametrize("package", ["trips", "stores"])
+def test_trips_and_stores_work_where_dagster_is_not_installed(package: str, tmp_path: Path) -> None:
+    script = f"""
+import importlib, pkgutil, sys
+for absent in ("dagster", "dagster_gcp", "dagster_pandas", "dagster_postgres"):
+    sys.modules[absent] = None
+import taxi_platform.{package} as package
+for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    importlib.import_module(module.name)
+from pathlib import Path
+from taxi_platform.stores.files import LandingZone
+from taxi_platform.stores.source import land, source_of
+from taxi_platform.trips.cleaning import clean_trips
+from taxi_platform.trips.month import TripMonth
+zone = LandingZone(Path({str(tmp_path)!r}))
+raw, _ = land(source_of("synthetic"), TripMonth.from_key("green|2024-01"), zone)
+trips = zone.write_cleaned(clean_trips(raw.path, raw.month))
+assert trips.rows_read == trips.rows + trips.rows_rejected == 60_000
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,0 +1,328 @@
+"""The whole path of a month, as users run it, on real servers and the TLC's own files."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from dagster import DagsterInstance, ExecuteInProcessResult, materialize
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery, storage
+
+from taxi_platform_tests.conftest import EmbeddedStack
+from taxi_platform_tests.stores.publisher import Publisher, running_publisher
+
+pytestmark = pytest.mark.integration
+
+DAGSTER = Path(sys.executable).with_name("dagster")
+
+
+@pytest.fixture
+def publisher() -> Iterator[Publisher]:
+    with running_publisher() as running:
+        yield running
+
+
+@dataclass(frozen=True)
+class Stores:
+    """What the two tables' stores and the lake hold, asked through their own clients."""
+
+    stack: EmbeddedStack
+
+    def postgres(self, color: str, month: str) -> tuple[int, Decimal]:
+        e = self.stack.environment
+        with psycopg.connect(
+            host=e["TAXI_POSTGRES_HOST"],
+            port=e["TAXI_POSTGRES_PORT"],
+            user=e["TAXI_POSTGRES_USER"],
+            password=e["TAXI_POSTGRES_PASSWORD"],
+            dbname=e["TAXI_POSTGRES_DATABASE"],
+        ) as connection:
+            if connection.execute(f"SELECT to_regclass('trips.{color}_trips')").fetchone() == (
+                None,
+            ):
+                return 0, Decimal(0)
+            row = connection.execute(
+                f"SELECT count(*), sum(total_amount) FROM trips.{color}_trips "
+                "WHERE data_file_month = %s",
+                [f"{month}-01"],
+            ).fetchone()
+        assert row is not None
+        return row[0], cents(row[1])
+
+    def bigquery(self, color: str, month: str) -> tuple[int, Decimal]:
+        e = self.stack.environment
+        options = {"api_endpoint": e["BIGQUERY_EMULATOR_HOST"]}
+        with bigquery.Client(
+            project=e["TAXI_GCP_PROJECT"],
+            credentials=AnonymousCredentials(),
+            client_options=options,
+        ) as client:
+            names = [t.table_id for d in client.list_datasets() for t in client.list_tables(d)]
+            if f"{color}_trips" not in names:
+                return 0, Decimal(0)
+            rows = client.query_and_wait(
+                f"SELECT COUNT(*), SUM(total_amount) FROM trips.{color}_trips "
+                f"WHERE data_file_month = DATE '{month}-01'"
+            )
+            row = next(iter(rows))
+        return row[0], cents(row[1])
+
+    def lake(self) -> dict[str, int]:
+        e = self.stack.environment
+        with storage.Client(
+            project="test",
+            credentials=AnonymousCredentials(),
+            client_options={"api_endpoint": e["STORAGE_EMULATOR_HOST"]},
+        ) as client:
+            return {b.name: b.generation for b in client.list_blobs(e["TAXI_GCS_BUCKET"])}
+
+    def files(self) -> dict[Path, bytes]:
+        root = Path(self.stack.environment["TAXI_DATA_DIR"])
+        return {
+            path: path.read_bytes()
+            for path in root.rglob("*")
+            if path.is_file() and path.suffix != ".lock"
+        }
+
+    def everything(self, color: str, month: str) -> tuple[Any, ...]:
+        return (
+            self.postgres(color, month),
+            self.bigquery(color, month),
+            self.lake(),
+            self.files(),
+        )
+
+
+def cents(amount: float | None) -> Decimal:
+    return Decimal(str(amount or 0)).quantize(Decimal("0.01"))
+
+
+@pytest.fixture
+def stores(stack: EmbeddedStack) -> Stores:
+    return Stores(stack)
+
+
+def materialize_by_command(
+    stack: EmbeddedStack, publisher: Publisher, partition: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(DAGSTER, "asset", "materialize", "-m", "taxi_platform.definitions"),
+            *("--select", "*", "--partition", partition),
+        ],
+        cwd=stack.folder,
+        # Only what a user sets: the addresses come from .env in the working folder.
+        env={k: v for k, v in os.environ.items() if not k.startswith(("TAXI_", "DAGSTER_"))}
+        | {"TAXI_SOURCE_URL": publisher.template},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("month", "rows"), [("2024-01", 56_551), ("2023-01", 68_211), ("2023-02", 64_809)]
+)
+def test_a_real_month_reaches_every_store_whole_from_the_command_line(
+    stack: EmbeddedStack,
+    stores: Stores,
+    publisher: Publisher,
+    real_data: Path,
+    month: str,
+    rows: int,
+) -> None:
+    name = f"green_tripdata_{month}.parquet"
+    publisher.publish(name, (real_data / "tlc_months" / name).read_bytes())
+    run = materialize_by_command(stack, publisher, f"green|{month}")
+    assert run.returncode == 0, run.stderr[-4000:]
+
+    facts = last_materialization(stack, "cleaned_trips", f"green|{month}")
+    kept = facts["dagster/row_count"]
+    assert facts["rows_read"] == rows == kept + facts["rows_rejected"]
+    assert sum(facts["rejected_by_reason"].values()) == facts["rows_rejected"]
+    expected = (kept, cents(facts["total_amount"]))
+    assert stores.bigquery("green", month) == expected
+    assert stores.postgres("green", month) == expected
+    assert f"data/green/{name}" in stores.lake()
+
+
+def last_materialization(stack: EmbeddedStack, asset: str, partition: str) -> dict[str, Any]:
+    """The metadata that the instance holds: what the UI shows of runs from the command line."""
+    script = (
+        "import json, sys\n"
+        "from dagster import AssetKey, AssetRecordsFilter, DagsterInstance\n"
+        "with DagsterInstance.get() as instance:\n"
+        "    chosen = AssetRecordsFilter(AssetKey(sys.argv[1]), asset_partitions=[sys.argv[2]])\n"
+        "    record = instance.fetch_materializations(chosen, limit=1).records[0]\n"
+        "    metadata = record.asset_materialization.metadata\n"
+        "    print(json.dumps({k: v.value for k, v in metadata.items()}, default=str))\n"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", script, asset, partition],
+        env=stack.environ(),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    facts: dict[str, Any] = json.loads(out)
+    return facts
+
+
+@pytest.fixture
+def run_month(
+    stack: EmbeddedStack, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., ExecuteInProcessResult]:
+    """Materializes all five assets of a partition in this process, with changed settings."""
+    for name, value in stack.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TAXI_SOURCE_URL", publisher.template.replace(".parquet", ".csv.gz"))
+
+    def run(partition: str, **changed: str) -> ExecuteInProcessResult:
+        from taxi_platform.assets.trips import TRIP_ASSETS
+        from taxi_platform.definitions import build_resources
+        from taxi_platform.settings import load_settings
+
+        for name, value in changed.items():
+            monkeypatch.setenv(name, value)
+        with DagsterInstance.ephemeral() as instance:
+            return materialize(
+                TRIP_ASSETS,
+                partition_key=partition,
+                resources=build_resources(load_settings()),
+                instance=instance,
+                raise_on_error=False,
+            )
+
+    return run
+
+
+def only_failure(result: ExecuteInProcessResult) -> tuple[str, str]:
+    """The failed asset, and what its failure says."""
+    assert not result.success
+    failures = [event for event in result.all_events if event.is_step_failure]
+    assert len(failures) == 1
+    said = failures[0].step_failure_data.user_failure_data
+    assert said is not None
+    assert said.description is not None
+    assert "\n" not in said.description
+    return failures[0].step_key or "", said.description
+
+
+HEADER = (
+    b"VendorID,tpep_pickup_datetime,tpep_dropoff_datetime,passenger_count,trip_distance,"
+    b"RatecodeID,store_and_fwd_flag,PULocationID,DOLocationID,payment_type,fare_amount,extra,"
+    b"mta_tax,tip_amount,tolls_amount,improvement_surcharge,total_amount,congestion_surcharge\r\n"
+)
+ROW = b"1,2019-02-01 00:59:04,2019-02-01 01:07:27,1,2.1,1,N,48,234,1,9,0.5,0.5,2,0,0.3,12.3,0\r\n"
+GOOD = gzip.compress(HEADER + ROW * 100)
+
+BAD_PUBLICATIONS: dict[str, tuple[bytes, int, str]] = {
+    "a month that is not published": (b"nothing", 404, "not published"),
+    "an HTML page with status 200": (b"<!DOCTYPE html><html>Sign in</html>", 200, "HTML page"),
+    "a truncated gzip": (GOOD[:-10], 200, "truncated gzip"),
+    "an empty file": (b"", 200, "is empty"),
+    "a CSV of something else": (
+        gzip.compress(b"LocationID,Borough,Zone\r\n1,EWR,Newark Airport\r\n"),
+        200,
+        "not a yellow trip file",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_PUBLICATIONS)
+def test_a_bad_publication_fails_clearly_and_leaves_every_store_as_it_was(
+    run_month: Callable[..., ExecuteInProcessResult],
+    stores: Stores,
+    publisher: Publisher,
+    kind: str,
+) -> None:
+    name = "yellow_tripdata_2019-02.csv.gz"
+    publisher.publish(name, GOOD)
+    assert run_month("yellow|2019-02").success
+    before = stores.everything("yellow", "2019-02")
+    assert before[0][0] == before[1][0] == 100
+
+    body, status, said = BAD_PUBLICATIONS[kind]
+    publisher.publish(name, body, status=status)
+    asset, message = only_failure(run_month("yellow|2019-02"))
+    assert asset == "raw_trips"
+    assert message.startswith("yellow|2019-02: ")
+    assert publisher.url in message
+    assert said in message
+    assert stores.everything("yellow", "2019-02") == before
+
+
+def test_too_many_rejected_rows_fail_the_month_and_leave_every_table_as_it_was(
+    run_month: Callable[..., ExecuteInProcessResult], stores: Stores, publisher: Publisher
+) -> None:
+    name = "yellow_tripdata_2019-02.csv.gz"
+    publisher.publish(name, GOOD)
+    assert run_month("yellow|2019-02").success
+    before = stores.everything("yellow", "2019-02")[:3]
+    dirty = ROW.replace(b"2019-02-01", b"2009-02-01")
+    publisher.publish(name, gzip.compress(HEADER + ROW * 90 + dirty * 10))
+    asset, message = only_failure(run_month("yellow|2019-02"))
+    assert asset == "cleaned_trips"
+    assert "10 of 100 rows (10.0%) would be rejected" in message
+    assert "pickup_outside_month 10" in message
+    assert stores.everything("yellow", "2019-02")[:3] == before
+
+
+STORE_FAULTS: dict[str, tuple[dict[str, str], str, tuple[str, ...]]] = {
+    "a bucket that is not there": (
+        {"TAXI_GCS_BUCKET": "no-such-bucket"},
+        "gcs_trips",
+        ("there is no bucket gs://no-such-bucket", "create it", "TAXI_GCS_BUCKET"),
+    ),
+    "Postgres is down": (
+        {"TAXI_POSTGRES_PORT": "9"},
+        "postgres_trips",
+        ("Postgres at 127.0.0.1:9/taxi", "taxi-platform local status"),
+    ),
+    "a wrong password": (
+        {"TAXI_POSTGRES_PASSWORD": "a-wrong-secret"},
+        "postgres_trips",
+        ("Postgres at", "TAXI_POSTGRES_PASSWORD"),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", STORE_FAULTS)
+def test_a_store_that_fails_says_so_and_keeps_what_it_had(
+    run_month: Callable[..., ExecuteInProcessResult],
+    stores: Stores,
+    publisher: Publisher,
+    kind: str,
+) -> None:
+    name = "yellow_tripdata_2019-03.csv.gz"
+    march = ROW.replace(b"2019-02", b"2019-03")
+    publisher.publish(name, gzip.compress(HEADER + march * 50))
+    assert run_month("yellow|2019-03").success
+    before = stores.everything("yellow", "2019-03")
+
+    changed, asset, said = STORE_FAULTS[kind]
+    publisher.publish(name, gzip.compress(HEADER + march * 60))
+    result = run_month("yellow|2019-03", **changed)
+    failed, message = only_failure(result)
+    assert failed == asset
+    assert message.startswith("yellow|2019-03: ")
+    assert all(part in message for part in said)
+    events = "".join(str(event) for event in result.all_events)
+    assert "a-wrong-secret" not in events
+    after = stores.everything("yellow", "2019-03")
+    if asset == "postgres_trips":
+        assert after[0] == before[0]
+    else:
+        assert after[1:3] == before[1:3]
+    # What does not depend on the failed store went on.
+    assert {50, 60} == {after[0][0], after[1][0]}
