@@ -1,0 +1,1 @@
+"""The platform and its peers, side by side: see ``python -m benchmarks --help``."""
