@@ -1,6 +1,6 @@
 """The code location: every asset with the resources and IO managers that it needs."""
 
-from dagster import Definitions, EnvVar, in_process_executor
+from dagster import Definitions, in_process_executor
 
 from taxi_platform.assets.trips import TRIP_ASSETS
 from taxi_platform.io_managers.files import RawFileIOManager, TripParquetIOManager
@@ -28,7 +28,6 @@ def build_resources(chosen: Settings) -> dict[str, object]:
         host=chosen.postgres_host,
         port=chosen.postgres_port,
         user=chosen.postgres_user,
-        password=EnvVar("TAXI_POSTGRES_PASSWORD"),
         database=chosen.postgres_database,
         schema_name=chosen.postgres_schema,
     )

@@ -64,6 +64,7 @@ def ask_bigquery(chosen: Settings, statement: str, limit: int) -> Answer:
     from google.auth.exceptions import GoogleAuthError
 
     from taxi_platform.resources.bigquery import TripBigQueryResource
+    from taxi_platform.stores.bigquery import NO_RETRY
 
     resource = TripBigQueryResource(
         project=chosen.gcp_project,
@@ -73,7 +74,7 @@ def ask_bigquery(chosen: Settings, statement: str, limit: int) -> Answer:
     )
     try:
         with resource.get_client() as client:
-            result = client.query_and_wait(statement, max_results=limit + 1, retry=None)
+            result = client.query_and_wait(statement, max_results=limit + 1, retry=NO_RETRY)
             rows = [tuple(row) for row in result]
             names = [field.name for field in result.schema]
     except (GoogleAPIError, GoogleAuthError, requests.RequestException) as error:

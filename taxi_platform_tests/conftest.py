@@ -4,11 +4,17 @@ Servers are real: one embedded stack for the whole session, started on free port
 in a folder of its own, and stopped by the process ids that it started.
 """
 
+import contextlib
 import os
 import shutil
+import signal
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 # Before anything imports the code location, which reads them once: a passing fault that does not
@@ -55,3 +61,23 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
         yield EmbeddedStack(folder, embedded.environment())
     finally:
         embedded.reset()
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def stop_process(process: subprocess.Popen[Any]) -> None:
+    """Ends a process that was started in a session of its own, and all that it started."""
+    family = [process.pid, *(p.pid for p in psutil.Process(process.pid).children(recursive=True))]
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(30)
+    finally:
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()

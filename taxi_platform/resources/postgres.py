@@ -1,5 +1,7 @@
 """The resource of Postgres: where it is and who asks."""
 
+import os
+
 from dagster import ConfigurableResource
 from pydantic import Field
 
@@ -12,11 +14,16 @@ class PostgresResource(ConfigurableResource):
     host: str = Field(description="Server.")
     port: int = Field(description="Its port.")
     user: str = Field(description="User that owns the trip tables.")
-    password: str = Field(description="That user's password; give an EnvVar, which is not shown.")
+    password_variable: str = Field(
+        default="TAXI_POSTGRES_PASSWORD",
+        description="Environment variable that holds the password, which is no part of the "
+        "configuration and so is shown nowhere.",
+    )
     database: str = Field(description="Database of the trip tables.")
     schema_name: str = Field(default="trips", description="Schema of the trip tables.")
 
     def get_tables(self) -> PostgresTrips:
         """The trip tables of the schema."""
-        server = PostgresServer(self.host, self.port, self.user, self.password, self.database)
+        password = os.environ.get(self.password_variable, "")
+        server = PostgresServer(self.host, self.port, self.user, password, self.database)
         return PostgresTrips(server, self.schema_name)

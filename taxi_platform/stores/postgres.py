@@ -44,6 +44,10 @@ _TYPES = {
 }
 
 
+_REFUSED = ("authentication failed", "no password supplied")
+"""A refused connection has no SQLSTATE on the client's side, only these words."""
+
+
 @dataclass(frozen=True)
 class PostgresServer:
     """Where Postgres is and who asks.
@@ -325,7 +329,7 @@ class PostgresTrips:
 def _mapped(error: psycopg.Error | adbc.Error, store: str) -> StoreError:
     message = " ".join(str(error).split())
     state = error.sqlstate or ""
-    if state.startswith("28") or "authentication failed" in message:
+    if state.startswith("28") or any(sign in message for sign in _REFUSED):
         return PermanentStoreError(
             f"{store}: the user or password was refused; check TAXI_POSTGRES_USER and "
             "TAXI_POSTGRES_PASSWORD"
