@@ -165,7 +165,8 @@ def last_materialization(stack: EmbeddedStack, asset: str, partition: str) -> di
         "    chosen = AssetRecordsFilter(AssetKey(sys.argv[1]), asset_partitions=[sys.argv[2]])\n"
         "    record = instance.fetch_materializations(chosen, limit=1).records[0]\n"
         "    metadata = record.asset_materialization.metadata\n"
-        "    print(json.dumps({k: v.value for k, v in metadata.items()}, default=str))\n"
+        "    plain = {k: v.value for k, v in metadata.items() if k != 'dagster/column_schema'}\n"
+        "    print(json.dumps(plain))\n"
     )
     out = subprocess.run(
         [sys.executable, "-c", script, asset, partition],

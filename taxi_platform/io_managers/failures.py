@@ -17,6 +17,8 @@ def failing_clearly(month: TripMonth) -> Iterator[None]:
         yield
     except TransientStoreError as error:
         raise Failure(str(error), metadata=_facts(month, "transient")) from error
+    except Failure:
+        raise
     except PermanentStoreError as error:
         raise Failure(
             str(error), metadata=_facts(month, "permanent"), allow_retries=False
@@ -24,6 +26,13 @@ def failing_clearly(month: TripMonth) -> Iterator[None]:
     except (TripFileError, ValueError) as error:
         raise Failure(
             f"{month}: {error}", metadata=_facts(month, "permanent"), allow_retries=False
+        ) from error
+    except Exception as error:
+        # A fault of the platform's own: the retry policy would repeat it and hide it.
+        raise Failure(
+            f"{month}: unexpected {type(error).__name__}: {error}",
+            metadata=_facts(month, "unexpected"),
+            allow_retries=False,
         ) from error
 
 

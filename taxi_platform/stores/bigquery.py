@@ -99,7 +99,7 @@ class BigQueryTrips:
             self._ensure_table(month.color)
             job, attached = self._start(trips)
             report(job.job_id)
-            job.result(retry=NO_RETRY, job_retry=None, timeout=LOAD_SECONDS)
+            job.result(retry=NO_RETRY, timeout=LOAD_SECONDS)
         partition = _partition(month)
         rows = int(job.output_rows or 0)
         if trips.rows is not None and rows != trips.rows:

@@ -19,7 +19,13 @@ LARGEST_AMOUNT = 1e12
 
 
 def fits(array: pa.Array) -> bool:
-    """Whether every number of a float64 array is finite and of a size that can be real."""
+    """Whether every value can be real and be stored.
+
+    A float must be finite and of a possible size; a text must not hold a NUL, which Postgres
+    cannot store.
+    """
+    if pa.types.is_string(array.type):
+        return not pc.any(pc.match_substring(array, "\0")).as_py()
     if not pa.types.is_floating(array.type) or array.null_count == len(array):
         return True
     # A sum is NaN or infinite if any value is; min_max alone passes over NaN.
@@ -37,7 +43,7 @@ def cast_whole(array: pa.Array, target: pa.DataType) -> pa.Array:
     """
     result = array if array.type == target else array.cast(target)
     if not fits(result):
-        raise pa.ArrowInvalid("a number is not finite or out of all proportion")
+        raise pa.ArrowInvalid("a value is not finite, out of all proportion or holds a NUL")
     return result
 
 

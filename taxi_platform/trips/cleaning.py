@@ -31,9 +31,10 @@ from taxi_platform.trips.rules import Rule, RuleContext, rules_named
 from taxi_platform.trips.schema import ColumnMap, trip_schema
 
 PARSERS = 2
-"""Threads that parse and clean; a third unpacks gzip, and the caller's own writes."""
+"""Threads that parse and clean; the caller's own unpacks gzip, and writes."""
 
-BLOCKS_UNDER_WAY = 4
+BLOCKS_UNDER_WAY = 16
+"""Blocks read ahead: enough work for the parsers while the caller writes out a row group."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,11 @@ class CleaningOptions:
 
     def __post_init__(self) -> None:
         rules_named(self.rules)
-        if self.days_outside_month < 0:
-            raise ValueError("days_outside_month must not be negative")
+        if not 0 <= self.days_outside_month <= 36_500:
+            raise ValueError(
+                "days_outside_month must lie between 0 and 36500; to keep pickups of any time, "
+                "leave out the rule pickup_near_month"
+            )
         if not 0 <= self.max_rejected_share <= 1:
             raise ValueError("max_rejected_share must lie between 0 and 1")
         if self.missing_passenger_count not in ("zero", "keep"):

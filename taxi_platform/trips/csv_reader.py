@@ -5,7 +5,7 @@ not parse can be taken apart line by line. Cleaning does not belong here.
 """
 
 import csv
-import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
+from isal import igzip, isal_zlib
 
 from taxi_platform.trips.blocks import ParsedBlock, RowSet, canonical_batch, split_block
 from taxi_platform.trips.casting import MISSING_SPELLINGS, cast_each, cast_whole
@@ -25,6 +26,9 @@ BLOCK_BYTES = 1 << 20
 
 LONGEST_LINE = 1 << 20
 """A trip is some 100 to 200 bytes; a line beyond this is not one, and must not fill memory."""
+
+WIDTH_LINES = 100
+"""Lines below the header that are asked how many fields a row has."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -52,17 +56,16 @@ def _open_binary(path: Path) -> IO[bytes]:
         packed = plain.read(2) == GZIP_MAGIC
     if not packed:
         return path.open("rb", buffering=0)
-    # Imported here: plain files and Parquet do without.
-    from isal import igzip_threaded
-
-    stream: IO[bytes] = igzip_threaded.open(path, "rb", threads=1)
+    # Not igzip_threaded: its thread ends with the thread that opened the file, and what it has not
+    # unpacked by then is silently taken for the file's end. It is hardly faster.
+    stream: IO[bytes] = igzip.open(path, "rb")
     return stream
 
 
 def _read(stream: IO[bytes], size: int, path: Path) -> bytes:
     try:
         return stream.read(size)
-    except (EOFError, OSError, zlib.error) as error:
+    except (EOFError, OSError, isal_zlib.error) as error:  # type: ignore[misc] # stubbed as a value
         raise TripFileError(
             f"{path.name} is a damaged or truncated gzip file ({error}): download it again"
         ) from error
@@ -79,12 +82,18 @@ class CsvTripReader:
     def __init__(self, path: Path, color: str, *, block_bytes: int = BLOCK_BYTES) -> None:
         """Opens the file and maps its header.
 
+        Args:
+            path: the file.
+            color: the color whose schema the rows are brought to.
+            block_bytes: the most that a block holds, one long line excepted; the result does not
+                depend on it.
+
         Raises:
             TripFileError: the file is empty, damaged, or its header is not a trip file's.
         """
         self.color = color
         self._path = path
-        self._block_bytes = block_bytes
+        self._block_bytes = min(block_bytes, LONGEST_LINE)
         self._stream = _open_binary(path)
         try:
             header, self._rest = self._read_header()
@@ -104,7 +113,7 @@ class CsvTripReader:
 
     def _read_header(self) -> tuple[bytes, bytes]:
         """The header line, and what was read beyond it."""
-        start = _read(self._stream, max(self._block_bytes, LONGEST_LINE), self._path)
+        start = _read(self._stream, LONGEST_LINE, self._path)
         header, newline, rest = start.partition(b"\n")
         if not header.strip() or (not newline and len(start) >= LONGEST_LINE):
             raise TripFileError(f"{self._path.name} has no header line")
@@ -112,43 +121,54 @@ class CsvTripReader:
 
     def _split(self, line: str) -> list[str]:
         line = line.rstrip("\r")
-        return next(csv.reader([line])) if self._quoted else line.split(",")
+        if not self._quoted:
+            return line.split(",")
+        try:
+            return next(csv.reader([line]))
+        except csv.Error:  # a carriage return within a field, or a field without end
+            return [line]
 
     def _data_width(self, header_width: int) -> int:
-        """Fields a row: in some eras more than the header has, all of them empty."""
-        for line in self._rest[: 2 * LONGEST_LINE].split(b"\n", 3)[:3]:
-            if line.strip():
-                width = len(self._split(line.decode("utf-8", "replace")))
-                return max(width, header_width) if width - header_width in (0, 2) else header_width
-        return header_width
+        """Fields a row: in some eras two more than the header has, both of them empty.
+
+        The commonest width of the first lines decides, so that one damaged line cannot.
+        """
+        lines = self._rest.split(b"\n", WIDTH_LINES)[:WIDTH_LINES]
+        widths = Counter(
+            len(self._split(line.decode("utf-8", "replace"))) for line in lines if line.strip()
+        )
+        wide = header_width + 2
+        return wide if widths[wide] > widths[header_width] else header_width
 
     def close(self) -> None:
         """Closes the file."""
         self._stream.close()
 
     def raw_blocks(self) -> Iterator[RawCsvBlock]:
-        """The lines below the header, in order, in blocks of about ``block_bytes``.
+        """The lines below the header, in order, in blocks of at most ``block_bytes``.
 
         Raises:
             TripFileError: the gzip stream is damaged, or a line has no end.
         """
         rest, first_line = self._rest, 2
         self._rest = b""
-        at_end = False
-        while not at_end:
-            if len(rest) < self._block_bytes:
-                chunk = _read(self._stream, self._block_bytes, self._path)
+        size, at_end = self._block_bytes, False
+        while rest or not at_end:
+            if len(rest) < size and not at_end:
+                chunk = _read(self._stream, size - len(rest), self._path)
                 at_end = not chunk
                 rest += chunk
-            cut = len(rest) if at_end else rest.rfind(b"\n") + 1
-            if cut == 0 and len(rest) > LONGEST_LINE:
+            cut = len(rest) if at_end and len(rest) <= size else rest.rfind(b"\n", 0, size) + 1
+            if cut:
+                block, rest, size = rest[:cut], rest[cut:], self._block_bytes
+                yield RawCsvBlock(block, first_line)
+                first_line += block.count(b"\n")
+            elif len(rest) > LONGEST_LINE:
                 raise TripFileError(
                     f"{self._path.name}: line {first_line} is longer than {LONGEST_LINE:,} bytes"
                 )
-            block, rest = rest[:cut], rest[cut:]
-            if block:
-                yield RawCsvBlock(block, first_line)
-                first_line += block.count(b"\n")
+            else:  # a line that is longer than a block
+                size = min(2 * size, LONGEST_LINE + 1)
 
     def parse(self, raw: RawCsvBlock) -> ParsedBlock:
         """Parses a block: at once if it is clean, else line by line."""
@@ -158,6 +178,7 @@ class CsvTripReader:
             return self._parse_lines(raw)
 
     def _parse_whole(self, raw: RawCsvBlock) -> ParsedBlock:
+        _refuse_odd_bytes(raw.data)
         names = [
             self._by_position[i].name if i in self._by_position else f"unread {i}"
             for i in range(self._width)
@@ -225,6 +246,19 @@ def _single_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
+def _refuse_odd_bytes(data: bytes) -> None:
+    """Leaves to the slow path what Arrow and it would see differently.
+
+    Raises:
+        pa.ArrowInvalid: a byte beyond ASCII, or a carriage return that does not end a line.
+    """
+    if not data.isascii():
+        raise pa.ArrowInvalid("a byte beyond ASCII")
+    # Arrow ends a row at a lone carriage return; a line ends at a newline.
+    if data.count(b"\r") != data.count(b"\r\n"):
+        raise pa.ArrowInvalid("a carriage return within a line")
+
+
 def _line_numbers(raw: RawCsvBlock, rows: int) -> pa.Int64Array:
     """The rows' line numbers, where blank lines are no rows.
 
@@ -232,9 +266,6 @@ def _line_numbers(raw: RawCsvBlock, rows: int) -> pa.Int64Array:
         pa.ArrowInvalid: rows and lines do not match, as where a quote swallowed a line's end.
     """
     data = raw.data
-    # Arrow ends a row at a lone carriage return; a line ends at a newline.
-    if data.count(b"\r") != data.count(b"\r\n"):
-        raise pa.ArrowInvalid("a carriage return within a line")
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
     if lines == rows:
         return pa.arange(raw.first_line, raw.first_line + lines)

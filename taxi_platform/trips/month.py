@@ -11,8 +11,8 @@ from typing import Self
 COLORS = ("green", "yellow")
 """The colors, in alphabetical order: Dagster selects nothing from a range in another order."""
 
-_MONTH_IN_NAME = re.compile(r"(?<!\d)(\d{4})-(0[1-9]|1[0-2])(?!\d)")
-_KEY = re.compile(r"(green|yellow)\|(\d{4})-(0[1-9]|1[0-2])")
+_MONTH_IN_NAME = re.compile(r"(?<!\d)([12][0-9]{3})-(0[1-9]|1[0-2])(?!\d)")
+_KEY = re.compile(r"(green|yellow)\|([12][0-9]{3})-(0[1-9]|1[0-2])")
 
 
 @dataclass(frozen=True, order=True)

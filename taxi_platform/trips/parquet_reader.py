@@ -1,9 +1,11 @@
 """Published Parquet as a stream of record batches. Cleaning does not belong here."""
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -81,12 +83,13 @@ class ParquetTripReader:
         numbers = pa.arange(raw.first_row, raw.first_row + rows)
         mapped = self.columns.mapped.items()
         try:
-            arrays = {c.name: cast_whole(batch.column(name), c.type) for name, c in mapped}
-        except pa.ArrowInvalid:
+            clean = {c.name: cast_whole(batch.column(name), c.type) for name, c in mapped}
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             pass
         else:
-            whole = canonical_batch(self.color, arrays, rows)
+            whole = canonical_batch(self.color, clean, rows)
             return ParsedBlock(RowSet(whole, numbers, _no_text))
+        arrays: dict[str, pa.Array] = {}
         bad = pa.repeat(pa.scalar(False), rows)
         for name, column in mapped:
             arrays[column.name], bad_here = cast_each(batch.column(name), column)
@@ -105,9 +108,15 @@ def _no_text(positions: Sequence[int]) -> list[str | None]:
 
 def _json_by_position(batch: pa.RecordBatch) -> Callable[[Sequence[int]], list[str | None]]:
     def text(positions: Sequence[int]) -> list[str | None]:
-        return [json.dumps(batch.slice(p, 1).to_pylist()[0], default=str) for p in positions]
+        return [_json(batch.slice(p, 1).to_pylist()[0]) for p in positions]
 
     return text
+
+
+def _json(row: dict[str, Any]) -> str:
+    # JSON has no NaN and no infinity: as text, so that every JSON reader can read the row.
+    odd = {k: str(v) for k, v in row.items() if isinstance(v, float) and not math.isfinite(v)}
+    return json.dumps(row | odd, default=str)
 
 
 def _damaged(path: Path, error: Exception) -> TripFileError:

@@ -30,12 +30,11 @@ def open_trip_file(path: Path, color: str | None = None) -> BlockReader:
         TripFileError: it is not a trip file, of another color, or damaged.
     """
     try:
-        size = path.stat().st_size
+        start = read_first_bytes(path, LONGEST_LINE)
     except OSError as error:
         raise TripFileError(f"{path}: {error.strerror}") from error
-    if size == 0:
+    if not start:
         raise TripFileError(f"{path.name} is empty")
-    start = read_first_bytes(path, LONGEST_LINE)
     _refuse_markup(path, start)
     is_parquet = start.startswith(PARQUET_MAGIC)
     color = _settle_color(path, color, _header(path, start, is_parquet=is_parquet))
@@ -71,8 +70,8 @@ def _settle_color(path: Path, expected: str | None, header: list[str]) -> str:
     color = expected or found or parse_file_name(path.name)[0]
     if color is None:
         raise TripFileError(
-            f"{path.name} is not a trip file: neither its header nor its name tells a color; it begins "
-            f"{', '.join(header)[:200].strip()!r}"
+            f"{path.name} is not a trip file: neither its header nor its name tells a color; "
+            f"it begins {', '.join(header)[:200].strip()!r}"
         )
     return color
 

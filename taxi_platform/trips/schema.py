@@ -222,9 +222,10 @@ def map_columns(published: Sequence[str], color: str) -> ColumnMap:
             mapped[name] = column
     missing = [c.name for c in columns(color) if c.required and c not in mapped.values()]
     if missing:
-        found = ", ".join(published[:30])
+        # The file may be anything, a picture too: what is not printable must not reach a log.
+        found = "".join(c if c.isprintable() else "?" for c in ", ".join(published[:30])[:400])
         raise TripFileError(
             f"not a {color} trip file: no column for {', '.join(missing)}; "
-            f"its header has {len(published)}: {found[:400]}"
+            f"its header has {len(published)}: {found}"
         )
     return ColumnMap(mapped, tuple(unknown))

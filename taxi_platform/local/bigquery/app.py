@@ -1,0 +1,113 @@
+"""The routes of the API, and the parts that answer them.
+
+What an answer contains is in the ``*_api.py`` modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from taxi_platform.local.bigquery.dataset_api import DatasetApi
+from taxi_platform.local.bigquery.errors import ApiError, unsupported
+from taxi_platform.local.bigquery.gcs import GcsObjects
+from taxi_platform.local.bigquery.http_calls import Handler, endpoint, error_response, json_response
+from taxi_platform.local.bigquery.job_api import JobApi
+from taxi_platform.local.bigquery.jobs import Jobs
+from taxi_platform.local.bigquery.load import Loader
+from taxi_platform.local.bigquery.query import QueryRunner
+from taxi_platform.local.bigquery.results import ResultStore
+from taxi_platform.local.bigquery.storage import Storage
+from taxi_platform.local.bigquery.table_api import TableApi
+from taxi_platform.local.bigquery.uploads import UploadApi
+
+# Requests that wait for a query hold a thread each.
+_REQUEST_THREADS = 100
+_DATASETS = "/projects/{project}/datasets"
+_TABLES = _DATASETS + "/{dataset}/tables"
+_JOBS = "/projects/{project}/jobs"
+_QUERIES = "/projects/{project}/queries"
+
+
+def create_app(data_dir: Path, gcs_url: str) -> Starlette:
+    """The emulator as an ASGI application, over the store in a directory."""
+    storage = Storage(data_dir)
+    results = ResultStore(storage)
+    jobs = Jobs(storage)
+    loader = Loader(storage, jobs, GcsObjects(gcs_url, storage.temp_dir))
+    job_api = JobApi(storage, jobs, loader, QueryRunner(storage, jobs, results))
+    routes = _routes(DatasetApi(storage), TableApi(storage, results), job_api)
+    uploads = UploadApi(job_api, storage.temp_dir)
+    upload_routes = [
+        Route(_JOBS, uploads.start, methods=["POST"]),
+        Route(_JOBS, uploads.resume, methods=["PUT"]),
+    ]
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _REQUEST_THREADS
+        yield
+        jobs.close()
+        results.close()
+        storage.close()
+
+    return Starlette(
+        routes=[
+            Route("/", _healthy),
+            Mount("/bigquery/v2", routes=routes),
+            Mount("/upload/bigquery/v2", routes=upload_routes),
+            *routes,
+            Route("/{path:path}", _uncovered, methods=_ALL_METHODS),
+        ],
+        exception_handlers={404: _uncovered, 405: _uncovered, 500: _broken},
+        lifespan=lifespan,
+    )
+
+
+_ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+def _routes(datasets: DatasetApi, tables: TableApi, jobs: JobApi) -> list[Route]:
+    table_rows = _TABLES + "/{table}/data"
+    listed: list[tuple[str, str, Handler]] = [
+        ("GET", _DATASETS, datasets.list),
+        ("POST", _DATASETS, datasets.insert),
+        ("GET", _DATASETS + "/{dataset}", datasets.get),
+        ("PATCH", _DATASETS + "/{dataset}", datasets.patch),
+        ("PUT", _DATASETS + "/{dataset}", datasets.update),
+        ("DELETE", _DATASETS + "/{dataset}", datasets.delete),
+        ("GET", _TABLES, tables.list),
+        ("POST", _TABLES, tables.insert),
+        ("GET", _TABLES + "/{table}", tables.get),
+        ("PATCH", _TABLES + "/{table}", tables.patch),
+        ("PUT", _TABLES + "/{table}", tables.update),
+        ("DELETE", _TABLES + "/{table}", tables.delete),
+        ("GET", table_rows, tables.list_rows),
+        ("GET", _JOBS, jobs.list),
+        ("POST", _JOBS, jobs.insert),
+        ("GET", _JOBS + "/{job}", jobs.get),
+        ("POST", _JOBS + "/{job}/cancel", jobs.cancel),
+        ("DELETE", _JOBS + "/{job}/delete", jobs.delete),
+        ("POST", _QUERIES, jobs.query),
+        ("GET", _QUERIES + "/{job}", jobs.query_results),
+    ]
+    return [Route(path, endpoint(handler), methods=[method]) for method, path, handler in listed]
+
+
+async def _healthy(_: Request) -> Response:
+    return json_response({"status": "ok", "service": "bigquery-emulator"})
+
+
+async def _uncovered(request: Request, _: Exception | None = None) -> Response:
+    return error_response(unsupported(f"{request.method} {request.url.path}"))
+
+
+async def _broken(_: Request, error: Exception) -> Response:
+    return error_response(ApiError("internalError", f"{type(error).__name__}: {error}"))

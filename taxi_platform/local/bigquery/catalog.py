@@ -1,0 +1,318 @@
+"""What datasets and tables there are, and the DuckDB tables that hold their rows.
+
+Everything here works inside a transaction that the caller holds, so that metadata and data are
+always of one moment. How the API shows and changes them is in dataset_api.py and table_api.py.
+
+A table's rows lie in a DuckDB table with a number for its name. DuckDB compares names without
+regard to case and BigQuery does not, and a name that no client chose needs no care in SQL.
+"""
+
+# ruff: noqa: S608 - SQL is put together from identifiers quoted where they are made
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from sqlglot import exp
+
+from taxi_platform.local.bigquery.column_types import Field, column_definition, logical_bytes
+from taxi_platform.local.bigquery.errors import not_found
+from taxi_platform.local.bigquery.partitioning import TimePartitioning
+from taxi_platform.local.bigquery.storage import Cursor
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, the API's measure of time."""
+    return int(time.time() * 1000)
+
+
+@dataclass(frozen=True)
+class TableName:
+    """The full name of a table."""
+
+    project: str
+    dataset: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.project}:{self.dataset}.{self.table}"
+
+    @classmethod
+    def from_reference(cls, reference: dict[str, Any]) -> TableName:
+        """Reads the API's tableReference."""
+        return cls(reference["projectId"], reference["datasetId"], reference["tableId"])
+
+    def reference(self) -> dict[str, str]:
+        """The API's tableReference."""
+        return {"projectId": self.project, "datasetId": self.dataset, "tableId": self.table}
+
+
+@dataclass
+class Dataset:
+    """A dataset's entry; `resource` holds what a client set."""
+
+    project: str
+    dataset: str
+    resource: dict[str, Any]
+    created_ms: int
+    modified_ms: int
+
+    @property
+    def location(self) -> str:
+        """Where the dataset says it lies."""
+        return str(self.resource.get("location") or "US")
+
+
+@dataclass
+class Table:
+    """A table's entry; `resource` holds what a client set, its schema included."""
+
+    id: int
+    name: TableName
+    resource: dict[str, Any]
+    created_ms: int
+    modified_ms: int
+
+    @property
+    def fields(self) -> list[Field]:
+        """The columns."""
+        fields: list[Field] = self.resource["schema"]["fields"]
+        return fields
+
+    @property
+    def partitioning(self) -> TimePartitioning | None:
+        """How the table is partitioned, if it is."""
+        return TimePartitioning.from_resource(self.resource.get("timePartitioning"), self.fields)
+
+    @property
+    def relation(self) -> str:
+        """The DuckDB table that holds the rows, as SQL."""
+        return f"data.t{self.id}"
+
+    def node(self) -> exp.Table:
+        """The DuckDB table that holds the rows, as a part of a syntax tree."""
+        return exp.table_(f"t{self.id}", db="data", quoted=True)
+
+
+@dataclass(frozen=True)
+class PartitionSize:
+    """What BigQuery tells of a partition; the id is None in a table without partitions."""
+
+    partition_id: str | None
+    num_rows: int
+    num_bytes: int
+    modified_ms: int
+
+
+def find_dataset(cursor: Cursor, project: str, dataset: str) -> Dataset:
+    """The dataset of that name.
+
+    Raises:
+        ApiError: there is none.
+    """
+    row = cursor.execute(
+        "SELECT resource, created_ms, modified_ms FROM meta.datasets "
+        "WHERE project = $project AND dataset = $dataset",
+        {"project": project, "dataset": dataset},
+    ).fetchone()
+    if row is None:
+        raise not_found(f"Dataset {project}:{dataset}")
+    return Dataset(project, dataset, json.loads(row[0]), row[1], row[2])
+
+
+def list_datasets(cursor: Cursor, project: str) -> list[Dataset]:
+    """The datasets of a project, by name."""
+    rows = cursor.execute(
+        "SELECT dataset, resource, created_ms, modified_ms FROM meta.datasets "
+        "WHERE project = $project ORDER BY dataset",
+        {"project": project},
+    ).fetchall()
+    return [Dataset(project, row[0], json.loads(row[1]), row[2], row[3]) for row in rows]
+
+
+def save_dataset(cursor: Cursor, dataset: Dataset) -> None:
+    """Writes a dataset's entry, new or changed."""
+    delete_dataset(cursor, dataset)
+    dataset.modified_ms = max(now_ms(), dataset.modified_ms)
+    cursor.execute(
+        "INSERT INTO meta.datasets VALUES ($project, $dataset, $resource, $created, $modified)",
+        {
+            "project": dataset.project,
+            "dataset": dataset.dataset,
+            "resource": json.dumps(dataset.resource),
+            "created": dataset.created_ms,
+            "modified": dataset.modified_ms,
+        },
+    )
+
+
+def delete_dataset(cursor: Cursor, dataset: Dataset) -> None:
+    """Removes a dataset's entry; its tables are the caller's business."""
+    cursor.execute(
+        "DELETE FROM meta.datasets WHERE project = $project AND dataset = $dataset",
+        {"project": dataset.project, "dataset": dataset.dataset},
+    )
+
+
+def find_table_or_none(cursor: Cursor, name: TableName) -> Table | None:
+    """The table of that name, if there is one.
+
+    Raises:
+        ApiError: the dataset does not exist.
+    """
+    find_dataset(cursor, name.project, name.dataset)
+    row = cursor.execute(
+        "SELECT id, resource, created_ms, modified_ms FROM meta.tables "
+        "WHERE project = $project AND dataset = $dataset AND name = $name",
+        {"project": name.project, "dataset": name.dataset, "name": name.table},
+    ).fetchone()
+    return None if row is None else Table(row[0], name, json.loads(row[1]), row[2], row[3])
+
+
+def find_table(cursor: Cursor, name: TableName) -> Table:
+    """The table of that name.
+
+    Raises:
+        ApiError: it or its dataset does not exist.
+    """
+    table = find_table_or_none(cursor, name)
+    if table is None:
+        raise not_found(f"Table {name}")
+    return table
+
+
+def list_tables(cursor: Cursor, project: str, dataset: str) -> list[Table]:
+    """The tables of a dataset, by name.
+
+    Raises:
+        ApiError: the dataset does not exist.
+    """
+    find_dataset(cursor, project, dataset)
+    rows = cursor.execute(
+        "SELECT id, name, resource, created_ms, modified_ms FROM meta.tables "
+        "WHERE project = $project AND dataset = $dataset ORDER BY name",
+        {"project": project, "dataset": dataset},
+    ).fetchall()
+    return [
+        Table(row[0], TableName(project, dataset, row[1]), json.loads(row[2]), row[3], row[4])
+        for row in rows
+    ]
+
+
+def create_table(cursor: Cursor, table_id: int, name: TableName, resource: dict[str, Any]) -> Table:
+    """Creates a table without rows.
+
+    Args:
+        cursor: in the caller's transaction.
+        table_id: a number never used before, from `Storage.next_id`.
+        name: the new table's name, known to be free.
+        resource: what a client set, checked; with the schema's fields.
+
+    Raises:
+        ApiError: the dataset does not exist.
+    """
+    find_dataset(cursor, name.project, name.dataset)
+    table = Table(table_id, name, resource, now_ms(), now_ms())
+    _create_relation(cursor, table)
+    save_table(cursor, table)
+    return table
+
+
+def set_first_columns(cursor: Cursor, table: Table, fields: list[Field]) -> None:
+    """Gives columns to a table that had none; the caller saves the entry."""
+    table.resource["schema"] = {"fields": fields}
+    cursor.execute(f"DROP TABLE {table.relation}")
+    _create_relation(cursor, table)
+
+
+def _create_relation(cursor: Cursor, table: Table) -> None:
+    columns = ", ".join(column_definition(field) for field in table.fields)
+    # DuckDB has no table without columns; BigQuery has, until the first load brings some.
+    cursor.execute(f"CREATE TABLE {table.relation} ({columns or '_no_columns BOOLEAN'})")
+
+
+def save_table(cursor: Cursor, table: Table) -> None:
+    """Writes a table's entry, new or changed; its DuckDB table is the caller's business."""
+    table.modified_ms = max(now_ms(), table.modified_ms)
+    cursor.execute("DELETE FROM meta.tables WHERE id = $id", {"id": table.id})
+    cursor.execute(
+        "INSERT INTO meta.tables VALUES "
+        "($id, $project, $dataset, $name, $resource, $created, $modified)",
+        {
+            "id": table.id,
+            "project": table.name.project,
+            "dataset": table.name.dataset,
+            "name": table.name.table,
+            "resource": json.dumps(table.resource),
+            "created": table.created_ms,
+            "modified": table.modified_ms,
+        },
+    )
+
+
+def drop_table(cursor: Cursor, table: Table) -> None:
+    """Removes a table with its rows."""
+    cursor.execute("DELETE FROM meta.tables WHERE id = $id", {"id": table.id})
+    cursor.execute("DELETE FROM meta.partitions WHERE table_id = $id", {"id": table.id})
+    cursor.execute(f"DROP TABLE {table.relation}")
+
+
+def partition_sizes(cursor: Cursor, table: Table) -> list[PartitionSize]:
+    """The sizes of a table's partitions, by id; of the whole table if it has none."""
+    rows = cursor.execute(
+        "SELECT partition_id, num_rows, num_bytes, modified_ms FROM meta.partitions "
+        "WHERE table_id = $id ORDER BY partition_id",
+        {"id": table.id},
+    ).fetchall()
+    return [PartitionSize(*row) for row in rows]
+
+
+def measure(
+    cursor: Cursor, table: Table, partition_id: str | None = None, *, all_changed: bool = True
+) -> None:
+    """Counts the rows and bytes of a table, or of one partition, after they were written.
+
+    Args:
+        cursor: in the transaction that wrote the rows.
+        table: the table that was written; its time of change is set.
+        partition_id: the partition that was written, if only one was.
+        all_changed: whether partitions of the same size count as changed.
+    """
+    before = {size.partition_id: size for size in partition_sizes(cursor, table)}
+    save_table(cursor, table)
+    bounds: dict[str, str] = {}
+    where, group = "true", "CAST(NULL AS VARCHAR)"
+    partitioning = table.partitioning
+    if partitioning:
+        group = partitioning.partition_id_sql()
+        if partition_id:
+            where, bounds = partitioning.rows_of(partition_id)
+    counted = cursor.execute(
+        f"SELECT {group}, count(*), {logical_bytes(table.fields)} "
+        f"FROM {table.relation} WHERE {where} GROUP BY 1",
+        bounds,
+    ).fetchall()
+    for old in before.values():
+        if partition_id in (None, old.partition_id):
+            cursor.execute(
+                "DELETE FROM meta.partitions WHERE table_id = $id "
+                "AND partition_id IS NOT DISTINCT FROM $partition",
+                {"id": table.id, "partition": old.partition_id},
+            )
+    for counted_id, num_rows, num_bytes in counted:
+        held = before.get(counted_id)
+        same = held is not None and (held.num_rows, held.num_bytes) == (num_rows, num_bytes)
+        modified = held.modified_ms if held and same and not all_changed else table.modified_ms
+        cursor.execute(
+            "INSERT INTO meta.partitions VALUES ($id, $partition, $rows, $bytes, $modified)",
+            {
+                "id": table.id,
+                "partition": counted_id,
+                "rows": num_rows,
+                "bytes": num_bytes,
+                "modified": modified,
+            },
+        )

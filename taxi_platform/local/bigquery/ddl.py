@@ -1,0 +1,229 @@
+"""CREATE and DROP of tables and datasets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from taxi_platform.local.bigquery import catalog
+from taxi_platform.local.bigquery.catalog import TableName
+from taxi_platform.local.bigquery.column_types import Field, api_type, checked_fields
+from taxi_platform.local.bigquery.dataset_api import create_dataset, delete_dataset
+from taxi_platform.local.bigquery.errors import ApiError, duplicate, invalid_query, unsupported
+from taxi_platform.local.bigquery.sql_functions import literal
+from taxi_platform.local.bigquery.sql_parsing import check_supported
+from taxi_platform.local.bigquery.storage import Storage, quoted
+from taxi_platform.local.bigquery.table_api import check_table_id, checked_resource
+
+if TYPE_CHECKING:
+    from taxi_platform.local.bigquery.query import Translation
+
+_UNDERSTOOD = {"this", "kind", "exists", "replace", "properties", "expression", "tables", "cascade"}
+_TRUNCATIONS = (exp.DateTrunc, exp.TimestampTrunc, exp.DatetimeTrunc)
+_OPTIONS = {
+    "description": "description",
+    "friendly_name": "friendlyName",
+    "labels": "labels",
+    "require_partition_filter": "requirePartitionFilter",
+    "location": "location",
+}
+
+Done = tuple[str, dict[str, Any]]
+
+
+def definition_kind(statement: Any) -> str:
+    """The API's statementType of a CREATE or DROP.
+
+    Raises:
+        ApiError: the statement is not supported.
+    """
+    for name, value in statement.args.items():
+        if value and name not in _UNDERSTOOD:
+            raise unsupported(f"{name.upper()} in {statement.key.upper()}")
+    kind = str(statement.args.get("kind") or "").upper()
+    verb = "CREATE" if isinstance(statement, exp.Create) else "DROP"
+    if kind not in ("TABLE", "SCHEMA") or (verb == "DROP" and len(statement.args["tables"]) > 1):
+        raise unsupported(f"{verb} {kind}")
+    _properties(statement)
+    if verb == "CREATE" and statement.expression:
+        check_supported(statement.expression)
+        return "CREATE_TABLE_AS_SELECT"
+    return f"{verb}_{kind}"
+
+
+class Definitions:
+    """Runs a CREATE or DROP in the transaction of its translation."""
+
+    def __init__(self, storage: Storage, translation: Translation) -> None:
+        self._storage = storage
+        self._translation = translation
+        self._statement: Any = translation.statement
+        self._cursor = translation.cursor
+
+    def run(self) -> Done:
+        """Does what the statement says.
+
+        Returns:
+            The API's statementType, and more of the query's statistics.
+
+        Raises:
+            ApiError: BigQuery would refuse it, or it is not supported.
+        """
+        kind = definition_kind(self._statement)
+        if kind == "CREATE_SCHEMA":
+            return kind, self._create_schema()
+        if kind == "DROP_SCHEMA":
+            return kind, self._drop_schema()
+        if kind == "DROP_TABLE":
+            return kind, self._drop_table()
+        return kind, self._create_table()
+
+    def _create_schema(self) -> dict[str, Any]:
+        project, dataset = self._dataset_name(self._statement.this)
+        properties = _properties(self._statement)
+        if extra := sorted(set(properties) - {"location", "description", "labels", "friendlyName"}):
+            raise unsupported(f"the option {extra[0]} of CREATE SCHEMA")
+        resource = {"location": "US", "access": []} | properties
+        try:
+            create_dataset(self._cursor, project, dataset, resource)
+        except ApiError:
+            if not self._statement.args.get("exists"):
+                raise
+            return {"ddlOperationPerformed": "SKIP"}
+        return {"ddlOperationPerformed": "CREATE"}
+
+    def _drop_schema(self) -> dict[str, Any]:
+        project, dataset = self._dataset_name(self._statement.args["tables"][0])
+        try:
+            held = catalog.find_dataset(self._cursor, project, dataset)
+        except ApiError:
+            if not self._statement.args.get("exists"):
+                raise
+            return {"ddlOperationPerformed": "SKIP"}
+        delete_dataset(self._cursor, held, contents=bool(self._statement.args.get("cascade")))
+        return {"ddlOperationPerformed": "DROP"}
+
+    def _dataset_name(self, node: exp.Table) -> tuple[str, str]:
+        # `p.d` in backticks comes as one name.
+        project, _, dataset = node.db.rpartition(".")
+        return project or node.catalog or self._translation.tables.project, dataset
+
+    def _drop_table(self) -> dict[str, Any]:
+        name = self._translation.tables.name_of(self._statement.args["tables"][0])
+        table = catalog.find_table_or_none(self._cursor, name)
+        target = {"ddlTargetTable": name.reference()}
+        if table is None:
+            if not self._statement.args.get("exists"):
+                catalog.find_table(self._cursor, name)
+            return target | {"ddlOperationPerformed": "SKIP"}
+        catalog.drop_table(self._cursor, table)
+        return target | {"ddlOperationPerformed": "DROP"}
+
+    def _create_table(self) -> dict[str, Any]:
+        statement = self._statement
+        named = statement.this
+        declared = named.expressions if isinstance(named, exp.Schema) else None
+        name = self._translation.tables.name_of(named.this if declared is not None else named)
+        check_table_id(name.table)
+        old = catalog.find_table_or_none(self._cursor, name)
+        target = {"ddlTargetTable": name.reference()}
+        if old and statement.args.get("exists"):
+            return target | {"ddlOperationPerformed": "SKIP"}
+        if old and not statement.args.get("replace"):
+            raise duplicate(f"Table {name}")
+        query: Any = statement.expression
+        if query and declared is not None:
+            raise unsupported("CREATE TABLE with both columns and a query")
+        if not query and declared is None:
+            raise invalid_query("CREATE TABLE needs columns or a query")
+        sql = self._translation.sql(query.copy()) if query else None
+        fields = (
+            self._translation.described(sql) if sql else [_field(one) for one in declared or ()]
+        )
+        self._create_with_rows(name, fields, sql)
+        if old:
+            catalog.drop_table(self._cursor, old)
+        return target | {"ddlOperationPerformed": "REPLACE" if old else "CREATE"}
+
+    def _create_with_rows(self, name: TableName, fields: list[Field], sql: str | None) -> None:
+        body = _properties(self._statement) | {"schema": {"fields": fields}}
+        table = catalog.create_table(
+            self._cursor, self._storage.next_id(), name, checked_resource(body)
+        )
+        if sql:
+            columns = ", ".join(quoted(field["name"]) for field in fields)
+            self._translation.execute(f"INSERT INTO {table.relation} ({columns}) {sql}")
+        catalog.measure(self._cursor, table)
+
+
+def _properties(statement: exp.Expr) -> dict[str, Any]:
+    """PARTITION BY, CLUSTER BY and OPTIONS, as the API has them."""
+    properties = statement.args.get("properties")
+    resource: dict[str, Any] = {}
+    for one in properties.expressions if properties else ():
+        if isinstance(one, exp.PartitionedByProperty):
+            resource["timePartitioning"] = _partitioning(one.this)
+        elif isinstance(one, exp.ClusterProperty):
+            resource["clustering"] = {"fields": [column.name for column in one.expressions]}
+        elif isinstance(one, exp.LocationProperty):
+            resource["location"] = one.this.name
+        elif isinstance(one, exp.Property) and type(one) is exp.Property:
+            option = str(one.name).lower()
+            if option not in _OPTIONS:
+                raise unsupported(f"the option {option}")
+            resource[_OPTIONS[option]] = _option_value(one.args["value"])
+        else:
+            raise unsupported(f"{one.key.removesuffix('property').upper()} in CREATE")
+    return resource
+
+
+def _partitioning(by: exp.Expr) -> dict[str, str]:
+    if isinstance(by, exp.Identifier | exp.Column):
+        return {"type": "DAY", "field": by.name}
+    if isinstance(by, exp.Date | exp.TsOrDsToDate) and isinstance(by.this, exp.Column):
+        return {"type": "DAY", "field": by.this.name}
+    if isinstance(by, _TRUNCATIONS) and isinstance(by.this, exp.Column):
+        return {"type": str(by.args["unit"].name).upper(), "field": by.this.name}
+    raise unsupported("this PARTITION BY")
+
+
+def _option_value(value: exp.Expr) -> Any:
+    if isinstance(value, exp.Boolean):
+        return bool(value.this)
+    if isinstance(value, exp.Array):
+        pairs = [pair.expressions for pair in value.expressions]
+        return {str(literal(key)): str(literal(text)) for key, text in pairs}
+    text = literal(value)
+    if text is None:
+        raise unsupported("computed options")
+    return text
+
+
+def _field(column: exp.Expr) -> Field:
+    if not isinstance(column, exp.ColumnDef):
+        raise unsupported(f"{column.key.upper()} in CREATE TABLE")
+    field = _typed(column.name, column.args["kind"])
+    for constraint in column.args.get("constraints") or ():
+        meant = constraint.args.get("kind")
+        if isinstance(meant, exp.NotNullColumnConstraint):
+            field["mode"] = "REQUIRED"
+        elif isinstance(meant, exp.Properties):
+            options = {str(one.name).lower(): one.args["value"] for one in meant.expressions}
+            if extra := sorted(set(options) - {"description"}):
+                raise unsupported(f"the column option {extra[0]}")
+            field["description"] = _option_value(options["description"])
+        else:
+            raise unsupported("column constraints other than NOT NULL")
+    return checked_fields([field])[0]
+
+
+def _typed(name: str, kind: exp.DataType) -> Field:
+    if kind.is_type(exp.DataType.Type.ARRAY):
+        return _typed(name, kind.expressions[0]) | {"mode": "REPEATED"}
+    if kind.is_type(exp.DataType.Type.STRUCT):
+        parts = [_typed(part.name, part.args["kind"]) for part in kind.expressions]
+        return {"name": name, "type": "RECORD", "mode": "NULLABLE", "fields": parts}
+    if kind.expressions:
+        raise unsupported("parameterized types")
+    return {"name": name, "type": api_type(kind.sql("bigquery")), "mode": "NULLABLE"}

@@ -1,0 +1,233 @@
+"""Query jobs: SELECT, into an anonymous table or a destination, and what the others share.
+
+Statements that change rows are in dml.py, those that create and drop in ddl.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+from sqlglot import exp
+
+from taxi_platform.local.bigquery import catalog
+from taxi_platform.local.bigquery.catalog import TableName
+from taxi_platform.local.bigquery.column_types import Field, field_of_duckdb
+from taxi_platform.local.bigquery.ddl import Definitions, definition_kind
+from taxi_platform.local.bigquery.dml import Change, change_of
+from taxi_platform.local.bigquery.errors import invalid_query, raise_for_duckdb
+from taxi_platform.local.bigquery.jobs import Job, Jobs, Outcome
+from taxi_platform.local.bigquery.metadata_views import metadata_view
+from taxi_platform.local.bigquery.parameters import QueryParameters
+from taxi_platform.local.bigquery.query_request import QueryRequest
+from taxi_platform.local.bigquery.results import ResultStore, ResultTable
+from taxi_platform.local.bigquery.sql_tables import TableNames
+from taxi_platform.local.bigquery.sql_translation import Translator, duckdb_sql
+from taxi_platform.local.bigquery.storage import Cursor, Storage
+
+
+class Translation:
+    """One query's statement on its way to DuckDB, in one transaction."""
+
+    def __init__(self, cursor: Cursor, request: QueryRequest) -> None:
+        self.cursor = cursor
+        self.statement = request.statement.copy()
+        self.tables = TableNames(cursor, request.project, request.default, metadata_view)
+        self._parameters = QueryParameters(request.parameters)
+        self._translator = Translator(self.tables, self._parameters)
+
+    def sql(self, statement: exp.Expr) -> str:
+        """A part of the statement as DuckDB's SQL; the part is used up."""
+        return duckdb_sql(self._translator.translated(statement))
+
+    @property
+    def bound(self) -> dict[str, Any]:
+        """The values of the parameters in what was translated so far."""
+        return self._parameters.bound
+
+    def described(self, sql: str) -> list[Field]:
+        """The columns of a SELECT that was translated.
+
+        Raises:
+            ApiError: it does not bind, or has two columns of one name.
+        """
+        rows = self.execute(f"DESCRIBE {sql}").fetchall()
+        names = [str(row[0]).lower() for row in rows]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise invalid_query(
+                "Duplicate column names in the result are not supported. Found duplicate(s): "
+                + ", ".join(twice)
+            )
+        return [field_of_duckdb(str(row[0]), str(row[1])) for row in rows]
+
+    def execute(self, sql: str) -> Cursor:
+        """Runs what was translated, with the query's parameters.
+
+        Raises:
+            ApiError: DuckDB's complaint, as BigQuery would make it.
+        """
+        try:
+            return self.cursor.execute(sql, self.bound)
+        except duckdb.Error as error:
+            raise_for_duckdb(error)
+
+    def statistics(self, kind: str, **more: Any) -> dict[str, Any]:
+        """The API's statistics of the query."""
+        read = sum(
+            size.num_bytes
+            for table in self.tables.used.values()
+            for size in catalog.partition_sizes(self.cursor, table)
+        )
+        names = [name.reference() for name in self.tables.used]
+        query = {
+            "statementType": kind,
+            "totalBytesProcessed": str(read),
+            "totalBytesBilled": "0",
+            "cacheHit": False,
+            **({"referencedTables": names} if names else {}),
+            **more,
+        }
+        return {"totalBytesProcessed": str(read), "query": query}
+
+
+@dataclass(frozen=True)
+class QueryRunner:
+    """Runs query jobs."""
+
+    storage: Storage
+    jobs: Jobs
+    results: ResultStore
+
+    def work(self, request: QueryRequest) -> Callable[[Job], Outcome | None]:
+        """What a query job has to do."""
+        statement = request.statement
+        if isinstance(statement, exp.Create | exp.Drop):
+            return lambda job: self._define(job, request)
+        if not isinstance(statement, exp.Query):
+            return lambda job: self._change(job, request)
+        if request.destination:
+            return lambda job: self._select_into_table(job, request)
+        return lambda job: self._select(job, request)
+
+    def dry_run(self, request: QueryRequest) -> Outcome:
+        """Checks a query as far as can be without running it.
+
+        Raises:
+            ApiError: the query would fail.
+        """
+        with self.storage.snapshot() as cursor:
+            translation = Translation(cursor, request)
+            statement = translation.statement
+            if isinstance(statement, exp.Query):
+                check_partition_filters(translation)
+                fields = translation.described(translation.sql(statement))
+                return Outcome(translation.statistics("SELECT", schema={"fields": fields}))
+            if isinstance(statement, exp.Create | exp.Drop):
+                return Outcome(translation.statistics(definition_kind(statement)))
+            change = change_of(translation)
+            translation.execute(f"EXPLAIN {change.sql}")
+            return Outcome(translation.statistics(change.kind))
+
+    def _select(self, job: Job, request: QueryRequest) -> Outcome:
+        """Keeps the rows in an anonymous table, from which pages are read."""
+        with self._translating(job, request) as translation:
+            check_partition_filters(translation)
+            sql = translation.sql(translation.statement)
+            fields = translation.described(sql)
+            relation = self.results.create(translation.cursor, fields)
+            row = translation.execute(f"INSERT INTO {relation} {sql}").fetchone()
+            result = ResultTable(relation, fields, int(row[0]) if row else 0)
+            return Outcome(translation.statistics("SELECT"), result=result.entry())
+
+    def _select_into_table(self, job: Job, request: QueryRequest) -> None:
+        """Writes the rows into the destination, in one transaction with the job's outcome.
+
+        They are kept as a result first: the query may read the rows that are about to be replaced,
+        and the client reads its own rows, whatever else the destination holds.
+        """
+        destination = request.destination
+        assert destination is not None  # noqa: S101 - for the type checker
+        with self.storage.locks.held_for(*destination.lock_key):
+            outcome = self._select(job, request)
+            rows = ResultTable.from_entry(outcome.result or {})
+            with self.storage.transaction() as cursor:
+                job.works_with(cursor)
+                target = destination.prepared(
+                    cursor, rows.fields, self.storage.next_id, modes_count=False
+                )
+                names = [field["name"] for field in rows.fields]
+                target.insert(cursor, names, f"SELECT * FROM {rows.relation}", {})
+                target.measured(cursor)
+                self.jobs.record(cursor, job, outcome)
+
+    def _change(self, job: Job, request: QueryRequest) -> None:
+        """Runs DML, in one transaction with the job's outcome."""
+        with self._locked_for_target(request), self._translating(job, request) as translation:
+            change: Change = change_of(translation)
+            counts = change.run(translation)
+            statistics = translation.statistics(
+                change.kind,
+                numDmlAffectedRows=str(sum(counts.values())),
+                dmlStats={
+                    "insertedRowCount": str(counts["INSERT"]),
+                    "updatedRowCount": str(counts["UPDATE"]),
+                    "deletedRowCount": str(counts["DELETE"]),
+                },
+            )
+            catalog.measure(
+                translation.cursor,
+                change.table,
+                all_changed=change.kind in ("UPDATE", "MERGE"),
+            )
+            self.jobs.record(translation.cursor, job, Outcome(statistics))
+
+    def _define(self, job: Job, request: QueryRequest) -> None:
+        """Runs DDL, in one transaction with the job's outcome."""
+        locks = self.storage.locks
+        drops_dataset = isinstance(request.statement, exp.Drop)
+        lock = locks.held_for_everything() if drops_dataset else self._locked_for_target(request)
+        with lock, self._translating(job, request) as translation:
+            kind, more = Definitions(self.storage, translation).run()
+            statistics = translation.statistics(kind, **more)
+            self.jobs.record(translation.cursor, job, Outcome(statistics))
+
+    @contextmanager
+    def _translating(self, job: Job, request: QueryRequest) -> Iterator[Translation]:
+        with self.storage.transaction() as cursor:
+            job.works_with(cursor)
+            yield Translation(cursor, request)
+
+    @contextmanager
+    def _locked_for_target(self, request: QueryRequest) -> Iterator[None]:
+        target = request.statement.find(exp.Table)
+        assert target is not None  # noqa: S101 - DML and DDL name a table or a dataset first
+        with self.storage.snapshot() as cursor:
+            names = TableNames(cursor, request.project, request.default, metadata_view)
+            name = names.name_of(target) if target.name else TableName("", target.db, "")
+        with self.storage.locks.held_for(name.project, name.dataset, name.table):
+            yield
+
+
+def check_partition_filters(translation: Translation) -> None:
+    """Refuses a query over a table that requires a partition filter and has none.
+
+    Raises:
+        ApiError: such a table is read without one.
+    """
+    filtered = {
+        column.name.lower()
+        for clause in translation.statement.find_all(exp.Where, exp.Join)
+        for column in clause.find_all(exp.Column)
+    }
+    for node in translation.statement.find_all(exp.Table):
+        table = translation.tables.requiring_filter(node)
+        if table and table.partitioning and table.partitioning.field.lower() not in filtered:
+            name = table.name
+            raise invalid_query(
+                f"Cannot query over table '{name.project}.{name.dataset}.{name.table}' without a "
+                f"filter over column(s) '{table.partitioning.field}' that can be used for "
+                "partition elimination"
+            )

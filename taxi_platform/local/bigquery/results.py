@@ -1,0 +1,170 @@
+"""Query results: kept in DuckDB tables of their own, so that pages need no second run.
+
+They lie in a file apart from the catalog's, and are dropped after an hour, or when there are many.
+"""
+# ruff: noqa: S608 - SQL is put together from identifiers quoted where they are made
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import duckdb
+
+from taxi_platform.local.bigquery.catalog import now_ms
+from taxi_platform.local.bigquery.column_types import Field, column_definition
+from taxi_platform.local.bigquery.errors import invalid, not_found
+from taxi_platform.local.bigquery.rows import readable, row_encoder
+from taxi_platform.local.bigquery.storage import Cursor, Storage, quoted
+
+# The dataset under which clients see the anonymous tables.
+ANONYMOUS_DATASET = "_emulator_results"
+_LIFETIME_MS = 60 * 60 * 1000
+_MOST_RESULTS = 1000
+_DEFAULT_PAGE = 10_000
+_SWEEP_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """Rows that can be paged through: of a query, or of a table."""
+
+    relation: str
+    fields: list[Field]
+    num_rows: int
+
+    def entry(self) -> dict[str, Any]:
+        """What a job's outcome keeps of it."""
+        anonymous = {"dataset": ANONYMOUS_DATASET, "table": self.relation.rpartition(".")[2]}
+        return asdict(self) | anonymous
+
+    @classmethod
+    def from_entry(cls, entry: dict[str, Any]) -> ResultTable:
+        """Reads what a job's outcome kept."""
+        return cls(entry["relation"], entry["fields"], entry["num_rows"])
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which rows a request wants, and how written."""
+
+    start: int
+    most: int
+    int64_timestamps: bool
+
+    @classmethod
+    def from_query(cls, query: dict[str, str]) -> Page:
+        """Reads the query parameters of getQueryResults and tabledata.list.
+
+        Raises:
+            ApiError: a value is not a number, or the page token is not one of ours.
+        """
+        try:
+            start = int(query.get("pageToken") or query.get("startIndex") or 0)
+            most = int(query.get("maxResults") or _DEFAULT_PAGE)
+        except ValueError as error:
+            raise invalid(f"Invalid paging parameters: {error}") from error
+        if "maxResults" in query and query["maxResults"] == "0":
+            most = 0
+        return cls(
+            start=max(start, 0),
+            most=min(most, 10 * _DEFAULT_PAGE),
+            int64_timestamps=query.get("formatOptions.useInt64Timestamp", "").lower() == "true",
+        )
+
+
+class ResultStore:
+    """The anonymous tables of query results."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._stop = threading.Event()
+        with storage.transaction() as cursor:
+            cursor.execute(
+                "CREATE TABLE IF NOT EXISTS results.main.entries "
+                "(name VARCHAR NOT NULL, created_ms BIGINT NOT NULL, fields VARCHAR NOT NULL)"
+            )
+        threading.Thread(target=self._sweep_until_closed, daemon=True).start()
+
+    def create(self, cursor: Cursor, fields: list[Field]) -> str:
+        """Makes an empty table for rows of these columns, in the caller's transaction."""
+        name = f"r{self._storage.next_id()}"
+        columns = ", ".join(column_definition(field) for field in fields)
+        cursor.execute(f"CREATE TABLE results.main.{name} ({columns})")
+        cursor.execute(
+            "INSERT INTO results.main.entries VALUES ($name, $now, $fields)",
+            {"name": name, "now": now_ms(), "fields": json.dumps(fields)},
+        )
+        return f"results.main.{name}"
+
+    def find(self, cursor: Cursor, table_id: str) -> ResultTable:
+        """The anonymous table that a client knows from a job's destinationTable.
+
+        Raises:
+            ApiError: there is none, or it has expired.
+        """
+        row = cursor.execute(
+            "SELECT name, fields FROM results.main.entries WHERE name = $name", {"name": table_id}
+        ).fetchone()
+        if row is None:
+            raise not_found(f"Table {ANONYMOUS_DATASET}.{table_id}")
+        relation = f"results.main.{quoted(row[0])}"
+        counted = cursor.execute(f"SELECT count(*) FROM {relation}").fetchone()
+        return ResultTable(relation, json.loads(row[1]), int(counted[0]) if counted else 0)
+
+    def close(self) -> None:
+        """Ends the sweeping."""
+        self._stop.set()
+
+    def _sweep_until_closed(self) -> None:
+        while not self._stop.wait(_SWEEP_SECONDS):
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Drops the results that are old or too many; a failure is made good by the next sweep."""
+        try:
+            with self._storage.transaction() as cursor:
+                names = cursor.execute(
+                    "SELECT name FROM results.main.entries QUALIFY created_ms < $oldest "
+                    "OR row_number() OVER (ORDER BY created_ms DESC) > $most",
+                    {"oldest": now_ms() - _LIFETIME_MS, "most": _MOST_RESULTS},
+                ).fetchall()
+                for (name,) in names:
+                    cursor.execute(f"DROP TABLE IF EXISTS results.main.{quoted(name)}")
+                    cursor.execute(
+                        "DELETE FROM results.main.entries WHERE name = $name", {"name": name}
+                    )
+        except duckdb.Error:
+            return
+
+
+def read_page(
+    cursor: Cursor,
+    table: ResultTable,
+    page: Page,
+    where: str = "true",
+    parameters: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The rows of a page, in the API's form, with the token of the next page.
+
+    Raises:
+        ApiError: the rows have expired.
+    """
+    body: dict[str, Any] = {"totalRows": str(table.num_rows)}
+    if page.most == 0 or not table.fields:
+        return body
+    try:
+        rows = cursor.execute(
+            f"SELECT {readable(table.fields)} FROM {table.relation} WHERE {where} "
+            "LIMIT $most OFFSET $start",
+            {"most": page.most, "start": page.start, **(parameters or {})},
+        ).fetchall()
+    except duckdb.CatalogException as error:
+        raise not_found("the results of this query, which have expired") from error
+    encode = row_encoder(table.fields, int64_timestamps=page.int64_timestamps)
+    body["rows"] = [encode(row) for row in rows]
+    if page.start + len(rows) < table.num_rows and rows:
+        body["pageToken"] = str(page.start + len(rows))
+    return body

@@ -1,0 +1,131 @@
+"""What the table names in a query mean: tables of the catalog, CTEs, metadata views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlglot import exp
+
+from taxi_platform.local.bigquery import catalog
+from taxi_platform.local.bigquery.catalog import Table, TableName
+from taxi_platform.local.bigquery.errors import invalid_query, not_found, unsupported
+from taxi_platform.local.bigquery.storage import Cursor
+
+MetadataView = Callable[[Cursor, str, str, str], exp.Expr | None]
+
+
+class TableNames:
+    """The tables that a query names, looked up in one snapshot of the catalog."""
+
+    def __init__(
+        self,
+        cursor: Cursor,
+        project: str,
+        default: tuple[str, str] | None,
+        metadata_view: MetadataView,
+    ) -> None:
+        self._cursor = cursor
+        self.project = project
+        self._default = default
+        self._metadata_view = metadata_view
+        self.used: dict[TableName, Table] = {}
+
+    def name_of(self, node: exp.Table) -> TableName:
+        """The full name that a table in a query stands for.
+
+        Raises:
+            ApiError: it lacks a dataset, and the query has no default one.
+        """
+        name, dataset, project = node.name, node.db, node.catalog
+        if "." in project:  # a project of a domain would be written "domain.com:project"
+            raise unsupported(f"the table name {project}.{dataset}.{name}")
+        if not dataset:
+            if self._default is None:
+                raise invalid_query(
+                    f'Table "{name}" must be qualified with a dataset (e.g. dataset.table).'
+                )
+            return TableName(*self._default, name)
+        return TableName(project or self.project, dataset, name)
+
+    def table_of(self, node: exp.Table) -> Table:
+        """The table of the catalog that is named.
+
+        Raises:
+            ApiError: there is none.
+        """
+        name = self.name_of(node)
+        if "*" in name.table or "$" in name.table:
+            raise unsupported("wildcard tables and partition decorators in queries")
+        dataset = catalog.find_dataset(self._cursor, name.project, name.dataset)
+        table = catalog.find_table_or_none(self._cursor, name)
+        if table is None:
+            raise not_found(f"Table {name} was not found in location {dataset.location}")
+        self.used[name] = table
+        return table
+
+    def resolve(self, node: exp.Table) -> None:
+        """Replaces a table of a FROM clause by DuckDB's; a CTE's name stays.
+
+        Raises:
+            ApiError: there is no such table.
+        """
+        if not node.db and _names_cte(node):
+            return
+        view = self._view_of(node)
+        alias = node.alias or node.name.rpartition(".")[2]
+        new = view or self.table_of(node).node()
+        new.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
+        if joins := node.args.get("joins"):
+            new.set("joins", joins)
+        new.meta["resolved"] = True
+        node.replace(new)
+
+    def requiring_filter(self, node: exp.Table) -> Table | None:
+        """The table that is named, if it requires a filter on its partitions."""
+        if not node.name or (not node.db and (_names_cte(node) or self._default is None)):
+            return None
+        name = self.name_of(node)
+        table = catalog.find_table_or_none(self._cursor, name)
+        return table if table and table.resource.get("requirePartitionFilter") else None
+
+    def _view_of(self, node: exp.Table) -> exp.Expr | None:
+        name, dataset, project = node.name, node.db, node.catalog or self.project
+        if name.upper().startswith("INFORMATION_SCHEMA."):
+            view = name.upper().partition(".")[2]
+        elif name == "__TABLES__":
+            view = name
+        else:
+            return None
+        if not dataset:
+            if self._default is None:
+                raise unsupported(f"{name} without a dataset")
+            project, dataset = self._default
+        found = self._metadata_view(self._cursor, project, dataset, view)
+        if found is None:
+            raise unsupported(name)
+        return found
+
+
+def _names_cte(node: exp.Table) -> bool:
+    """Whether a name without a dataset is that of a WITH clause in force there."""
+    name = node.name.lower()
+    child: exp.Expr = node
+    parent = node.parent
+    while parent is not None:
+        with_ = parent.args.get("with_")
+        if isinstance(parent, exp.With):
+            # Within a WITH clause, the names before this one are in force, and its own if it is
+            # recursive.
+            for cte in parent.expressions:
+                if cte is child and not parent.args.get("recursive"):
+                    break
+                if cte.alias.lower() == name:
+                    return True
+        elif (
+            with_ is not None
+            and with_ is not child
+            and any(cte.alias.lower() == name for cte in with_.expressions)
+        ):
+            return True
+        child, parent = parent, parent.parent
+    return False

