@@ -58,7 +58,7 @@ class CleaningConfig(Config):
         )
 
 
-@asset(io_manager_key="raw_file", group_name="landing", kinds={"http", "file"}, **COMMON)
+@asset(io_manager_key="raw_file", group_name="trips", kinds={"http", "file"}, **COMMON)
 def raw_trips(context: AssetExecutionContext) -> TripMonth:
     """The month's file as the TLC published it, byte for byte, landed on local disk.
 
@@ -67,7 +67,7 @@ def raw_trips(context: AssetExecutionContext) -> TripMonth:
     return TripMonth.from_key(context.partition_key)
 
 
-@asset(io_manager_key="trip_parquet", group_name="landing", kinds={"pyarrow", "parquet"}, **COMMON)
+@asset(io_manager_key="trip_parquet", group_name="trips", kinds={"pyarrow", "parquet"}, **COMMON)
 def cleaned_trips(raw_trips: RawFile, config: CleaningConfig) -> CleanedTrips:
     """The month in the canonical schema as Parquet, and the rejected rows in a file beside it.
 
@@ -79,19 +79,19 @@ def cleaned_trips(raw_trips: RawFile, config: CleaningConfig) -> CleanedTrips:
         )
 
 
-@asset(io_manager_key="gcs_object", group_name="lake", kinds={"gcs", "parquet"}, **COMMON)
+@asset(io_manager_key="gcs_object", group_name="trips", kinds={"gcs", "parquet"}, **COMMON)
 def gcs_trips(cleaned_trips: TripParquet) -> TripParquet:
     """The cleaned month as an object in the lake, verified against the local file."""
     return cleaned_trips
 
 
-@asset(io_manager_key="bigquery_table", group_name="warehouse", kinds={"bigquery"}, **COMMON)
+@asset(io_manager_key="bigquery_table", group_name="trips", kinds={"bigquery"}, **COMMON)
 def bigquery_trips(gcs_trips: TripObject) -> TripObject:
     """The month in BigQuery, its partition replaced whole by one load job from the lake."""
     return gcs_trips
 
 
-@asset(io_manager_key="postgres_table", group_name="warehouse", kinds={"postgres"}, **COMMON)
+@asset(io_manager_key="postgres_table", group_name="trips", kinds={"postgres"}, **COMMON)
 def postgres_trips(cleaned_trips: TripParquet) -> TripParquet:
     """The month in Postgres, its child table exchanged whole in one short transaction."""
     return cleaned_trips

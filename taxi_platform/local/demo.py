@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 DEMO_MONTHS = (TripMonth.from_key("green|2024-01"), TripMonth.from_key("yellow|2021-01"))
 """One month of each color and of each published format, Parquet and gzipped CSV."""
 
+LOOK = "SELECT * FROM trips.green_trips LIMIT 5"
+
 CENT = Decimal("0.01")
 
 
@@ -90,7 +92,8 @@ def run_demo(project_dir: Path, *, force: bool = False) -> bool:
     os.environ.update(stack.environment() | {"TAXI_SOURCE_URL": "synthetic"})
     console.print(
         "\nTwo months of synthetic trips: made up, seeded, and dirty as the TLC's are. "
-        "No row is real."
+        "No row is real.",
+        soft_wrap=True,
     )
     from dagster import DagsterInstance
 
@@ -147,7 +150,7 @@ def _materialize(
 
     from taxi_platform.definitions import defs
 
-    job = defs.get_implicit_global_asset_job_def()
+    job = defs.resolve_implicit_global_asset_job_def()
     steps = len(job.graph.node_dict)
     task = progress.add_task(month.key, total=steps, step="")
     run_id = make_new_run_id()
@@ -252,10 +255,13 @@ def _print_verdict(console: Console, results: list[DemoResult]) -> bool:
     reconciled = all(r.reconciled for r in results)
     command = _command()
     console.print(
-        "\nOpen the UI:     make dev, then http://127.0.0.1:3000"
-        '\nAsk Postgres:    taxi-platform query "SELECT count(*) FROM trips.green_trips"'
-        "\nStop the stack:  taxi-platform local down\n",
+        "\nOpen the UI:   make dev, then http://127.0.0.1:3000"
+        f"\nAsk Postgres:  {command} query '{LOOK}'"
+        f"\nAsk BigQuery:  {command} query --store bigquery '{LOOK}'"
+        "\n               or with any client: .env has the addresses"
+        f"\nStop it:       {command} local down\n",
         highlight=False,
+        soft_wrap=True,
     )
     # The last line, for people and scripts alike.
     console.print(
@@ -273,4 +279,5 @@ def _command() -> str:
     beside = Path(sys.executable).with_name("taxi-platform")
     if shutil.which("taxi-platform") or not beside.exists():
         return "taxi-platform"
-    return os.path.relpath(beside)
+    here = Path.cwd()
+    return str(beside.relative_to(here) if beside.is_relative_to(here) else beside)

@@ -86,7 +86,7 @@ def test_a_failed_job_id_is_used_too(client: bigquery.Client, dataset: str) -> N
 
 def test_a_deleted_job_is_gone_and_its_id_used(client: bigquery.Client) -> None:
     job_id = f"q_{uuid.uuid4().hex}"
-    client.query("SELECT 1", job_id=job_id).result()
+    client.query("SELECT 1", job_id=job_id, job_retry=None).result()
 
     client.delete_job_metadata(job_id, location="US")
 
@@ -134,7 +134,7 @@ def test_a_cancelled_query_stops(client: bigquery.Client) -> None:
     client.cancel_job(job.job_id)
 
     with pytest.raises(google.api_core.exceptions.GoogleAPICallError):
-        job.result(timeout=20, retry=None)
+        job.result(timeout=20)
     assert job.error_result["reason"] == "stopped"
 
 

@@ -364,6 +364,7 @@ def test_an_empty_month_empties_its_partition(
     assert (job.output_rows, client.get_table(trips).num_rows) == (0, 0)
 
 
+@pytest.mark.filterwarnings("ignore:Loading DataFrames via:PendingDeprecationWarning")
 def test_a_dataframe_can_be_uploaded(client: bigquery.Client, trips: str) -> None:
     frame = month(1, 3).to_pandas()
     config = bigquery.LoadJobConfig(write_disposition="WRITE_TRUNCATE", schema=SCHEMA)

@@ -136,3 +136,25 @@ def test_uncovered_calls(http: httpx.Client, method: str, path: str) -> None:
 def test_googles_client_raises_its_own_error(client: bigquery.Client) -> None:
     with pytest.raises(google.api_core.exceptions.MethodNotImplemented, match="does not support"):
         client.query("SELECT NUMERIC '1' / 3").result()
+
+
+def test_comparisons_of_nan(client: bigquery.Client, http: httpx.Client, dataset: str) -> None:
+    table = f"{dataset}.t"
+    client.query_and_wait(
+        f"CREATE TABLE {table} AS SELECT CAST('nan' AS FLOAT64) AS fare, 1 AS k UNION ALL SELECT 2, 2"
+    )
+    for refused in (
+        f"SELECT k FROM {table} WHERE fare > 1",
+        f"SELECT MAX(Fare) FROM {table}",
+        f"SELECT fare FROM {table} ORDER BY 1",
+        f"SELECT f FROM (SELECT fare + 1 AS f FROM {table}) WHERE f = 1",
+        f"DELETE FROM {table} WHERE fare = 2",
+    ):
+        body = {"query": refused, "useLegacySql": False}
+        assert_not_supported(http.post("/queries", json=body), "NaN")
+    sql = f"SELECT k, IS_NAN(fare) FROM {table} WHERE k < 3 ORDER BY k"
+    assert [row.values() for row in client.query_and_wait(sql)] == [(1, True), (2, False)]
+
+    client.query_and_wait(f"DELETE FROM {table} WHERE k = 1")
+
+    assert [row[0] for row in client.query_and_wait(f"SELECT MAX(fare) FROM {table}")] == [2.0]

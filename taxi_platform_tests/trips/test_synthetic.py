@@ -45,6 +45,12 @@ def test_the_same_month_and_row_count_give_the_same_bytes(tmp_path: Path, month:
     assert len(contents) == 1
 
 
+def test_the_bytes_tell_neither_when_nor_where_they_were_written(tmp_path: Path) -> None:
+    header = write(MONTHS[0], tmp_path, 10).read_bytes()[:8]
+
+    assert header == b"\x1f\x8b\x08\0" + b"\0" * 4
+
+
 def test_other_months_and_row_counts_give_other_trips() -> None:
     def distances(color: str, month: date, rows: int) -> tuple[Any, ...]:
         chunk = next(synthetic_chunks(TripMonth(color, month), rows))

@@ -18,7 +18,12 @@ from typing import Any
 
 from sqlglot import exp
 
-from taxi_platform.local.bigquery.column_types import Field, column_definition, logical_bytes
+from taxi_platform.local.bigquery.column_types import (
+    Field,
+    column_definition,
+    logical_bytes,
+    nan_columns,
+)
 from taxi_platform.local.bigquery.errors import not_found
 from taxi_platform.local.bigquery.partitioning import TimePartitioning
 from taxi_platform.local.bigquery.storage import Cursor
@@ -99,12 +104,13 @@ class Table:
 
 @dataclass(frozen=True)
 class PartitionSize:
-    """What BigQuery tells of a partition; the id is None in a table without partitions."""
+    """What is known of a partition; the id is None in a table without partitions."""
 
     partition_id: str | None
     num_rows: int
     num_bytes: int
     modified_ms: int
+    nan_columns: list[str]
 
 
 def find_dataset(cursor: Cursor, project: str, dataset: str) -> Dataset:
@@ -263,7 +269,7 @@ def drop_table(cursor: Cursor, table: Table) -> None:
 def partition_sizes(cursor: Cursor, table: Table) -> list[PartitionSize]:
     """The sizes of a table's partitions, by id; of the whole table if it has none."""
     rows = cursor.execute(
-        "SELECT partition_id, num_rows, num_bytes, modified_ms FROM meta.partitions "
+        "SELECT partition_id, num_rows, num_bytes, modified_ms, nan_columns FROM meta.partitions "
         "WHERE table_id = $id ORDER BY partition_id",
         {"id": table.id},
     ).fetchall()
@@ -284,14 +290,14 @@ def measure(
     before = {size.partition_id: size for size in partition_sizes(cursor, table)}
     save_table(cursor, table)
     bounds: dict[str, str] = {}
-    where, group = "true", "CAST(NULL AS VARCHAR)"
+    where, number = "true", "CAST(NULL AS BIGINT)"
     partitioning = table.partitioning
     if partitioning:
-        group = partitioning.partition_id_sql()
+        number = partitioning.number_sql()
         if partition_id:
             where, bounds = partitioning.rows_of(partition_id)
     counted = cursor.execute(
-        f"SELECT {group}, count(*), {logical_bytes(table.fields)} "
+        f"SELECT {number}, count(*), {logical_bytes(table.fields)}, {nan_columns(table.fields)} "
         f"FROM {table.relation} WHERE {where} GROUP BY 1",
         bounds,
     ).fetchall()
@@ -302,17 +308,19 @@ def measure(
                 "AND partition_id IS NOT DISTINCT FROM $partition",
                 {"id": table.id, "partition": old.partition_id},
             )
-    for counted_id, num_rows, num_bytes in counted:
+    for counted_number, num_rows, num_bytes, nans in counted:
+        counted_id = partitioning.partition_id_of(counted_number) if partitioning else None
         held = before.get(counted_id)
         same = held is not None and (held.num_rows, held.num_bytes) == (num_rows, num_bytes)
         modified = held.modified_ms if held and same and not all_changed else table.modified_ms
         cursor.execute(
-            "INSERT INTO meta.partitions VALUES ($id, $partition, $rows, $bytes, $modified)",
+            "INSERT INTO meta.partitions VALUES ($id, $partition, $rows, $bytes, $modified, $nans)",
             {
                 "id": table.id,
                 "partition": counted_id,
                 "rows": num_rows,
                 "bytes": num_bytes,
                 "modified": modified,
+                "nans": nans,
             },
         )

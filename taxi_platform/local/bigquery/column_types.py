@@ -12,7 +12,7 @@ import duckdb
 from duckdb.sqltypes import DuckDBPyType
 
 from taxi_platform.local.bigquery.errors import invalid, unsupported
-from taxi_platform.local.bigquery.storage import quoted
+from taxi_platform.local.bigquery.storage import quoted, text_literal
 
 Field = dict[str, Any]  # a TableFieldSchema of the API
 
@@ -180,6 +180,19 @@ def logical_bytes(fields: list[Field]) -> str:
     """
     terms = [_column_bytes(field) for field in fields]
     return f"CAST(coalesce({' + '.join(terms)}, 0) AS BIGINT)" if terms else "CAST(0 AS BIGINT)"
+
+
+def nan_columns(fields: list[Field]) -> str:
+    """A SQL expression for the names of the columns that hold a NaN in the selected rows."""
+    names = [
+        str(field["name"])
+        for field in fields
+        if field["type"] == "FLOAT" and field["mode"] != "REPEATED"
+    ]
+    found = ", ".join(
+        f"CASE WHEN bool_or(isnan({quoted(name)})) THEN {text_literal(name)} END" for name in names
+    )
+    return f"list_filter([{found}]::VARCHAR[], lambda n: n IS NOT NULL)"
 
 
 def _column_bytes(field: Field) -> str:

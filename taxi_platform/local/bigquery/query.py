@@ -24,6 +24,7 @@ from taxi_platform.local.bigquery.metadata_views import metadata_view
 from taxi_platform.local.bigquery.parameters import QueryParameters
 from taxi_platform.local.bigquery.query_request import QueryRequest
 from taxi_platform.local.bigquery.results import ResultStore, ResultTable
+from taxi_platform.local.bigquery.sql_nan import check_nan_comparisons
 from taxi_platform.local.bigquery.sql_tables import TableNames
 from taxi_platform.local.bigquery.sql_translation import Translator, duckdb_sql
 from taxi_platform.local.bigquery.storage import Cursor, Storage
@@ -34,6 +35,7 @@ class Translation:
 
     def __init__(self, cursor: Cursor, request: QueryRequest) -> None:
         self.cursor = cursor
+        self._original = request.statement
         self.statement = request.statement.copy()
         self.tables = TableNames(cursor, request.project, request.default, metadata_view)
         self._parameters = QueryParameters(request.parameters)
@@ -54,6 +56,7 @@ class Translation:
         Raises:
             ApiError: it does not bind, or has two columns of one name.
         """
+        self.check_reading()
         rows = self.execute(f"DESCRIBE {sql}").fetchall()
         names = [str(row[0]).lower() for row in rows]
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -62,6 +65,20 @@ class Translation:
                 + ", ".join(twice)
             )
         return [field_of_duckdb(str(row[0]), str(row[1])) for row in rows]
+
+    def check_reading(self) -> None:
+        """Refuses what depends on the tables that are read, after they were resolved.
+
+        Raises:
+            ApiError: the statement compares NaN values.
+        """
+        nan_columns = {
+            name.lower()
+            for table in self.tables.used.values()
+            for size in catalog.partition_sizes(self.cursor, table)
+            for name in size.nan_columns
+        }
+        check_nan_comparisons(self._original, nan_columns)
 
     def execute(self, sql: str) -> Cursor:
         """Runs what was translated, with the query's parameters.
@@ -167,6 +184,7 @@ class QueryRunner:
         """Runs DML, in one transaction with the job's outcome."""
         with self._locked_for_target(request), self._translating(job, request) as translation:
             change: Change = change_of(translation)
+            translation.check_reading()
             counts = change.run(translation)
             statistics = translation.statistics(
                 change.kind,

@@ -119,6 +119,7 @@ class ResultStore:
         self._stop.set()
 
     def _sweep_until_closed(self) -> None:
+        self.sweep()
         while not self._stop.wait(_SWEEP_SECONDS):
             self.sweep()
 

@@ -279,6 +279,8 @@ FUNCTIONS: dict[type[exp.Expr], Function] = {
     exp.Exp: function("this", _of_floats("exp")),
     exp.Floor: function("this", _plain("bq_floor")),
     exp.IntDiv: function("this expression", _pair("bq_div")),
+    exp.IsInf: function("this", _of_floats("isinf")),
+    exp.IsNan: function("this", _of_floats("isnan")),
     exp.Ln: function("this", _of_floats("ln")),
     exp.Mod: function("this expression", _pair("bq_mod")),
     exp.Pow: function("this expression", _of_floats("pow")),

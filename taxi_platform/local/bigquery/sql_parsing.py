@@ -189,6 +189,8 @@ def _check_details(node: exp.Expr) -> None:
         if any(source and isinstance(source.this, exp.Unnest) for source in sources):
             # BigQuery spreads the fields of an array's structs here, DuckDB does not.
             raise unsupported("SELECT * over UNNEST; name the columns")
+    if isinstance(node, exp.Unnest) and not isinstance(node.parent, exp.In):
+        _check_unnest(node)
     if isinstance(node, exp.Join) and str(node.args.get("kind") or "").upper() not in (
         "",
         "INNER",
@@ -200,6 +202,13 @@ def _check_details(node: exp.Expr) -> None:
         raise invalid_query("Syntax error: Expected keyword ALL or keyword DISTINCT")
     if isinstance(node, exp.Intersect | exp.Except) and not node.args.get("distinct"):
         raise unsupported("INTERSECT ALL and EXCEPT ALL")
+
+
+def _check_unnest(node: exp.Unnest) -> None:
+    alias = node.args.get("alias")
+    if isinstance(node.expressions[0], exp.Column) and not (alias and alias.columns):
+        # Without an alias the name means the element in BigQuery, the array in DuckDB.
+        raise unsupported("an array in FROM without UNNEST and an alias")
 
 
 def _unlisted(node: exp.Expr) -> ApiError:

@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS meta.tables (
     created_ms BIGINT NOT NULL, modified_ms BIGINT NOT NULL);
 CREATE TABLE IF NOT EXISTS meta.partitions (
     table_id BIGINT NOT NULL, partition_id VARCHAR, num_rows BIGINT NOT NULL,
-    num_bytes BIGINT NOT NULL, modified_ms BIGINT NOT NULL);
+    num_bytes BIGINT NOT NULL, modified_ms BIGINT NOT NULL, nan_columns VARCHAR[] NOT NULL);
 CREATE TABLE IF NOT EXISTS meta.jobs (
     project VARCHAR NOT NULL, location VARCHAR NOT NULL, job_id VARCHAR NOT NULL,
     resource VARCHAR NOT NULL);
@@ -163,3 +163,8 @@ class WriteLocks:
 def quoted(identifier: str) -> str:
     """An identifier, quoted for DuckDB."""
     return '"' + identifier.replace('"', '""') + '"'
+
+
+def text_literal(text: str) -> str:
+    """A constant, quoted for DuckDB, where it takes no parameter."""
+    return "'" + text.replace("'", "''") + "'"
