@@ -39,13 +39,19 @@ class CleaningConfig(Config):
         default=None, description="Names of the rules to apply; by default those on by default."
     )
     days_outside_month: int = Field(
-        default=7, description="How many days outside the file's month a pickup may lie."
+        default=7,
+        ge=0,
+        le=36_500,
+        description="How many days outside the file's month a pickup may lie.",
     )
     missing_passenger_count: Literal["zero", "keep"] = Field(
         default="zero", description="Write 0 for a missing passenger count, or keep it null."
     )
     max_rejected_share: float = Field(
-        default=0.05, description="Share of rejected rows, 0 to 1, above which the month fails."
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Share of rejected rows, 0 to 1, above which the month fails.",
     )
 
     def options(self) -> CleaningOptions:

@@ -7,7 +7,6 @@ afterwards is the landing zone's business.
 
 import json
 import shutil
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,13 +132,13 @@ def _verify(partial: Path, month: TripMonth) -> None:
 
 
 def _verify_gzip(file: Any, partial: Path) -> None:
-    from isal import igzip
+    from isal import igzip, isal_zlib
 
     try:
         with igzip.open(file) as unpacked:
             while unpacked.read(CHUNK_BYTES):
                 pass
-    except (EOFError, OSError, zlib.error) as error:
+    except (EOFError, OSError, isal_zlib.error) as error:  # type: ignore[misc]
         raise TripFileError(
             f"{partial.name} is a damaged or truncated gzip file ({error})"
         ) from error
