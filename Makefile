@@ -54,7 +54,7 @@ bench: $(READY) ## Measure reading and cleaning on this machine
 .PHONY: lock
 lock: $(READY) ## Renew requirements.lock from pyproject.toml
 	$(BIN)/python -m uv pip compile pyproject.toml --all-extras --python-version 3.11 \
-	  --generate-hashes --no-header --no-emit-index-url --upgrade --output-file requirements.lock
+	  --generate-hashes --no-header --no-emit-index-url --no-strip-extras --upgrade --output-file requirements.lock
 
 .PHONY: image-check
 image-check: ## Build the image without a Docker engine, and start the web server from it
