@@ -170,8 +170,10 @@ def _materialize(
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
-    progress.update(task, step="done" if result.success else "failed")
-    if not result.success:
+    if result.success:
+        progress.update(task, completed=steps, step="done")
+    else:
+        progress.update(task, step="failed")
         raise DemoError(_failure(month, result.all_events))
     cleaned = result.asset_materializations_for_node("cleaned_trips")[0].metadata
     seconds = {
