@@ -35,12 +35,16 @@ def fits(array: pa.Array) -> bool:
     return bounds["min"].as_py() >= -LARGEST_AMOUNT and bounds["max"].as_py() <= LARGEST_AMOUNT
 
 
-def cast_whole(array: pa.Array, target: pa.DataType) -> pa.Array:
+def cast_whole(array: pa.Array, column: Column) -> pa.Array:
     """Casts an array that is known or hoped to be clean.
 
     Raises:
         pa.ArrowInvalid: some value does not fit.
     """
+    return _spell_as_canonical(_cast(_words_as_codes(array, column), column.type), column)
+
+
+def _cast(array: pa.Array, target: pa.DataType) -> pa.Array:
     result = array if array.type == target else array.cast(target)
     if not fits(result):
         raise pa.ArrowInvalid("a value is not finite, out of all proportion or holds a NUL")
@@ -53,16 +57,52 @@ def cast_each(array: pa.Array, column: Column) -> tuple[pa.Array, pa.BooleanArra
     Accepts all that ``cast_whole`` accepts, and besides: blanks around numbers and times, and
     whole numbers spelled as floats (``1.0``).
     """
-    array = _without_missing(array, column)
+    array = _words_as_codes(_without_missing(array, column), column)
     pieces: list[tuple[pa.Array, bool]] = []
     _cast_halves(array, column.type, pieces)
     values = pa.concat_arrays([piece for piece, _ in pieces]) if pieces else pa.nulls(0)
     bad = pa.array([is_bad for piece, is_bad in pieces for _ in range(len(piece))], type=pa.bool_())
-    return values.cast(column.type), bad
+    return _spell_as_canonical(values.cast(column.type), column), bad
+
+
+def is_spelled(array: pa.Array, column: Column) -> bool:
+    """Whether text has words that stand for the column's codes, as in ``CMT`` and ``Credit``."""
+    return bool(pc.any(pc.is_valid(_index_of_words(array, column))).as_py())
+
+
+def _words_as_codes(array: pa.Array, column: Column) -> pa.Array:
+    """Replaces the words of a code column by their codes, as text; leaves all else alone."""
+    if not column.spelled or not pa.types.is_integer(column.type) or not _is_text(array):
+        return array
+    return _translated(array, _index_of_words(array, column), column)
+
+
+def _spell_as_canonical(array: pa.Array, column: Column) -> pa.Array:
+    """Replaces other spellings in a text column, such as 0 and 1 for N and Y."""
+    if not column.spelled or not pa.types.is_string(column.type):
+        return array
+    words = pa.array([word for word, _ in column.spelled], type=array.type)
+    return _translated(array, pc.index_in(array, value_set=words), column)
+
+
+def _index_of_words(array: pa.Array, column: Column) -> pa.Int32Array:
+    words = pa.array([word for word, _ in column.spelled], type=array.type)
+    return pc.index_in(pc.utf8_lower(pc.utf8_trim_whitespace(array)), value_set=words)
+
+
+def _translated(array: pa.Array, index: pa.Int32Array, column: Column) -> pa.Array:
+    if index.null_count == len(index):
+        return array
+    meanings = pa.array([meaning for _, meaning in column.spelled], type=array.type)
+    return pc.coalesce(meanings.take(index), array)
+
+
+def _is_text(array: pa.Array) -> bool:
+    return pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
 
 
 def _without_missing(array: pa.Array, column: Column) -> pa.Array:
-    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+    if _is_text(array):
         if not pa.types.is_string(column.type):
             array = pc.utf8_trim_whitespace(array)
         missing = pc.is_in(array, value_set=pa.array(MISSING_SPELLINGS, type=array.type))
@@ -81,7 +121,7 @@ def _cast_halves(array: pa.Array, target: pa.DataType, pieces: list[tuple[pa.Arr
             break
         try:
             step = array if through is None else array.cast(through)
-            pieces.append((cast_whole(step, target), False))
+            pieces.append((_cast(step, target), False))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             continue
         else:

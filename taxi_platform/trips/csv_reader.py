@@ -17,7 +17,7 @@ import pyarrow.csv as pa_csv
 from isal import igzip, isal_zlib
 
 from taxi_platform.trips.blocks import ParsedBlock, RowSet, canonical_batch, split_block
-from taxi_platform.trips.casting import MISSING_SPELLINGS, cast_each, cast_whole
+from taxi_platform.trips.casting import MISSING_SPELLINGS, cast_each, cast_whole, is_spelled
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.schema import Column, ColumnMap, map_columns
 
@@ -199,18 +199,22 @@ class CsvTripReader:
         )
         lines = _line_numbers(raw, table.num_rows)
         arrays = {
-            c.name: cast_whole(_single_chunk(table[c.name]), c.type)
-            for c in self._by_position.values()
+            c.name: cast_whole(_single_chunk(table[c.name]), c) for c in self._by_position.values()
         }
         rows = canonical_batch(self.color, arrays, table.num_rows)
         return ParsedBlock(RowSet(rows, lines, _text_by_line(raw, lines)))
 
     def _parse_lines(self, raw: RawCsvBlock) -> ParsedBlock:
-        """The slow path: keeps every line that can be kept, and says which cannot."""
+        """The slow path: keeps every line that can be kept, and says which cannot.
+
+        A last line without its end cannot: it may have been cut anywhere, in the middle of an
+        amount too, and still look whole.
+        """
         texts: list[str] = []
         numbers: list[int] = []
         fields: list[list[str]] = []
         misfits: list[bool] = []
+        unended = raw.first_line + raw.data.count(b"\n")
         for number, line in enumerate(raw.data.split(b"\n"), raw.first_line):
             if not line.strip(b"\r"):
                 continue
@@ -220,7 +224,7 @@ class CsvTripReader:
             texts.append(text)
             numbers.append(number)
             fields.append([""] * self._width if misfit else split)
-            misfits.append(misfit)
+            misfits.append(misfit or number == unended)
         bad = pa.array(misfits, type=pa.bool_())
         arrays: dict[str, pa.Array] = {}
         for position, column in self._by_position.items():
@@ -232,14 +236,19 @@ class CsvTripReader:
         return split_block(rows, pa.array(numbers, type=pa.int64()), bad, _text_by_position(texts))
 
     def _widen(self, column: Column, values: pa.Array) -> None:
-        """Reads a whole-number column as floats from here on, if the file spells it so.
+        """Reads a code column as text or floats from here on, if the file spells it so.
 
         Only a matter of speed: the slow path gives the same values.
         """
-        if pa.types.is_integer(column.type) and self._types[column.name] == column.type:
-            spelled_as_float = pc.match_substring_regex(values, r"^\d+\.0*$")
-            if pc.any(spelled_as_float).as_py():
-                self._types = {**self._types, column.name: pa.float64()}
+        if not pa.types.is_integer(column.type) or self._types[column.name] != column.type:
+            return
+        wider: pa.DataType | None = None
+        if column.spelled and is_spelled(values, column):
+            wider = pa.string()
+        elif pc.any(pc.match_substring_regex(values, r"^\d+\.0*$")).as_py():
+            wider = pa.float64()
+        if wider is not None:
+            self._types = {**self._types, column.name: wider}
 
 
 def _single_chunk(column: pa.ChunkedArray) -> pa.Array:
@@ -250,8 +259,11 @@ def _refuse_odd_bytes(data: bytes) -> None:
     """Leaves to the slow path what Arrow and it would see differently.
 
     Raises:
-        pa.ArrowInvalid: a byte beyond ASCII, or a carriage return that does not end a line.
+        pa.ArrowInvalid: a byte beyond ASCII, a carriage return that does not end a line, or a
+            last line without its end.
     """
+    if not data.endswith(b"\n"):
+        raise pa.ArrowInvalid("the last line has no end")
     if not data.isascii():
         raise pa.ArrowInvalid("a byte beyond ASCII")
     # Arrow ends a row at a lone carriage return; a line ends at a newline.
@@ -266,7 +278,7 @@ def _line_numbers(raw: RawCsvBlock, rows: int) -> pa.Int64Array:
         pa.ArrowInvalid: rows and lines do not match, as where a quote swallowed a line's end.
     """
     data = raw.data
-    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    lines = data.count(b"\n")
     if lines == rows:
         return pa.arange(raw.first_line, raw.first_line + lines)
     numbers = [n for n, line in enumerate(data.split(b"\n"), raw.first_line) if line.strip(b"\r")]

@@ -83,7 +83,7 @@ class ParquetTripReader:
         numbers = pa.arange(raw.first_row, raw.first_row + rows)
         mapped = self.columns.mapped.items()
         try:
-            clean = {c.name: cast_whole(batch.column(name), c.type) for name, c in mapped}
+            clean = {c.name: cast_whole(batch.column(name), c) for name, c in mapped}
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             pass
         else:

@@ -35,6 +35,9 @@ class Column:
         published_as: the TLC's names for it, trimmed and in lower case.
         colors: the colors that have it.
         required: whether a file without it is refused.
+        spelled: values as some eras spell them, trimmed and in lower case, and what they mean.
+        eras: when it was published.
+        unit: of its numbers.
     """
 
     name: str
@@ -43,29 +46,75 @@ class Column:
     published_as: tuple[str, ...] = ()
     colors: tuple[str, ...] = COLORS
     required: bool = False
+    spelled: tuple[tuple[str, str], ...] = ()
+    eras: str = "all"
+    unit: str = ""
 
+
+def _dollars(
+    name: str,
+    description: str,
+    *published_as: str,
+    eras: str = "all",
+    colors: tuple[str, ...] = COLORS,
+) -> Column:
+    """An amount of money, required where every era has it."""
+    return Column(
+        name,
+        AMOUNT,
+        description,
+        published_as,
+        colors=colors,
+        required=eras == "all",
+        eras=eras,
+        unit="US dollars",
+    )
+
+
+def _degrees(name: str, published_as: str) -> Column:
+    end, axis = name.split("_")
+    return Column(
+        name,
+        AMOUNT,
+        f"{axis.capitalize()} of the {end}; 0 where unknown.",
+        (published_as,),
+        eras="until 2016-06",
+        unit="degrees",
+    )
+
+
+_VENDORS = (("cmt", "1"), ("vts", "2"), ("dds", "3"))
+_PAYMENTS = (
+    *(("credit", "1"), ("cre", "1"), ("crd", "1")),
+    *(("cash", "2"), ("cas", "2"), ("csh", "2")),
+    *(("no charge", "3"), ("noc", "3"), ("no", "3")),
+    *(("dispute", "4"), ("dis", "4")),
+    *(("unknown", "5"), ("unk", "5")),
+)
+_FLAGS = (("0", "N"), ("1", "Y"))
 
 _COLUMNS = (
     Column(
         "vendor_id",
         CODE,
-        "Provider of the record: 1 Creative Mobile Technologies, 2 VeriFone/Curb, 6 Myle, 7 Helix. "
-        "Null where the TLC left it out.",
-        ("vendorid",),
+        "Provider of the record: 1 Creative Mobile Technologies, 2 VeriFone/Curb, 3 Digital "
+        "Dispatch Systems, 6 Myle, 7 Helix. Null where the TLC left it out.",
+        ("vendorid", "vendor_name"),
         required=True,
+        spelled=_VENDORS,
     ),
     Column(
         "pickup_datetime",
         TIME,
         "When the meter was engaged, New York local time without zone.",
-        ("lpep_pickup_datetime", "tpep_pickup_datetime"),
+        ("lpep_pickup_datetime", "tpep_pickup_datetime", "trip_pickup_datetime"),
         required=True,
     ),
     Column(
         "dropoff_datetime",
         TIME,
         "When the meter was disengaged, New York local time without zone.",
-        ("lpep_dropoff_datetime", "tpep_dropoff_datetime"),
+        ("lpep_dropoff_datetime", "tpep_dropoff_datetime", "trip_dropoff_datetime"),
         required=True,
     ),
     Column(
@@ -75,69 +124,68 @@ _COLUMNS = (
         "zero are rejected and a missing count becomes 0.",
         required=True,
     ),
-    Column("trip_distance", AMOUNT, "Miles by the taximeter.", required=True),
+    Column("trip_distance", AMOUNT, "Distance by the taximeter.", required=True, unit="miles"),
     Column(
         "rate_code_id",
         CODE,
         "Final rate: 1 standard, 2 JFK, 3 Newark, 4 Nassau or Westchester, 5 negotiated, "
         "6 group ride, 99 unknown.",
-        ("ratecodeid",),
+        ("ratecodeid", "rate_code"),
         required=True,
     ),
     Column(
         "store_and_fwd_flag",
         pa.string(),
         "Y where the record was held in the vehicle before it was sent, else N.",
+        ("store_and_forward",),
         required=True,
+        spelled=_FLAGS,
     ),
     Column(
         "pickup_location_id",
         CODE,
         "TLC taxi zone of the pickup; 264 and 265 are unknown.",
         ("pulocationid",),
+        eras="since 2016-07",
     ),
     Column(
         "dropoff_location_id",
         CODE,
         "TLC taxi zone of the dropoff; 264 and 265 are unknown.",
         ("dolocationid",),
+        eras="since 2016-07",
     ),
     Column(
         "payment_type",
         CODE,
         "0 flex fare, 1 credit card, 2 cash, 3 no charge, 4 dispute, 5 unknown, 6 voided.",
         required=True,
+        spelled=_PAYMENTS,
     ),
-    Column(
-        "fare_amount", AMOUNT, "US dollars by the meter. Reversals are negative.", required=True
-    ),
-    Column("extra", AMOUNT, "US dollars of surcharges, rush hour and overnight.", required=True),
-    Column("mta_tax", AMOUNT, "US dollars of the MTA's tax.", required=True),
-    Column("tip_amount", AMOUNT, "US dollars of card tips; cash tips are absent.", required=True),
-    Column("tolls_amount", AMOUNT, "US dollars of all tolls.", required=True),
-    Column("improvement_surcharge", AMOUNT, "US dollars at the flag drop, since 2015."),
-    Column(
+    _dollars("fare_amount", "Fare by the meter. Reversals are negative.", "fare_amt"),
+    _dollars("extra", "Surcharges for rush hour and night.", "surcharge"),
+    _dollars("mta_tax", "The MTA's tax."),
+    _dollars("tip_amount", "Card tips; cash tips are absent.", "tip_amt"),
+    _dollars("tolls_amount", "All tolls.", "tolls_amt"),
+    _dollars("improvement_surcharge", "Charged at the flag drop.", eras="since 2015-01"),
+    _dollars(
         "total_amount",
-        AMOUNT,
-        "US dollars charged, without cash tips. Not always the sum of the parts.",
-        required=True,
+        "All that was charged, without cash tips. Not always the sum of the parts.",
+        "total_amt",
     ),
-    Column("congestion_surcharge", AMOUNT, "US dollars of New York State's charge, since 2019."),
-    Column(
-        "airport_fee",
-        AMOUNT,
-        "US dollars for pickups at LaGuardia and JFK, since 2021.",
-        colors=("yellow",),
+    _dollars("congestion_surcharge", "New York State's charge.", eras="since 2019-01"),
+    _dollars(
+        "airport_fee", "For pickups at LaGuardia and JFK.", eras="since 2021", colors=("yellow",)
     ),
-    Column("cbd_congestion_fee", AMOUNT, "US dollars of the MTA's zone charge, since 2025."),
-    Column(
-        "ehail_fee", AMOUNT, "US dollars of the e-hail fee; hardly ever set.", colors=("green",)
+    _dollars("cbd_congestion_fee", "The MTA's charge for the zone.", eras="since 2025-01"),
+    _dollars(
+        "ehail_fee", "The e-hail fee; hardly ever set.", eras="since 2013-08", colors=("green",)
     ),
     Column("trip_type", CODE, "1 street hail, 2 dispatch.", colors=("green",)),
-    Column("pickup_longitude", AMOUNT, "Degrees, until 2016-06; 0 where unknown."),
-    Column("pickup_latitude", AMOUNT, "Degrees, until 2016-06; 0 where unknown."),
-    Column("dropoff_longitude", AMOUNT, "Degrees, until 2016-06; 0 where unknown."),
-    Column("dropoff_latitude", AMOUNT, "Degrees, until 2016-06; 0 where unknown."),
+    _degrees("pickup_longitude", "start_lon"),
+    _degrees("pickup_latitude", "start_lat"),
+    _degrees("dropoff_longitude", "end_lon"),
+    _degrees("dropoff_latitude", "end_lat"),
     Column(
         DATA_FILE_MONTH,
         pa.date32(),
@@ -180,7 +228,8 @@ def normalize_name(published: str) -> str:
 def color_of_header(published: Iterable[str]) -> str | None:
     """The color that a header speaks of (tpep is yellow, lpep is green), None where it does not."""
     for name in map(normalize_name, published):
-        if name.startswith("tpep_"):
+        # Only yellow was published before the prefixes: 2009's names, then 2010's.
+        if name.startswith(("tpep_", "trip_pickup_", "trip_dropoff_")) or name == "surcharge":
             return "yellow"
         if name.startswith("lpep_"):
             return "green"
