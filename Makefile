@@ -47,6 +47,10 @@ format: $(READY) ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+.PHONY: docs
+docs: $(READY) ## Write docs/data.md from the code
+	$(BIN)/python -m taxi_platform.trips.documentation > docs/data.md
+
 .PHONY: bench
 bench: $(READY) ## Measure reading and cleaning on this machine
 	$(BIN)/python -m benchmarks clean

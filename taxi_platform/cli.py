@@ -118,6 +118,70 @@ def _inspect(file: Path, color: str | None, month: str | None, progress: Any) ->
     }
 
 
+@app.command()
+def rules(
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """List the cleaning rules: what each rejects, and whether it applies by default."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from taxi_platform.trips.rules import RULES
+
+    if as_json:
+        listed = [
+            {
+                "name": rule.name,
+                "reason": rule.reason,
+                "on_by_default": rule.on_by_default,
+                "description": rule.description,
+            }
+            for rule in RULES
+        ]
+        typer.echo(json.dumps(listed, indent=2))
+        return
+    table = Table("rule", "reason of its rejects", "default", "rejects")
+    for rule in RULES:
+        table.add_row(
+            rule.name, rule.reason, "on" if rule.on_by_default else "off", rule.description
+        )
+    Console().print(table)
+    typer.echo(
+        "The config of cleaned_trips switches them: rules names those that apply, "
+        "days_outside_month is a parameter."
+    )
+
+
+@app.command()
+def rejects(
+    partition: Annotated[str, typer.Argument(help="A partition, such as 'green|2024-01'.")],
+    examples: Annotated[int, typer.Option(min=0, help="Rows to show of each reason.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Show what was rejected of a month, by reason, with examples."""
+    from taxi_platform.settings import SettingsError, load_settings
+    from taxi_platform.stores.errors import StoreError
+    from taxi_platform.stores.files import LandingZone
+
+    try:
+        month = TripMonth.from_key(partition)
+        zone = LandingZone(load_settings().data_dir)
+        trips = zone.find_cleaned(month)
+        shown = zone.reject_examples(month, examples)
+    except (ValueError, SettingsError, StoreError) as error:
+        raise _fail(str(error)) from error
+    if as_json:
+        counts = {"rows_read": trips.rows_read, "rejected_by_reason": trips.rejected_by_reason}
+        typer.echo(json.dumps({"partition": partition} | counts | {"examples": shown}, indent=2))
+        return
+    typer.echo(f"{month}: {trips.rows_rejected:,} of {trips.rows_read:,} rows rejected")
+    for reason, count in sorted(trips.rejected_by_reason.items(), key=lambda item: -item[1]):
+        typer.echo(f"\n{reason}: {count:,}")
+        for row in shown.get(reason, []):
+            typer.echo(f"  line {row['line_number']}: {row['text']}")
+    typer.echo(f"\nAll of them are in {trips.rejects_path}")
+
+
 class Store(StrEnum):
     """The stores that can be asked."""
 

@@ -3,9 +3,15 @@
 from dagster import Definitions, in_process_executor
 
 from taxi_platform.assets.trips import TRIP_ASSETS
+from taxi_platform.assets.zones import taxi_zones
+from taxi_platform.checks import TRIP_CHECKS
 from taxi_platform.io_managers.files import RawFileIOManager, TripParquetIOManager
 from taxi_platform.io_managers.lake import GCSObjectIOManager
-from taxi_platform.io_managers.tables import BigQueryTableIOManager, PostgresTableIOManager
+from taxi_platform.io_managers.tables import (
+    BigQueryTableIOManager,
+    PostgresTableIOManager,
+    ZoneTablesIOManager,
+)
 from taxi_platform.resources.bigquery import TripBigQueryResource
 from taxi_platform.resources.files import LandingZoneResource, TripSourceResource
 from taxi_platform.resources.gcs import LakeResource
@@ -42,11 +48,13 @@ def build_resources(chosen: Settings) -> dict[str, object]:
         "gcs_object": GCSObjectIOManager(gcs=gcs),
         "bigquery_table": BigQueryTableIOManager(bigquery=bigquery),
         "postgres_table": PostgresTableIOManager(postgres=postgres),
+        "zone_tables": ZoneTablesIOManager(bigquery=bigquery, postgres=postgres),
     }
 
 
 defs = Definitions(
-    assets=TRIP_ASSETS,
+    assets=[*TRIP_ASSETS, taxi_zones],
+    asset_checks=TRIP_CHECKS,
     resources=build_resources(settings()),
     # Within a run one process: starting one a step costs four times the work of a small month.
     # Runs are what goes side by side.

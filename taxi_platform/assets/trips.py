@@ -19,16 +19,18 @@ from taxi_platform.trips.month import TripMonth
 
 OWNERS = ["team:data-platform"]
 
+# The one layer that retries: stores and clients do not.
+RETRIES = RetryPolicy(
+    max_retries=settings().retries,
+    delay=settings().retry_seconds,
+    backoff=Backoff.EXPONENTIAL,
+    jitter=Jitter.PLUS_MINUS,
+)
+
 COMMON: dict[str, Any] = {
     "partitions_def": trip_partitions,
     "owners": OWNERS,
-    # The one layer that retries: stores and clients do not.
-    "retry_policy": RetryPolicy(
-        max_retries=settings().retries,
-        delay=settings().retry_seconds,
-        backoff=Backoff.EXPONENTIAL,
-        jitter=Jitter.PLUS_MINUS,
-    ),
+    "retry_policy": RETRIES,
 }
 
 

@@ -11,33 +11,37 @@ from taxi_platform.trips.month import TripMonth
 
 
 @contextmanager
-def failing_clearly(month: TripMonth) -> Iterator[None]:
-    """Raises a ``Failure`` that says which month failed, and is retried only if that may help."""
+def failing_clearly(subject: object) -> Iterator[None]:
+    """Raises a ``Failure`` that says what failed, and is retried only if that may help.
+
+    Args:
+        subject: the month, or the asset that has none.
+    """
     try:
         yield
     except TransientStoreError as error:
-        raise Failure(str(error), metadata=_facts(month, "transient")) from error
+        raise Failure(str(error), metadata=_facts(subject, "transient")) from error
     except Failure:
         raise
     except PermanentStoreError as error:
         raise Failure(
-            str(error), metadata=_facts(month, "permanent"), allow_retries=False
+            str(error), metadata=_facts(subject, "permanent"), allow_retries=False
         ) from error
     except (TripFileError, ValueError) as error:
         raise Failure(
-            f"{month}: {error}", metadata=_facts(month, "permanent"), allow_retries=False
+            f"{subject}: {error}", metadata=_facts(subject, "permanent"), allow_retries=False
         ) from error
     except Exception as error:
         # A fault of the platform's own: the retry policy would repeat it and hide it.
         raise Failure(
-            f"{month}: unexpected {type(error).__name__}: {error}",
-            metadata=_facts(month, "unexpected"),
+            f"{subject}: unexpected {type(error).__name__}: {error}",
+            metadata=_facts(subject, "unexpected"),
             allow_retries=False,
         ) from error
 
 
-def _facts(month: TripMonth, kind: str) -> dict[str, MetadataValue]:
-    return {"partition": MetadataValue.text(month.key), "fault": MetadataValue.text(kind)}
+def _facts(subject: object, kind: str) -> dict[str, MetadataValue]:
+    return {"partition": MetadataValue.text(str(subject)), "fault": MetadataValue.text(kind)}
 
 
 def month_of(context: InputContext | OutputContext) -> TripMonth:

@@ -73,6 +73,7 @@ class TripParquetIOManager(ConfigurableIOManager):
                 "rows_rejected": trips.rows_rejected,
                 "rejected_by_reason": MetadataValue.json(trips.rejected_by_reason),
                 "total_amount": float(trips.total_amount),
+                "statistics": MetadataValue.json(trips.statistics),
                 "columns_mapped": MetadataValue.json(
                     {name: column.name for name, column in obj.columns.mapped.items()}
                 ),

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from dagster import MetadataValue, TableColumn, TableSchema
 
-from taxi_platform.trips.schema import columns
+from taxi_platform.trips.schema import trip_schema
 
 PREVIEW_ROWS = 5
 REPORT_SECONDS = 5.0
@@ -16,34 +16,42 @@ REPORT_SECONDS = 5.0
 
 def column_schema(color: str) -> MetadataValue:
     """The canonical schema of a color as the UI's column table."""
+    return schema_metadata(trip_schema(color))
+
+
+def schema_metadata(schema: pa.Schema) -> MetadataValue:
+    """An Arrow schema, with the descriptions in it, as the UI's column table."""
     return MetadataValue.table_schema(
         TableSchema(
             [
-                TableColumn(c.name, type=str(c.type), description=c.description)
-                for c in columns(color)
+                TableColumn(
+                    field.name,
+                    type=str(field.type),
+                    description=field.metadata[b"description"].decode(),
+                )
+                for field in schema
             ]
         )
     )
 
 
 def preview(path: Path) -> MetadataValue:
-    """The first rows of a cleaned file, as a Markdown table without its all-null columns."""
+    """The first rows of a cleaned file."""
     with pq.ParquetFile(path, pre_buffer=False) as file:
         head = next(file.iter_batches(PREVIEW_ROWS), None)
-    if head is None:
-        return MetadataValue.md("no rows")
-    return MetadataValue.md(markdown_table(head))
+    return preview_of(pa.Table.from_batches([head] if head is not None else [], file.schema_arrow))
 
 
-def markdown_table(rows: pa.RecordBatch) -> str:
-    """A batch as a Markdown table."""
-    shown = [n for n in rows.schema.names if rows[n].null_count < rows.num_rows]
+def preview_of(rows: pa.Table) -> MetadataValue:
+    """The first rows as a Markdown table, without columns that are all null."""
+    head = rows[:PREVIEW_ROWS]
+    shown = [name for name in head.schema.names if head[name].null_count < head.num_rows]
     lines = ["| " + " | ".join(shown) + " |", "|" + " --- |" * len(shown)]
     lines += [
-        "| " + " | ".join("" if row[n] is None else str(row[n]) for n in shown) + " |"
-        for row in rows.to_pylist()
+        "| " + " | ".join("" if row[name] is None else str(row[name]) for name in shown) + " |"
+        for row in head.to_pylist()
     ]
-    return "\n".join(lines)
+    return MetadataValue.md("\n".join(lines) if head.num_rows else "no rows")
 
 
 def every_few_seconds(say: Callable[[str], None]) -> Callable[[str], None]:

@@ -8,15 +8,32 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from dagster import ConfigurableIOManager, Failure, InputContext, OutputContext
+from dagster import (
+    ConfigurableIOManager,
+    Failure,
+    InputContext,
+    OutputContext,
+)
 
 from taxi_platform.io_managers.failures import failing_clearly, month_of
-from taxi_platform.io_managers.metadata import column_schema, every_few_seconds
+from taxi_platform.io_managers.metadata import (
+    column_schema,
+    every_few_seconds,
+    preview_of,
+    schema_metadata,
+)
 from taxi_platform.resources.bigquery import TripBigQueryResource
 from taxi_platform.resources.postgres import PostgresResource
 from taxi_platform.stores.files import TripParquet
 from taxi_platform.stores.lake import TripObject
+from taxi_platform.stores.zones import (
+    SUBJECT,
+    read_from_postgres,
+    replace_in_bigquery,
+    replace_in_postgres,
+)
 from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.zones import ZONE_SCHEMA
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,6 +102,37 @@ class PostgresTableIOManager(ConfigurableIOManager):
         month = month_of(context)
         with failing_clearly(month):
             return _as_annotated(context, month, self.postgres.get_tables().read_month)
+
+
+class ZoneTablesIOManager(ConfigurableIOManager):
+    """Puts the zone lookup into a table of each store."""
+
+    bigquery: TripBigQueryResource
+    postgres: PostgresResource
+
+    def handle_output(self, context: OutputContext, obj: pa.Table) -> None:
+        """Replaces both tables and describes them."""
+        with failing_clearly(SUBJECT), self.bigquery.get_client() as client:
+            in_bigquery = replace_in_bigquery(
+                client, self.bigquery.dataset, self.bigquery.location or "US", obj
+            )
+            in_postgres = replace_in_postgres(
+                self.postgres.get_server(), self.postgres.schema_name, obj
+            )
+        context.add_output_metadata(
+            {
+                "dagster/row_count": obj.num_rows,
+                "dagster/column_schema": schema_metadata(ZONE_SCHEMA),
+                "bigquery_table": in_bigquery,
+                "postgres_table": f"{self.postgres.database}.{in_postgres}",
+                "preview": preview_of(obj),
+            }
+        )
+
+    def load_input(self, context: InputContext) -> pa.Table:  # noqa: ARG002
+        """The zones from Postgres."""
+        with failing_clearly(SUBJECT):
+            return read_from_postgres(self.postgres.get_server(), self.postgres.schema_name)
 
 
 def _as_annotated(

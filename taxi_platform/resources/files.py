@@ -7,6 +7,7 @@ from pydantic import Field
 
 from taxi_platform.stores.files import LandingZone
 from taxi_platform.stores.source import TripSource, source_of
+from taxi_platform.stores.zones import fetch_zones, zones_address
 
 
 class LandingZoneResource(ConfigurableResource):
@@ -34,3 +35,15 @@ class TripSourceResource(ConfigurableResource):
             PermanentStoreError: it names none.
         """
         return source_of(self.url)
+
+    def zones_address(self) -> str:
+        """Where the zone lookup is: the TLC's own, or beside the trip files."""
+        return zones_address(self.url)
+
+    def fetch_zones(self) -> bytes | None:
+        """The zone lookup as published, None where the source has none.
+
+        Raises:
+            StoreError: the source cannot be reached or refuses.
+        """
+        return fetch_zones(self.zones_address())

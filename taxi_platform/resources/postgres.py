@@ -22,8 +22,11 @@ class PostgresResource(ConfigurableResource):
     database: str = Field(description="Database of the trip tables.")
     schema_name: str = Field(default="trips", description="Schema of the trip tables.")
 
+    def get_server(self) -> PostgresServer:
+        """The server, with the password from the environment."""
+        password = os.environ.get(self.password_variable, "")
+        return PostgresServer(self.host, self.port, self.user, password, self.database)
+
     def get_tables(self) -> PostgresTrips:
         """The trip tables of the schema."""
-        password = os.environ.get(self.password_variable, "")
-        server = PostgresServer(self.host, self.port, self.user, password, self.database)
-        return PostgresTrips(server, self.schema_name)
+        return PostgresTrips(self.get_server(), self.schema_name)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.lake import TripObject
 from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.schema import DATA_FILE_MONTH, columns
+from taxi_platform.trips.schema import DATA_FILE_MONTH, columns, trip_schema
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -163,7 +163,7 @@ class BigQueryTrips:
     def _table(self, color: str) -> "bigquery.Table":
         from google.cloud import bigquery
 
-        table = bigquery.Table(self.table_id(color), schema=table_schema(color))
+        table = bigquery.Table(self.table_id(color), schema=table_schema(trip_schema(color)))
         table.time_partitioning = bigquery.TimePartitioning(
             type_=bigquery.TimePartitioningType.MONTH, field=DATA_FILE_MONTH
         )
@@ -187,7 +187,7 @@ class BigQueryTrips:
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
             write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
-            schema=table_schema(month.color),
+            schema=table_schema(trip_schema(month.color)),
             time_partitioning=self._table(month.color).time_partitioning,
             clustering_fields=self._table(month.color).clustering_fields,
         )
@@ -247,11 +247,13 @@ def _partition(month: TripMonth) -> str:
     return f"{month.month:%Y%m}"
 
 
-def table_schema(color: str) -> "list[bigquery.SchemaField]":
-    """The BigQuery schema of a color's table, from the canonical columns."""
+def table_schema(schema: pa.Schema) -> "list[bigquery.SchemaField]":
+    """The BigQuery schema of a table, from its Arrow schema and the descriptions in it."""
     from google.cloud import bigquery
 
     return [
-        bigquery.SchemaField(column.name, _TYPES[column.type], description=column.description)
-        for column in columns(color)
+        bigquery.SchemaField(
+            field.name, _TYPES[field.type], description=field.metadata[b"description"].decode()
+        )
+        for field in schema
     ]

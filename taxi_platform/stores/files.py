@@ -15,13 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
-from taxi_platform.trips.blocks import reject_schema
+from taxi_platform.trips.blocks import LINE_NUMBER, RAW_TEXT, REJECT_REASONS, reject_schema
 from taxi_platform.trips.cleaning import CleanedTrips
+from taxi_platform.trips.expectations import CleanedMonth
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import trip_schema
 
@@ -57,6 +59,8 @@ class TripParquet:
         rejected_by_reason: rows rejected, each under its first reason.
         rows: rows kept, which are the file's rows.
         total_amount: sum of ``total_amount`` over the kept rows, in US dollars.
+        max_rejected_share: the limit that the cleaning held to, 0 to 1.
+        statistics: what the kept rows are like, as ``TripStatistics.to_json`` gives it.
         source_sha256: checksum of the published file that it was made from.
     """
 
@@ -68,12 +72,37 @@ class TripParquet:
     rejected_by_reason: dict[str, int]
     rows: int
     total_amount: Decimal
+    max_rejected_share: float
+    statistics: dict[str, Any]
     source_sha256: str | None
 
     @property
     def rows_rejected(self) -> int:
         """Rows of the published file that were not kept."""
         return sum(self.rejected_by_reason.values())
+
+    def as_cleaned_month(self) -> CleanedMonth:
+        """What is expected of a month is judged by this; rejected rows are counted in their file.
+
+        Raises:
+            PermanentStoreError: the file of rejected rows is not there or damaged.
+        """
+        try:
+            rows_in_rejects = pq.read_metadata(self.rejects_path).num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise PermanentStoreError(
+                f"{self.month}: {self.rejects_path} cannot be read ({error}): materialize "
+                "cleaned_trips for this partition again"
+            ) from error
+        return CleanedMonth(
+            month=self.month,
+            rows_read=self.rows_read,
+            rows_in_file=self.rows,
+            rows_in_rejects=rows_in_rejects,
+            rejected_by_reason=self.rejected_by_reason,
+            max_rejected_share=self.max_rejected_share,
+            statistics=self.statistics,
+        )
 
 
 class LandingZone:
@@ -147,7 +176,9 @@ class LandingZone:
             rows_read=summary["rows_read"],
             rejected_by_reason=summary["rejected_by_reason"],
             rows=rows,
-            total_amount=Decimal(summary["total_amount"]),
+            total_amount=Decimal(summary["statistics"]["dollars"]["total_amount"]),
+            max_rejected_share=summary["max_rejected_share"],
+            statistics=summary["statistics"],
             source_sha256=summary["source_sha256"],
         )
 
@@ -178,6 +209,36 @@ class LandingZone:
                 report(trips.summary.rows_read)
             kept.describe({SUMMARY_KEY: _summary_json(trips)})
         return self.find_cleaned(month)
+
+    def reject_examples(self, month: TripMonth, most: int) -> dict[str, list[dict[str, Any]]]:
+        """Some rejected rows of a month by their first reason.
+
+        Args:
+            month: color and month.
+            most: rows of each reason.
+
+        Returns:
+            For each reason, rows as ``line_number``, ``reasons`` and ``text``: the published
+            line, or where there is none what could be read of the row.
+
+        Raises:
+            PermanentStoreError: the file of rejected rows is not there or damaged.
+        """
+        path = self.rejected_path(month)
+        found: dict[str, list[dict[str, Any]]] = {}
+        try:
+            with pq.ParquetFile(path, pre_buffer=False) as file:
+                for batch in file.iter_batches(4096):
+                    for row in batch.to_pylist():
+                        rows = found.setdefault(row[REJECT_REASONS][0], [])
+                        if len(rows) < most:
+                            rows.append(_example(row))
+        except (pa.ArrowException, OSError) as error:
+            raise PermanentStoreError(
+                f"{month}: {path} cannot be read ({error}): materialize cleaned_trips for this "
+                "partition again"
+            ) from error
+        return found
 
     @contextmanager
     def raw_partial(self, month: TripMonth) -> Iterator[Path]:
@@ -218,6 +279,12 @@ class _RowGroupWriter:
         self._writer.add_key_value_metadata(metadata)
 
 
+def _example(row: dict[str, Any]) -> dict[str, Any]:
+    reasons, line, text = row.pop(REJECT_REASONS), row.pop(LINE_NUMBER), row.pop(RAW_TEXT)
+    read = ", ".join(f"{name} {value}" for name, value in row.items() if value is not None)
+    return {"line_number": line, "reasons": reasons, "text": text or read}
+
+
 @contextmanager
 def _parquet(target: Path, schema: pa.Schema) -> Iterator[_RowGroupWriter]:
     with (
@@ -237,7 +304,8 @@ def _summary_json(trips: CleanedTrips) -> str:
             "rows_read": summary.rows_read,
             "rows_kept": summary.rows_kept,
             "rejected_by_reason": dict(sorted(summary.rejected_by_reason.items())),
-            "total_amount": str(summary.total_amount_kept),
+            "max_rejected_share": trips.options.max_rejected_share,
+            "statistics": summary.statistics.to_json(),
             "source_sha256": trips.source_sha256,
         }
     )

@@ -8,7 +8,6 @@ from google.api_core import exceptions
 from google.auth import exceptions as auth_exceptions
 
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
-from taxi_platform.trips.month import TripMonth
 
 _TRANSIENT = (
     exceptions.ServerError,
@@ -22,38 +21,38 @@ _TRANSIENT = (
 
 
 @contextmanager
-def google_errors(month: TripMonth, store: str) -> Iterator[None]:
+def google_errors(subject: object, store: str) -> Iterator[None]:
     """Maps what a Google client raises to the two kinds of store error.
 
     Args:
-        month: the partition, for the message.
+        subject: the partition, for the message.
         store: the store and the thing in it, for the message.
     """
     try:
         yield
     except auth_exceptions.DefaultCredentialsError as error:
         raise PermanentStoreError(
-            f"{month}: {store}: no Google credentials: run 'gcloud auth application-default "
+            f"{subject}: {store}: no Google credentials: run 'gcloud auth application-default "
             "login', or for the embedded stack 'taxi-platform local up'"
         ) from error
     except exceptions.PreconditionFailed as error:
         raise TransientStoreError(
-            f"{month}: {store}: another writer replaced it meanwhile; try again"
+            f"{subject}: {store}: another writer replaced it meanwhile; try again"
         ) from error
     except exceptions.MethodNotImplemented as error:
         # A 501 is a server that lacks the call: the emulator, or a proxy.
-        raise PermanentStoreError(f"{month}: {store}: {_say(error)}") from error
+        raise PermanentStoreError(f"{subject}: {store}: {_say(error)}") from error
     except _TRANSIENT as error:
         raise TransientStoreError(
-            f"{month}: {store} cannot be reached or is overloaded ({_say(error)}). Is the stack "
+            f"{subject}: {store} cannot be reached or is overloaded ({_say(error)}). Is the stack "
             "up ('taxi-platform local status'), or the network?"
         ) from error
     except (exceptions.Forbidden, exceptions.Unauthorized) as error:
         raise PermanentStoreError(
-            f"{month}: {store} refused access ({_say(error)}): give the service account the role"
+            f"{subject}: {store} refused access ({_say(error)}): give the service account the role"
         ) from error
     except (exceptions.GoogleAPICallError, auth_exceptions.GoogleAuthError) as error:
-        raise PermanentStoreError(f"{month}: {store}: {_say(error)}") from error
+        raise PermanentStoreError(f"{subject}: {store}: {_say(error)}") from error
 
 
 def _say(error: Exception) -> str:

@@ -185,10 +185,6 @@ class PostgresTrips:
 
     def _ensure_parent(self, connection: psycopg.Connection, color: str) -> None:
         table = sql.Identifier(self.schema, f"{color}_trips")
-        fields = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(c.name), sql.SQL(_TYPES[c.type]))
-            for c in columns(color)
-        )
         with connection.transaction():
             # Two first loads at once would both find nothing there and collide.
             connection.execute(
@@ -205,7 +201,7 @@ class PostgresTrips:
             )
             connection.execute(
                 sql.SQL("CREATE TABLE {} ({}) PARTITION BY LIST ({})").format(
-                    table, fields, sql.Identifier(DATA_FILE_MONTH)
+                    table, column_definitions(trip_schema(color)), sql.Identifier(DATA_FILE_MONTH)
                 )
             )
             connection.execute(
@@ -323,10 +319,16 @@ class PostgresTrips:
         except StoreError:
             raise
         except (psycopg.Error, adbc.Error) as error:
-            raise _mapped(error, store) from error
+            raise postgres_error(error, store) from error
 
 
-def _mapped(error: psycopg.Error | adbc.Error, store: str) -> StoreError:
+def postgres_error(error: psycopg.Error | adbc.Error, store: str) -> StoreError:
+    """The store error that an error of Postgres is, by its SQLSTATE or by having none.
+
+    Args:
+        error: what a client raised.
+        store: partition, server and table, for the message.
+    """
     message = " ".join(str(error).split())
     state = error.sqlstate or ""
     if state.startswith("28") or any(sign in message for sign in _REFUSED):
@@ -346,6 +348,14 @@ def _mapped(error: psycopg.Error | adbc.Error, store: str) -> StoreError:
             "up ('taxi-platform local status')?"
         )
     return PermanentStoreError(f"{store}: {message}; the month is as it was")
+
+
+def column_definitions(schema: pa.Schema) -> sql.Composed:
+    """The columns of a table, from its Arrow schema."""
+    return sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(field.name), sql.SQL(_TYPES[field.type]))
+        for field in schema
+    )
 
 
 def _child_name(month: TripMonth) -> str:

@@ -10,23 +10,33 @@ import math
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from taxi_platform.trips.schema import Column
+from taxi_platform.trips.schema import TIME, Column
 
 MISSING_SPELLINGS = ("", "NULL", "null", "NaN", "nan", "N/A", "NA")
 
 LARGEST_AMOUNT = 1e12
 """Beyond it a number is damage: the largest ever published is a distance of 259,778 miles."""
 
+_FIRST_TIME, _LAST_TIME = (
+    pa.scalar(text).cast(TIME).value for text in ("0001-01-01", "9999-12-31 23:59:59.999999")
+)
+"""The years 1 to 9999, beyond which neither BigQuery nor Python has times."""
+
 
 def fits(array: pa.Array) -> bool:
     """Whether every value can be real and be stored.
 
-    A float must be finite and of a possible size; a text must not hold a NUL, which Postgres
-    cannot store.
+    A float must be finite and of a possible size, a time must have a year of four digits; a text
+    must not hold a NUL, which Postgres cannot store.
     """
     if pa.types.is_string(array.type):
         return not pc.any(pc.match_substring(array, "\0")).as_py()
-    if not pa.types.is_floating(array.type) or array.null_count == len(array):
+    if array.null_count == len(array):
+        return True
+    if pa.types.is_timestamp(array.type):
+        bounds = pc.min_max(array.cast(pa.int64()))
+        return bounds["min"].as_py() >= _FIRST_TIME and bounds["max"].as_py() <= _LAST_TIME
+    if not pa.types.is_floating(array.type):
         return True
     # A sum is NaN or infinite if any value is; min_max alone passes over NaN.
     if not math.isfinite(pc.sum(array).as_py()):
@@ -41,13 +51,17 @@ def cast_whole(array: pa.Array, column: Column) -> pa.Array:
     Raises:
         pa.ArrowInvalid: some value does not fit.
     """
+    array = _spelled_out(array)
+    # Of numbers that become numbers, a missing one does not fit, and is seen to by cast_each.
+    if _is_text(array) or pa.types.is_string(column.type):
+        array = _without_missing(array, column)
     return _spell_as_canonical(_cast(_words_as_codes(array, column), column.type), column)
 
 
 def _cast(array: pa.Array, target: pa.DataType) -> pa.Array:
     result = array if array.type == target else array.cast(target)
     if not fits(result):
-        raise pa.ArrowInvalid("a value is not finite, out of all proportion or holds a NUL")
+        raise pa.ArrowInvalid("a value is out of all proportion, or holds a NUL")
     return result
 
 
@@ -57,7 +71,7 @@ def cast_each(array: pa.Array, column: Column) -> tuple[pa.Array, pa.BooleanArra
     Accepts all that ``cast_whole`` accepts, and besides: blanks around numbers and times, and
     whole numbers spelled as floats (``1.0``).
     """
-    array = _words_as_codes(_without_missing(array, column), column)
+    array = _words_as_codes(_without_missing(_spelled_out(array), column), column)
     pieces: list[tuple[pa.Array, bool]] = []
     _cast_halves(array, column.type, pieces)
     values = pa.concat_arrays([piece for piece, _ in pieces]) if pieces else pa.nulls(0)
@@ -95,6 +109,11 @@ def _translated(array: pa.Array, index: pa.Int32Array, column: Column) -> pa.Arr
         return array
     meanings = pa.array([meaning for _, meaning in column.spelled], type=array.type)
     return pc.coalesce(meanings.take(index), array)
+
+
+def _spelled_out(array: pa.Array) -> pa.Array:
+    """The values themselves, where a file numbers them: words are looked for in texts alone."""
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
 def _is_text(array: pa.Array) -> bool:

@@ -29,6 +29,7 @@ from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.reader import infer_month, open_trip_file
 from taxi_platform.trips.rules import Rule, RuleContext, rules_named
 from taxi_platform.trips.schema import ColumnMap, trip_schema
+from taxi_platform.trips.statistics import TripStatistics, cents_of
 
 PARSERS = 2
 """Threads that parse and clean; the caller's own unpacks gzip, and writes."""
@@ -77,14 +78,15 @@ class CleaningSummary:
         rows_read: rows in the file, header and blank lines not counted.
         rows_kept: rows that broke no rule.
         rejected_by_reason: rows not kept, each counted once, under its first reason.
-        total_cents_kept: sum of ``total_amount`` over the kept rows, in cents.
-        total_cents_rejected: the same over rejected rows, where it could be read.
+        statistics: what the kept rows are like.
+        total_cents_rejected: sum of ``total_amount`` over rejected rows, where it could be read,
+            in cents.
     """
 
     rows_read: int = 0
     rows_kept: int = 0
     rejected_by_reason: Counter[str] = field(default_factory=Counter)
-    total_cents_kept: int = 0
+    statistics: TripStatistics = field(default_factory=TripStatistics)
     total_cents_rejected: int = 0
 
     @property
@@ -93,9 +95,14 @@ class CleaningSummary:
         return self.rejected_by_reason.total()
 
     @property
+    def total_cents_kept(self) -> int:
+        """Sum of ``total_amount`` over the kept rows, in cents."""
+        return self.statistics.cents["total_amount"]
+
+    @property
     def total_amount_kept(self) -> Decimal:
         """Sum of ``total_amount`` over the kept rows, in US dollars."""
-        return Decimal(self.total_cents_kept) / 100
+        return self.statistics.total_amount
 
     @property
     def rejected_share(self) -> float:
@@ -115,11 +122,13 @@ class CleanedBatch:
         kept: rows of ``trip_schema``.
         rejected: rows of ``reject_schema``.
         rejected_by_reason: counts under the first reason of each row.
+        statistics: what the kept rows are like.
     """
 
     kept: pa.RecordBatch
     rejected: pa.RecordBatch
     rejected_by_reason: Counter[str]
+    statistics: TripStatistics
 
 
 class CleanedTrips:
@@ -128,6 +137,7 @@ class CleanedTrips:
     Attributes:
         month: the color and month that the rows are taken as.
         columns: how the file's header was mapped.
+        options: what is applied.
         source_sha256: checksum of the published file, where the caller knows it.
         summary: what came of the rows; complete when the iteration has ended.
     """
@@ -145,7 +155,7 @@ class CleanedTrips:
         self.columns: ColumnMap = reader.columns
         self.summary = CleaningSummary()
         self._reader = reader
-        self._options = options
+        self.options = options
         self._name = name
 
     def __iter__(self) -> Iterator[CleanedBatch]:
@@ -154,7 +164,7 @@ class CleanedTrips:
         Raises:
             TripFileError: the file is damaged, holds no rows, or too many were rejected.
         """
-        cleaner = _Cleaner(self.month, self._options)
+        cleaner = _Cleaner(self.month, self.options)
         reader = self._reader
         try:
             for batch in _map_in_order(
@@ -171,11 +181,11 @@ class CleanedTrips:
         summary.rows_kept += batch.kept.num_rows
         summary.rows_read += batch.kept.num_rows + batch.rejected.num_rows
         summary.rejected_by_reason.update(batch.rejected_by_reason)
-        summary.total_cents_kept += _cents(batch.kept)
-        summary.total_cents_rejected += _cents(batch.rejected)
+        summary.statistics.add(batch.statistics)
+        summary.total_cents_rejected += cents_of(batch.rejected["total_amount"])
 
     def _refuse_if_bad(self) -> None:
-        summary, limit = self.summary, self._options.max_rejected_share
+        summary, limit = self.summary, self.options.max_rejected_share
         if summary.rows_read == 0:
             raise TripFileError(f"{self._name} has a header but no rows")
         if summary.rejected_share > limit:
@@ -244,7 +254,9 @@ class _Cleaner:
             counts.update(row[0] for row in reasons)
             rejected.append(self._reject(_take(parsed, positions), reasons))
             keep = parsed.rows.filter(pc.invert(any_broken))
-        return CleanedBatch(self._finish(keep), self._concat(rejected), counts)
+        kept = self._finish(keep)
+        statistics = TripStatistics.of(kept, self._context.month.color)
+        return CleanedBatch(kept, self._concat(rejected), counts, statistics)
 
     def _reasons(self, broken: list[pa.BooleanArray], positions: list[int]) -> list[list[str]]:
         columns = [mask.take(pa.array(positions)).to_pylist() for mask in broken]
@@ -297,12 +309,6 @@ def _take(rows: RowSet, positions: list[int]) -> RowSet:
         rows.line_numbers.take(taken),
         lambda indices: rows.raw_text([positions[i] for i in indices]),
     )
-
-
-def _cents(rows: pa.RecordBatch) -> int:
-    # In whole cents, because a sum of floats depends on the order in which they are added.
-    cents = pc.cast(pc.round(pc.multiply(rows["total_amount"], 100.0)), pa.int64())
-    return pc.sum(cents).as_py() or 0
 
 
 T = TypeVar("T")

@@ -24,6 +24,9 @@ from taxi_platform.trips.schema import Column, ColumnMap, map_columns
 BLOCK_BYTES = 1 << 20
 """Large enough that a block's overhead is lost in its parsing, small enough for flat memory."""
 
+BLOCK_LINES = 1 << 15
+"""More than a block of trips has: a row takes memory however short its line is."""
+
 LONGEST_LINE = 1 << 20
 """A trip is some 100 to 200 bytes; a line beyond this is not one, and must not fill memory."""
 
@@ -133,9 +136,12 @@ class CsvTripReader:
 
         The commonest width of the first lines decides, so that one damaged line cannot.
         """
-        lines = self._rest.split(b"\n", WIDTH_LINES)[:WIDTH_LINES]
+        lines = self._rest.split(b"\n", WIDTH_LINES)
+        # What follows the last newline may have been cut, and has a say only where it is all.
         widths = Counter(
-            len(self._split(line.decode("utf-8", "replace"))) for line in lines if line.strip()
+            len(self._split(line.decode("utf-8", "replace")))
+            for line in lines[:-1] or lines
+            if line.strip()
         )
         wide = header_width + 2
         return wide if widths[wide] > widths[header_width] else header_width
@@ -146,6 +152,8 @@ class CsvTripReader:
 
     def raw_blocks(self) -> Iterator[RawCsvBlock]:
         """The lines below the header, in order, in blocks of at most ``block_bytes``.
+
+        Stretches of blank lines alone are left out: they hold no row.
 
         Raises:
             TripFileError: the gzip stream is damaged, or a line has no end.
@@ -161,8 +169,12 @@ class CsvTripReader:
             cut = len(rest) if at_end and len(rest) <= size else rest.rfind(b"\n", 0, size) + 1
             if cut:
                 block, rest, size = rest[:cut], rest[cut:], self._block_bytes
-                yield RawCsvBlock(block, first_line)
-                first_line += block.count(b"\n")
+                if not block.strip(b"\r\n"):
+                    first_line += block.count(b"\n")
+                    continue
+                for part in _in_parts(block):
+                    yield RawCsvBlock(part, first_line)
+                    first_line += part.count(b"\n")
             elif len(rest) > LONGEST_LINE:
                 raise TripFileError(
                     f"{self._path.name}: line {first_line} is longer than {LONGEST_LINE:,} bytes"
@@ -214,6 +226,7 @@ class CsvTripReader:
         numbers: list[int] = []
         fields: list[list[str]] = []
         misfits: list[bool] = []
+        nothing = [""] * self._width
         unended = raw.first_line + raw.data.count(b"\n")
         for number, line in enumerate(raw.data.split(b"\n"), raw.first_line):
             if not line.strip(b"\r"):
@@ -223,7 +236,7 @@ class CsvTripReader:
             misfit = len(split) != self._width or "\ufffd" in text
             texts.append(text)
             numbers.append(number)
-            fields.append([""] * self._width if misfit else split)
+            fields.append(nothing if misfit else split)
             misfits.append(misfit or number == unended)
         bad = pa.array(misfits, type=pa.bool_())
         arrays: dict[str, pa.Array] = {}
@@ -249,6 +262,16 @@ class CsvTripReader:
             wider = pa.float64()
         if wider is not None:
             self._types = {**self._types, column.name: wider}
+
+
+def _in_parts(block: bytes) -> Iterator[bytes]:
+    """A block in parts of at most ``BLOCK_LINES`` lines; nearly always the block itself."""
+    while block.count(b"\n") > BLOCK_LINES:
+        rest = block.split(b"\n", BLOCK_LINES)[-1]
+        yield block[: len(block) - len(rest)]
+        block = rest
+    if block:
+        yield block
 
 
 def _single_chunk(column: pa.ChunkedArray) -> pa.Array:

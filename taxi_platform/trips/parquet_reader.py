@@ -78,11 +78,20 @@ class ParquetTripReader:
             raise _damaged(self._path, error) from error
 
     def parse(self, raw: RawParquetBlock) -> ParsedBlock:
-        """Casts a batch: column by column at once if it is clean, else value by value."""
-        batch, rows = raw.batch, raw.batch.num_rows
-        numbers = pa.arange(raw.first_row, raw.first_row + rows)
-        mapped = self.columns.mapped.items()
+        """Casts a batch: column by column at once if it is clean, else value by value.
+
+        Raises:
+            TripFileError: the file is damaged.
+        """
+        numbers = pa.arange(raw.first_row, raw.first_row + raw.batch.num_rows)
         try:
+            batch, bad = _with_valid_text(raw.batch)
+        except pa.ArrowInvalid as error:
+            raise _damaged(self._path, error) from error
+        rows, mapped = batch.num_rows, self.columns.mapped.items()
+        try:
+            if bad.true_count:
+                raise pa.ArrowInvalid("a text is not UTF-8")
             clean = {c.name: cast_whole(batch.column(name), c) for name, c in mapped}
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             pass
@@ -90,7 +99,6 @@ class ParquetTripReader:
             whole = canonical_batch(self.color, clean, rows)
             return ParsedBlock(RowSet(whole, numbers, _no_text))
         arrays: dict[str, pa.Array] = {}
-        bad = pa.repeat(pa.scalar(False), rows)
         for name, column in mapped:
             arrays[column.name], bad_here = cast_each(batch.column(name), column)
             bad = pc.or_(bad, bad_here)
@@ -101,6 +109,31 @@ class ParquetTripReader:
         return ParsedBlock(parsed, split.unparseable)
 
 
+def _with_valid_text(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.BooleanArray]:
+    """A batch whose texts are UTF-8, which Arrow does not check, and the rows where one was not.
+
+    Raises:
+        pa.ArrowInvalid: the batch is damaged otherwise.
+    """
+    bad = pa.repeat(pa.scalar(False), batch.num_rows)
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid:
+        for position, column in enumerate(batch.columns):
+            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+                texts = column.cast(pa.large_binary()).to_pylist()
+                mended = [None if t is None else t.decode("utf-8", "replace") for t in texts]
+                differ = [
+                    t is not None and (m or "").encode() != t
+                    for t, m in zip(texts, mended, strict=True)
+                ]
+                bad = pc.or_(bad, pa.array(differ))
+                array = pa.array(mended, type=column.type)
+                batch = batch.set_column(position, batch.schema.field(position), array)
+        batch.validate(full=True)
+    return batch, bad
+
+
 def _no_text(positions: Sequence[int]) -> list[str | None]:
     """The canonical columns of a row that was read hold all that the file does."""
     return [None] * len(positions)
@@ -108,9 +141,19 @@ def _no_text(positions: Sequence[int]) -> list[str | None]:
 
 def _json_by_position(batch: pa.RecordBatch) -> Callable[[Sequence[int]], list[str | None]]:
     def text(positions: Sequence[int]) -> list[str | None]:
-        return [_json(batch.slice(p, 1).to_pylist()[0]) for p in positions]
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        return [
+            _json({name: _python(column[p]) for name, column in columns.items()}) for p in positions
+        ]
 
     return text
+
+
+def _python(value: pa.Scalar) -> Any:
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):  # a time beyond Python's calendar, or nanoseconds
+        return value.cast(pa.string()).as_py()
 
 
 def _json(row: dict[str, Any]) -> str:

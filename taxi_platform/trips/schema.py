@@ -35,6 +35,7 @@ class Column:
         published_as: the TLC's names for it, trimmed and in lower case.
         colors: the colors that have it.
         required: whether a file without it is refused.
+        never_null: whether every trip has it.
         spelled: values as some eras spell them, trimmed and in lower case, and what they mean.
         eras: when it was published.
         unit: of its numbers.
@@ -46,6 +47,7 @@ class Column:
     published_as: tuple[str, ...] = ()
     colors: tuple[str, ...] = COLORS
     required: bool = False
+    never_null: bool = False
     spelled: tuple[tuple[str, str], ...] = ()
     eras: str = "all"
     unit: str = ""
@@ -66,6 +68,7 @@ def _dollars(
         published_as,
         colors=colors,
         required=eras == "all",
+        never_null=name in ("fare_amount", "total_amount"),
         eras=eras,
         unit="US dollars",
     )
@@ -109,6 +112,7 @@ _COLUMNS = (
         "When the meter was engaged, New York local time without zone.",
         ("lpep_pickup_datetime", "tpep_pickup_datetime", "trip_pickup_datetime"),
         required=True,
+        never_null=True,
     ),
     Column(
         "dropoff_datetime",
@@ -116,6 +120,7 @@ _COLUMNS = (
         "When the meter was disengaged, New York local time without zone.",
         ("lpep_dropoff_datetime", "tpep_dropoff_datetime", "trip_dropoff_datetime"),
         required=True,
+        never_null=True,
     ),
     Column(
         "passenger_count",
@@ -124,7 +129,14 @@ _COLUMNS = (
         "zero are rejected and a missing count becomes 0.",
         required=True,
     ),
-    Column("trip_distance", AMOUNT, "Distance by the taximeter.", required=True, unit="miles"),
+    Column(
+        "trip_distance",
+        AMOUNT,
+        "Distance by the taximeter.",
+        required=True,
+        never_null=True,
+        unit="miles",
+    ),
     Column(
         "rate_code_id",
         CODE,
@@ -191,6 +203,7 @@ _COLUMNS = (
         pa.date32(),
         "First day of the month of the file that the row was published in, which for a few rows "
         "is not the month of the trip. The partition column.",
+        never_null=True,
     ),
 )
 

@@ -1,4 +1,5 @@
 import math
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ CODE = BY_NAME["payment_type"]
 AMOUNT = BY_NAME["fare_amount"]
 TIME = BY_NAME["pickup_datetime"]
 FLAG = BY_NAME["store_and_fwd_flag"]
+VENDOR = BY_NAME["vendor_id"]
 
 
 def each(
@@ -42,8 +44,11 @@ GOOD_AND_BAD: dict[str, tuple[list[tuple[str, Any]], list[str]]] = {
             ("32767", 32767),
             ("", None),
             ("NULL", None),
+            ("CASH", 2),
+            (" No Charge ", 3),
+            ("crd", 1),
         ],
-        ["x", "1.5", "32768", "1e20", "inf", "1,0", "2 3", "0x1G", "1\0"],
+        ["x", "1.5", "CMT", "cash only", "32768", "1e20", "inf", "1,0", "2 3", "0x1G", "1\0"],
     ),
     "fare_amount": (
         [("1", 1.0), ("-2.5", -2.5), (".00", 0.0), (" 1e3", 1000.0), ("nan", None), ("N/A", None)],
@@ -56,10 +61,16 @@ GOOD_AND_BAD: dict[str, tuple[list[tuple[str, Any]], list[str]]] = {
             ("2020-01-15", local("2020-01-15")),
             ("", None),
         ],
-        ["x", "01/15/2020 18:01", "2020-02-30 00:00:00", "2020-01-15 25:00:00", "12"],
+        [
+            *("x", "01/15/2020 18:01", "2020-02-30 00:00:00", "2020-01-15 25:00:00", "12"),
+            "0000-01-01 00:00:00",
+        ],
     ),
     "store_and_fwd_flag": (
-        [("N", "N"), ("Y", "Y"), ("", None), (" N", " N"), ("\u00e9", "\u00e9")],
+        [
+            *(("N", "N"), ("Y", "Y"), ("", None), (" N", " N"), ("\u00e9", "\u00e9")),
+            *(("0", "N"), ("1", "Y"), ("2", "2")),
+        ],
         ["N\0", "\0"],
     ),
 }
@@ -93,6 +104,79 @@ def test_a_missing_value_is_null_and_not_bad(column: Column) -> None:
 
     assert values == [None] * len(values)
     assert not any(bad)
+
+
+@pytest.mark.parametrize("column", [CODE, AMOUNT, TIME, FLAG, VENDOR], ids=lambda c: c.name)
+def test_missing_texts_are_null_in_the_fast_cast_too_or_left_to_the_slow_one(
+    column: Column,
+) -> None:
+    texts = pa.array([*MISSING_SPELLINGS, None])
+
+    assert cast_whole(texts, column).to_pylist() == [None] * len(texts)
+
+
+EARLY_CODES = {
+    "vendor_id": {"CMT": 1, "VTS": 2, "DDS": 3, "cmt": 1, "2": 2, "NA ": None},
+    "payment_type": {
+        **{"Credit": 1, "CREDIT": 1, "CRE": 1, "Cre": 1, "CRD": 1, "CASH": 2, "Cash": 2},
+        **{"CAS": 2, "Cas": 2, "CSH": 2, "No Charge": 3, "NOC": 3, "No ": 3, "Dispute": 4},
+        **{"DIS": 4, "Dis": 4, "UNK": 5, "NA ": None, "6": 6},
+    },
+}
+
+
+@pytest.mark.parametrize("name", EARLY_CODES)
+@pytest.mark.parametrize(
+    "type_",
+    [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())],
+    ids=["string", "large_string", "dictionary"],
+)
+def test_codes_spelled_as_words_are_cast_at_once_from_every_kind_of_text(
+    name: str, type_: pa.DataType
+) -> None:
+    texts = pa.array(list(EARLY_CODES[name]))
+    array = texts.dictionary_encode() if pa.types.is_dictionary(type_) else texts.cast(type_)
+    expected = list(EARLY_CODES[name].values())
+
+    assert cast_whole(array, BY_NAME[name]).to_pylist() == expected
+    values, bad = cast_each(array, BY_NAME[name])
+    assert values.to_pylist() == expected
+    assert not any(bad.to_pylist())
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array(["0", "1", "", "N", "Y", None]),
+        pa.array([0.0, 1.0, math.nan, None]),
+        pa.array([0, 1, None], pa.int64()),
+    ],
+    ids=lambda a: str(a.type),
+)
+def test_a_flag_is_a_letter_whatever_type_it_was_published_in(array: pa.Array) -> None:
+    meaning = {"0": "N", "1": "Y", "N": "N", "Y": "Y", 0: "N", 1: "Y", None: None, "": None}
+    expected = [meaning.get(value) for value in array.to_pylist()]
+
+    assert cast_whole(array, FLAG).to_pylist() == expected
+    assert cast_each(array, FLAG)[0].to_pylist() == expected
+
+
+@pytest.mark.parametrize("year", [0, 10_000, 250_000, -5])
+def test_a_time_that_no_calendar_has_is_bad(year: int) -> None:
+    microseconds = (year - 1970) * 365_242_500 * 86_400
+    times = pa.array([0, microseconds, None], pa.timestamp("us"))
+
+    with pytest.raises(pa.ArrowInvalid):
+        cast_whole(times, TIME)
+    values, bad = cast_each(times, TIME)
+    assert values.to_pylist() == [local("1970-01-01"), None, None]
+    assert bad.to_pylist() == [False, True, False]
+
+
+def test_the_first_and_the_last_time_of_the_calendar_fit() -> None:
+    texts = pa.array(["0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"])
+
+    assert cast_whole(texts, TIME).to_pylist() == [datetime.fromisoformat(t.as_py()) for t in texts]
 
 
 @bounded
@@ -141,7 +225,7 @@ def test_the_slow_cast_accepts_all_that_the_fast_one_accepts(
     for text in texts:
         array = pa.array([text])
         try:
-            expected = cast_whole(array, column.type).to_pylist()
+            expected = cast_whole(array, column).to_pylist()
         except pa.ArrowInvalid:
             continue
         if text.strip() not in MISSING_SPELLINGS:
@@ -152,7 +236,7 @@ def test_the_slow_cast_accepts_all_that_the_fast_one_accepts(
 def test_the_fast_cast_refuses_what_no_meter_shows(values: list[float]) -> None:
     assert not fits(pa.array(values))
     with pytest.raises(pa.ArrowInvalid):
-        cast_whole(pa.array(values), pa.float64())
+        cast_whole(pa.array(values), AMOUNT)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +279,7 @@ def test_a_column_of_an_impossible_type_is_bad_and_not_an_error(array: pa.Array)
     ids=lambda a: str(a.type),
 )
 def test_every_type_of_number_is_cast(array: pa.Array) -> None:
-    assert cast_whole(array, pa.int16()).to_pylist() == [1, 2]
+    assert cast_whole(array, CODE).to_pylist() == [1, 2]
     assert cast_each(array, CODE)[0].to_pylist() == [1, 2]
 
 

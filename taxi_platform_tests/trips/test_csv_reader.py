@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxi_platform.trips.csv_reader import LONGEST_LINE, CsvTripReader, read_first_bytes
+from taxi_platform.trips.csv_reader import (
+    BLOCK_LINES,
+    LONGEST_LINE,
+    CsvTripReader,
+    read_first_bytes,
+)
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform_tests.trips.published import (
     HEADER,
@@ -71,7 +76,7 @@ def test_every_field_reaches_its_column(tmp_path: Path) -> None:
 
 
 DIRT: dict[str, str | bytes] = {
-    "a word for a code": trip(payment_type="cash"),
+    "a word for a code": trip(payment_type="barter"),
     "a fraction for a code": trip(passenger_count="1.5"),
     "a code out of range": trip(VendorID="32768"),
     "a word for an amount": trip(total_amount="free"),
@@ -170,8 +175,6 @@ def test_a_missing_value_among_others_is_null(
         pytest.param(f"{HEADER}\n\r\n{trip()}\r\n{trip()}\r\n", [3, 4], id="blank second line"),
         pytest.param(f"{HEADER}\r\n{trip()}\r\n{trip()}\r\n", [2, 3], id="CRLF"),
         pytest.param(f"{HEADER}\r\n{trip()}\n{trip()}\r\n", [2, 3], id="mixed endings"),
-        pytest.param(f"{HEADER}\n{trip()}\n{trip()}", [2, 3], id="no newline at the end"),
-        pytest.param(f"{HEADER}\r\n{trip()}\r\n{trip()}\r", [2, 3], id="half a newline at the end"),
         pytest.param(f"{HEADER}\n\n\n{trip()}\n\r\n\n{trip()}\n\n\n", [4, 7], id="blank lines"),
         pytest.param(f"{HEADER}\n{trip()}\r\r\n{trip()}\n", [2, 3], id="doubled carriage return"),
         pytest.param(f"\ufeff{HEADER}\n{trip()}\n{trip()}\n", [2, 3], id="byte order mark"),
@@ -186,6 +189,61 @@ def test_line_endings_and_blank_lines_cost_no_row_and_no_number(
     assert parsed.bad == []
     assert parsed.column("total_amount") == [12.9, 12.9]
     assert parsed.column("congestion_surcharge") == [0.0, 0.0]
+
+
+UNENDED = {
+    "cut between two lines, without the newline": trip(),
+    "cut within the newline": trip() + "\r",
+    "cut within an amount, and still looking whole": trip(congestion_surcharge="12.75")[:-1],
+    "cut within a text": trip()[:60],
+    "cut within a character": trip().encode()[:30] + b"\xc3",
+}
+
+
+@BLOCK_SIZES
+@pytest.mark.parametrize("line", UNENDED.values(), ids=UNENDED)
+@pytest.mark.parametrize("name", ["g.csv", "g.csv.gz"])
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+def test_a_last_line_without_its_end_is_set_aside_alone(
+    tmp_path: Path, name: str, newline: bytes, line: str | bytes, block_bytes: int
+) -> None:
+    line = line if isinstance(line, bytes) else line.encode()
+    whole = write_csv(tmp_path / "whole.csv", numbered(30), newline=newline).read_bytes()
+    path = write_bytes(tmp_path / name, whole + line)
+
+    parsed = parse_csv(path, block_bytes)
+
+    assert parsed.column("trip_distance") == [float(n) for n in range(30)]
+    assert parsed.bad == [(32, line.decode("utf-8", "replace").rstrip("\r"))]
+
+
+@BLOCK_SIZES
+def test_what_could_be_read_of_an_unended_last_line_is_kept_with_it(
+    tmp_path: Path, block_bytes: int
+) -> None:
+    path = write_bytes(tmp_path / "g.csv", f"{HEADER}\n{trip()}\n{trip()}".encode())
+
+    parsed = parse_csv(path, block_bytes)
+
+    assert parsed.bad_rows.equals(parsed.rows)
+
+
+@pytest.mark.parametrize("ending", ["\r", "\r\r"])
+def test_blank_space_after_the_last_line_is_no_row(tmp_path: Path, ending: str) -> None:
+    path = write_bytes(tmp_path / "g.csv", f"{HEADER}\n{trip()}\n{ending}".encode())
+
+    parsed = parse_csv(path)
+
+    assert (parsed.lines, parsed.bad) == ([2], [])
+
+
+def test_a_cut_line_does_not_decide_how_wide_the_others_are(tmp_path: Path) -> None:
+    content = f"{HEADER}\n{trip()},,\n{trip()}"
+
+    parsed = parse_csv(write_bytes(tmp_path / "g.csv", content.encode()))
+
+    assert parsed.lines == [2]
+    assert parsed.bad == [(3, trip())]
 
 
 @BLOCK_SIZES
@@ -224,7 +282,7 @@ def quoted(row: str) -> str:
 
 @BLOCK_SIZES
 def test_a_quoted_file_is_read_like_a_plain_one(tmp_path: Path, block_bytes: int) -> None:
-    rows = [*numbered(20), trip(payment_type="NULL"), trip(payment_type="cash")]
+    rows = [*numbered(20), trip(payment_type="NULL"), trip(payment_type="barter")]
     plain = parse_csv(write_csv(tmp_path / "plain.csv", rows), block_bytes)
     path = write_csv(tmp_path / "quoted.csv", map(quoted, rows), header=quoted(HEADER))
 
@@ -403,6 +461,54 @@ def test_a_block_holds_whole_lines_and_no_more_than_its_size(
     lines = [block.first_line for block in blocks]
     assert lines == sorted(set(lines))
     assert lines[0] == 2
+
+
+def test_a_block_holds_no_more_lines_than_trips_would_be(tmp_path: Path) -> None:
+    """A row takes memory however short its line is."""
+    lines = [b"x"] * (2 * BLOCK_LINES + 5)
+    path = write_csv(tmp_path / "g.csv", [*lines, trip(), *lines])
+    reader = CsvTripReader(path, "green")
+
+    blocks = list(reader.raw_blocks())
+    reader.close()
+
+    assert max(block.data.count(b"\n") for block in blocks) <= BLOCK_LINES
+    assert b"".join(block.data for block in blocks) == path.read_bytes().partition(b"\n")[2]
+    parsed = parse_csv(path)
+    assert parsed.lines == [2 + len(lines)]
+    assert [number for number, _ in parsed.bad] == [
+        n for n in range(2, 3 + 2 * len(lines)) if n != 2 + len(lines)
+    ]
+
+
+@pytest.mark.parametrize("block_bytes", [1000, 1 << 20])
+def test_rows_keep_their_numbers_below_long_stretches_of_blank_lines(
+    tmp_path: Path, block_bytes: int
+) -> None:
+    blank = b"\r\n" * 100_000 + b"\n" * 100_000
+    head = f"{HEADER}\n{trip()}\n".encode()
+    path = write_bytes(tmp_path / "g.csv", head + blank + trip().encode() + b"\n" + blank)
+    reader = CsvTripReader(path, "green", block_bytes=block_bytes)
+
+    assert sum(1 for _ in reader.raw_blocks()) <= 3 + len(blank) // BLOCK_LINES
+    reader.close()
+    parsed = parse_csv(path, block_bytes)
+    assert (parsed.lines, parsed.bad) == ([2, 200_003], [])
+
+
+def test_a_header_of_very_many_names_costs_no_memory_for_each_row(tmp_path: Path) -> None:
+    rows = ["x"] * 20_000
+    path = write_csv(tmp_path / "g.csv", [*rows, trip()], header=HEADER + "," * 100_000)
+
+    tracemalloc.start()
+    try:
+        parsed = parse_csv(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert len(parsed.bad) == 20_001
+    assert peak < 200 << 20
 
 
 @pytest.mark.parametrize("block_bytes", [1, 1000, 1 << 20, 1 << 22])

@@ -152,6 +152,56 @@ def test_a_code_is_read_from_every_type(tmp_path: Path, type_: pa.DataType) -> N
     assert parse(path).column("trip_type") == [1, None, 5]
 
 
+@BLOCK_SIZES
+@pytest.mark.parametrize("type_", [pa.string(), pa.large_string()], ids=str)
+def test_a_text_that_is_not_utf_8_costs_only_its_own_row(
+    tmp_path: Path, type_: pa.DataType, block_rows: int
+) -> None:
+    """Arrow does not check the texts of a Parquet file."""
+    flags = pa.array([b"N", b"\xff\xfe", None, "\ufffd".encode(), b"Y"])
+    width = pa.binary() if pa.types.is_string(type_) else pa.large_binary()
+    table = green_table(5, store_and_fwd_flag=flags.cast(width).view(type_))
+
+    parsed = parse(write_parquet(tmp_path / "g.parquet", table), block_rows)
+
+    assert parsed.column("store_and_fwd_flag") == ["N", None, "\ufffd", "Y"]
+    ((number, text),) = parsed.bad
+    assert number == 2
+    assert json.loads(text or "")["store_and_fwd_flag"] == "\ufffd\ufffd"
+
+
+@BLOCK_SIZES
+@pytest.mark.parametrize("unit", ["us", "ms", "ns"])
+def test_a_time_beyond_the_calendar_costs_only_its_own_row(
+    tmp_path: Path, unit: str, block_rows: int
+) -> None:
+    times = pa.array([0, 2**61 if unit == "us" else 2**58, None]).cast(pa.timestamp(unit))
+    path = write_parquet(tmp_path / "g.parquet", green_table(3, lpep_dropoff_datetime=times))
+
+    parsed = parse(path, block_rows)
+
+    if unit == "ns":  # nanoseconds do not reach beyond the calendar
+        assert parsed.bad == []
+        return
+    assert parsed.column("dropoff_datetime") == [local("1970-01-01"), None]
+    ((number, text),) = parsed.bad
+    assert number == 2
+    assert "out of range" in json.loads(text or "")["lpep_dropoff_datetime"]
+
+
+@BLOCK_SIZES
+def test_missing_texts_are_missing_whatever_else_their_block_holds(
+    tmp_path: Path, block_rows: int
+) -> None:
+    flags = ["", "N", "NULL", "N\0", "NaN", None]
+    path = write_parquet(tmp_path / "g.parquet", green_table(6, store_and_fwd_flag=flags))
+
+    parsed = parse(path, block_rows)
+
+    assert parsed.column("store_and_fwd_flag") == [None, "N", None, None, None]
+    assert [number for number, _ in parsed.bad] == [4]
+
+
 @pytest.mark.parametrize("unit", ["s", "ms", "ns"])
 def test_times_are_read_in_every_unit(tmp_path: Path, unit: str) -> None:
     times = pa.array([local("2020-01-02 03:04:05"), None], pa.timestamp(unit))

@@ -29,6 +29,17 @@ GREEN_2025 = (
     "tolls_amount,ehail_fee,improvement_surcharge,total_amount,payment_type,trip_type,"
     "congestion_surcharge,cbd_congestion_fee"
 )
+YELLOW_2009 = (
+    "vendor_name,Trip_Pickup_DateTime,Trip_Dropoff_DateTime,Passenger_Count,Trip_Distance,"
+    "Start_Lon,Start_Lat,Rate_Code,store_and_forward,End_Lon,End_Lat,Payment_Type,Fare_Amt,"
+    "surcharge,mta_tax,Tip_Amt,Tolls_Amt,Total_Amt"
+)
+YELLOW_2010 = (
+    "vendor_id,pickup_datetime,dropoff_datetime,passenger_count,trip_distance,pickup_longitude,"
+    "pickup_latitude,rate_code,store_and_fwd_flag,dropoff_longitude,dropoff_latitude,payment_type,"
+    "fare_amount,surcharge,mta_tax,tip_amount,tolls_amount,total_amount"
+)
+YELLOW_2014 = YELLOW_2010.replace(",", ", ")
 YELLOW_2015 = (
     "VendorID,tpep_pickup_datetime,tpep_dropoff_datetime,passenger_count,trip_distance,"
     "pickup_longitude,pickup_latitude,RateCodeID,store_and_fwd_flag,dropoff_longitude,"
@@ -82,6 +93,9 @@ def test_every_column_carries_its_description(color: str) -> None:
     [
         ("green", GREEN_2013),
         ("green", GREEN_2025),
+        ("yellow", YELLOW_2009),
+        ("yellow", YELLOW_2010),
+        ("yellow", YELLOW_2014),
         ("yellow", YELLOW_2015),
         ("yellow", YELLOW_2025),
     ],
@@ -103,6 +117,23 @@ def test_published_names_meet_the_columns_that_they_mean() -> None:
     assert early["Lpep_dropoff_datetime"].name == "dropoff_datetime"
     assert early["RateCodeID"].name == "rate_code_id"
     assert early["Trip_type "].name == "trip_type"
+    first = map_columns(YELLOW_2009.split(","), "yellow").mapped
+    assert {name: first[name].name for name in first if first[name].name != name.lower()} == {
+        "vendor_name": "vendor_id",
+        "Trip_Pickup_DateTime": "pickup_datetime",
+        "Trip_Dropoff_DateTime": "dropoff_datetime",
+        "Start_Lon": "pickup_longitude",
+        "Start_Lat": "pickup_latitude",
+        "Rate_Code": "rate_code_id",
+        "store_and_forward": "store_and_fwd_flag",
+        "End_Lon": "dropoff_longitude",
+        "End_Lat": "dropoff_latitude",
+        "Fare_Amt": "fare_amount",
+        "surcharge": "extra",
+        "Tip_Amt": "tip_amount",
+        "Tolls_Amt": "tolls_amount",
+        "Total_Amt": "total_amount",
+    }
     late = map_columns(YELLOW_2025.split(","), "yellow").mapped
     assert late["PULocationID"].name == "pickup_location_id"
     assert late["DOLocationID"].name == "dropoff_location_id"
@@ -110,20 +141,15 @@ def test_published_names_meet_the_columns_that_they_mean() -> None:
 
 
 @pytest.mark.real_data
-def test_the_published_heads_of_green_and_of_yellow_since_2015_map_completely(
-    real_data: Path,
-) -> None:
-    heads = [
-        head
-        for head in sorted((real_data / "tlc_heads").glob("*.csv"))
-        if head.name.startswith("green") or head.name >= "yellow_tripdata_2015"
-    ]
-    assert len(heads) > 50
+def test_the_published_heads_of_every_era_map_completely(real_data: Path) -> None:
+    heads = sorted((real_data / "tlc_heads").glob("*.csv"))
+    assert len(heads) == 148
     for head in heads:
         color, _ = parse_file_name(head.name)
         assert color is not None
         published = head.read_bytes().partition(b"\n")[0].decode().rstrip("\r").split(",")
         assert map_columns(published, color).unknown == (), head.name
+        assert color_of_header(published) == color, head.name
 
 
 @bounded

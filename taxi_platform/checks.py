@@ -1,0 +1,68 @@
+"""Asset checks: the expectations of a month, judged after it is cleaned and before it is stored.
+
+They block: a month that fails one does not reach the lake or a table.
+"""
+
+import warnings
+from collections.abc import Iterator
+
+from dagster import (
+    AssetCheckExecutionContext,
+    AssetCheckResult,
+    AssetCheckSpec,
+    AssetIn,
+    MetadataValue,
+    PreviewWarning,
+    multi_asset_check,
+)
+
+from taxi_platform.assets.trips import cleaned_trips
+from taxi_platform.partitions import trip_partitions
+from taxi_platform.stores.files import TripParquet
+from taxi_platform.trips.expectations import EXPECTATIONS
+
+with warnings.catch_warnings():
+    # Checks of partitions are in preview, and say so at every start; they do what is needed here.
+    warnings.simplefilter("ignore", PreviewWarning)
+    CLEANED_CHECKS = [
+        AssetCheckSpec(
+            expectation.name,
+            asset=cleaned_trips,
+            description=expectation.description,
+            blocking=True,
+            partitions_def=trip_partitions,
+        )
+        for expectation in EXPECTATIONS
+    ]
+
+
+@multi_asset_check(
+    name="cleaned_trips_checks",
+    specs=CLEANED_CHECKS,
+    ins={"trips": AssetIn(cleaned_trips.key)},
+    can_subset=True,
+)
+def cleaned_trips_checks(
+    context: AssetCheckExecutionContext, trips: TripParquet
+) -> Iterator[AssetCheckResult]:
+    """Judges the cleaned month by its own statistics, without reading its rows."""
+    month = trips.as_cleaned_month()
+    chosen = {key.name for key in context.selected_asset_check_keys}
+    for expectation in EXPECTATIONS:
+        if expectation.name in chosen:
+            verdict = expectation.judge(month)
+            yield AssetCheckResult(
+                asset_key=cleaned_trips.key,
+                check_name=expectation.name,
+                passed=verdict.holds,
+                metadata={
+                    "partition": MetadataValue.text(trips.month.key),
+                    **{
+                        name: MetadataValue.json(fact) if isinstance(fact, dict | list) else fact
+                        for name, fact in verdict.facts.items()
+                    },
+                },
+            )
+
+
+TRIP_CHECKS = [cleaned_trips_checks]

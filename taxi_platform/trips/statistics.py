@@ -1,0 +1,101 @@
+"""What a month's rows are like: gathered block by block, exact for any blocks in any order.
+
+Counts, extremes and sums in whole cents can be merged without loss; a sum of floats could not,
+because it depends on the order of addition.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from taxi_platform.trips.schema import DATA_FILE_MONTH, columns
+
+Extreme = int | float | str | datetime
+
+
+@dataclass
+class TripStatistics:
+    """Statistics of a set of rows.
+
+    Attributes:
+        rows: how many.
+        rows_by_day: rows by the day of their pickup, New York local time.
+        nulls: missing values by column, columns without any left out.
+        minimum: least value by column; columns that are all null left out.
+        maximum: greatest value by column, likewise.
+        cents: sum by column of US dollars, in cents.
+    """
+
+    rows: int = 0
+    rows_by_day: Counter[date] = field(default_factory=Counter)
+    nulls: Counter[str] = field(default_factory=Counter)
+    minimum: dict[str, Any] = field(default_factory=dict)
+    maximum: dict[str, Any] = field(default_factory=dict)
+    cents: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, rows: pa.RecordBatch, color: str) -> Self:
+        """The statistics of a batch in the canonical schema of a color."""
+        found = cls(rows=rows.num_rows)
+        days = pc.value_counts(pc.cast(rows["pickup_datetime"].drop_null(), pa.date32()))
+        found.rows_by_day.update({d["values"].as_py(): d["counts"].as_py() for d in days})
+        for column in columns(color):
+            array = rows[column.name]
+            if column.name == DATA_FILE_MONTH:
+                continue
+            if array.null_count:
+                found.nulls[column.name] = array.null_count
+            if array.null_count == len(array):
+                continue
+            extremes = pc.min_max(array)
+            found.minimum[column.name] = extremes["min"].as_py()
+            found.maximum[column.name] = extremes["max"].as_py()
+            if column.unit == "US dollars":
+                found.cents[column.name] = cents_of(array)
+        return found
+
+    def add(self, other: "TripStatistics") -> None:
+        """Takes in the statistics of more rows."""
+        self.rows += other.rows
+        self.rows_by_day.update(other.rows_by_day)
+        self.nulls.update(other.nulls)
+        self.cents.update(other.cents)
+        for name, value in other.minimum.items():
+            self.minimum[name] = min(self.minimum.get(name, value), value)
+        for name, value in other.maximum.items():
+            self.maximum[name] = max(self.maximum.get(name, value), value)
+
+    @property
+    def total_amount(self) -> Decimal:
+        """Sum of ``total_amount``, in US dollars."""
+        return Decimal(self.cents["total_amount"]) / 100
+
+    def to_json(self) -> dict[str, Any]:
+        """The same in JSON's own types: times in ISO 8601, sums as text in dollars."""
+        return {
+            "rows": self.rows,
+            "rows_by_day": {
+                day.isoformat(): self.rows_by_day[day] for day in sorted(self.rows_by_day)
+            },
+            "nulls": dict(sorted(self.nulls.items())),
+            "minimum": {name: _plain(value) for name, value in sorted(self.minimum.items())},
+            "maximum": {name: _plain(value) for name, value in sorted(self.maximum.items())},
+            "dollars": {
+                name: str(Decimal(cents) / 100) for name, cents in sorted(self.cents.items())
+            },
+        }
+
+
+def cents_of(amounts: pa.Array) -> int:
+    """The exact sum of amounts in US dollars, in cents; each is rounded to a cent first."""
+    cents = pc.cast(pc.round(pc.multiply(amounts, 100.0)), pa.int64())
+    return pc.sum(cents).as_py() or 0
+
+
+def _plain(value: Extreme) -> Any:
+    return value.isoformat(sep=" ") if isinstance(value, datetime) else value

@@ -1,0 +1,73 @@
+"""The TLC's taxi zones: what the location ids of trips mean.
+
+The lookup is one small file for all months. Zone names are not unique, and ``N/A`` is a name in it,
+not a missing value.
+"""
+
+import csv
+import io
+
+import pyarrow as pa
+
+from taxi_platform.trips.errors import TripFileError
+
+ZONE_SCHEMA = pa.schema(
+    [
+        pa.field("location_id", pa.int16(), metadata={"description": "TLC taxi zone."}),
+        pa.field("borough", pa.string(), metadata={"description": "Borough, EWR, Unknown or N/A."}),
+        pa.field("zone", pa.string(), metadata={"description": "Name of the zone; not unique."}),
+        pa.field(
+            "service_zone",
+            pa.string(),
+            metadata={"description": "Yellow Zone, Boro Zone, Airports, EWR or N/A."},
+        ),
+    ]
+)
+
+PUBLISHED_NAMES = ("LocationID", "Borough", "Zone", "service_zone")
+
+
+def parse_zones(content: bytes) -> pa.Table:
+    """Reads the TLC's lookup as it is published.
+
+    Args:
+        content: the CSV file, with or without a byte order mark.
+
+    Returns:
+        A table of ``ZONE_SCHEMA``, in the file's order; every text as it stands.
+
+    Raises:
+        TripFileError: it is not the zone lookup.
+    """
+    reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig", "replace"), newline=""))
+    found = [name.strip() for name in reader.fieldnames or []]
+    if found != list(PUBLISHED_NAMES):
+        raise TripFileError(
+            f"not the zone lookup: its header is {', '.join(found)[:200]!r}, where "
+            f"{', '.join(PUBLISHED_NAMES)} belong"
+        )
+    try:
+        rows = [
+            {
+                field: row[name]
+                for field, name in zip(ZONE_SCHEMA.names, PUBLISHED_NAMES, strict=True)
+            }
+            | {"location_id": int(row["LocationID"])}
+            for row in reader
+        ]
+        zones = pa.Table.from_pylist(rows, schema=ZONE_SCHEMA)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TripFileError(f"line {reader.line_num} of the zone lookup: {error}") from error
+    if not rows or len({row["location_id"] for row in rows}) != len(rows):
+        raise TripFileError("the zone lookup is empty or has a zone twice")
+    return zones
+
+
+def synthetic_zones() -> bytes:
+    """A lookup in the published shape with made-up names, for the demo and tests."""
+    lines = [",".join(f'"{name}"' for name in PUBLISHED_NAMES)]
+    lines += [
+        f'{n},"Made-up Borough {n % 5}","Made-up Zone {n}","Boro Zone"' for n in range(1, 264)
+    ]
+    lines += ['264,"Unknown","N/A","N/A"', '265,"N/A","Outside of NYC","N/A"']
+    return "\r\n".join([*lines, ""]).encode()
