@@ -5,7 +5,10 @@ import pytest
 from typer.testing import CliRunner
 
 from taxi_platform.cli import app
+from taxi_platform.stores.files import LandingZone, TripParquet
+from taxi_platform.trips.cleaning import clean_trips
 from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.rules import RULES
 from taxi_platform.trips.synthetic import write_synthetic_month
 
 run = CliRunner().invoke
@@ -94,3 +97,42 @@ def test_inspect_names_the_option_that_is_wrong(synthetic: Path, arguments: list
     result = run(app, ["inspect", str(synthetic), *arguments])
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: {arguments[0]} is")
+
+
+def test_rules_are_listed_for_people_and_for_scripts() -> None:
+    listed = json.loads(run(app, ["rules", "--json"]).stdout)
+    assert [rule["reason"] for rule in listed] == [rule.reason for rule in RULES]
+    assert all(rule["description"] and rule["on_by_default"] for rule in listed)
+    shown = run(app, ["rules"])
+    assert shown.exit_code == 0
+    assert "passengers_aboard" in shown.stdout
+
+
+@pytest.fixture
+def cleaned(synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TripParquet:
+    monkeypatch.setenv("TAXI_DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("TAXI_ENV", raising=False)
+    return LandingZone(tmp_path).write_cleaned(clean_trips(synthetic))
+
+
+def test_rejects_shows_every_reason_with_examples(cleaned: TripParquet) -> None:
+    result = run(app, ["rejects", "yellow|2021-01", "--examples", "2"])
+    assert result.exit_code == 0
+    assert f"{cleaned.rows_rejected:,} of 5,000 rows rejected" in result.stdout
+    for reason, count in cleaned.rejected_by_reason.items():
+        assert f"\n{reason}: {count:,}\n  line " in result.stdout
+    report = json.loads(run(app, ["rejects", "yellow|2021-01", "--json"]).stdout)
+    assert report["rejected_by_reason"] == cleaned.rejected_by_reason
+    examples = report["examples"]["zero_passengers"]
+    assert len(examples) == 3
+    assert all(example["text"].split(",")[3] == "0" for example in examples)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("yellow-2021", "not a partition key"), ("green|2021-01", "materialize cleaned_trips")],
+)
+def test_rejects_says_what_is_missing(cleaned: TripParquet, key: str, said: str) -> None:
+    result = run(app, ["rejects", key])
+    assert result.exit_code == 1
+    assert said in result.stderr

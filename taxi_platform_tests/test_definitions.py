@@ -8,6 +8,7 @@ from taxi_platform.definitions import build_resources, defs
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.settings import load_settings
 from taxi_platform.stores.errors import PermanentStoreError
+from taxi_platform.trips.expectations import EXPECTATIONS
 from taxi_platform.trips.month import TripMonth
 
 NAMES = ["raw_trips", "cleaned_trips", "gcs_trips", "bigquery_trips", "postgres_trips"]
@@ -29,6 +30,7 @@ def test_the_five_assets_depend_as_the_design_says() -> None:
         "gcs_trips": ["cleaned_trips"],
         "bigquery_trips": ["gcs_trips"],
         "postgres_trips": ["cleaned_trips"],
+        "taxi_zones": [],
     }
 
 
@@ -40,6 +42,13 @@ def test_every_asset_is_described_grouped_owned_and_of_a_kind(name: str) -> None
     assert node.owners == ["team:data-platform"]
     assert node.kinds
     assert node.partitions_def == trip_partitions
+
+
+def test_the_checks_hold_a_bad_month_back_from_what_follows() -> None:
+    graph = defs.resolve_asset_graph()
+    checks = {key.name: graph.get_check_spec(key) for key in graph.asset_check_keys}
+    assert set(checks) == {expectation.name for expectation in EXPECTATIONS}
+    assert all(spec.blocking and spec.partitions_def for spec in checks.values())
 
 
 def test_partition_keys_are_color_and_month() -> None:

@@ -85,14 +85,8 @@ def _wait(until: Callable[[], bool], seconds: float) -> None:
 
 
 def test_a_partition_launched_in_the_ui_goes_through_the_queue_and_succeeds(ask: Ask) -> None:
-    assets = {node["opName"]: node for node in ask(ASSETS)["assetNodes"]}
-    assert set(assets) == {
-        "raw_trips",
-        "cleaned_trips",
-        "gcs_trips",
-        "bigquery_trips",
-        "postgres_trips",
-    }
+    names = ["raw_trips", "cleaned_trips", "gcs_trips", "bigquery_trips", "postgres_trips"]
+    assert {node["opName"] for node in ask(ASSETS)["assetNodes"]} == {*names, "taxi_zones"}
     color, month = PARTITION.split("|")
     tags = {
         "dagster/partition": PARTITION,
@@ -106,7 +100,7 @@ def test_a_partition_launched_in_the_ui_goes_through_the_queue_and_succeeds(ask:
                 "repositoryLocationName": "taxi_platform",
                 "repositoryName": "__repository__",
                 "pipelineName": "__ASSET_JOB",
-                "assetSelection": [{"path": [name]} for name in assets],
+                "assetSelection": [{"path": [name]} for name in names],
                 "assetCheckSelection": [],
             },
             "mode": "default",
@@ -122,6 +116,8 @@ def test_a_partition_launched_in_the_ui_goes_through_the_queue_and_succeeds(ask:
     _wait(lambda: status() in ("SUCCESS", "FAILURE", "CANCELED"), 120)
     assert status() == "SUCCESS"
     for node in ask(ASSETS)["assetNodes"]:
+        if node["opName"] == "taxi_zones":
+            continue
         latest = node["latestMaterializationByPartition"]
         assert [entry["runId"] for entry in latest] == [run_id], node["opName"]
 

@@ -17,6 +17,7 @@ from dagster import DagsterInstance, ExecuteInProcessResult, materialize
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 
+from taxi_platform.trips.zones import synthetic_zones
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.stores.publisher import Publisher, running_publisher
 
@@ -188,8 +189,11 @@ def run_month(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("TAXI_SOURCE_URL", publisher.template.replace(".parquet", ".csv.gz"))
 
-    def run(partition: str, **changed: str) -> ExecuteInProcessResult:
+    def run(
+        partition: str | None, assets: list[Any] | None = None, **changed: str
+    ) -> ExecuteInProcessResult:
         from taxi_platform.assets.trips import TRIP_ASSETS
+        from taxi_platform.checks import TRIP_CHECKS
         from taxi_platform.definitions import build_resources
         from taxi_platform.settings import load_settings
 
@@ -197,7 +201,7 @@ def run_month(
             monkeypatch.setenv(name, value)
         with DagsterInstance.ephemeral() as instance:
             return materialize(
-                TRIP_ASSETS,
+                assets or [*TRIP_ASSETS, *TRIP_CHECKS],
                 partition_key=partition,
                 resources=build_resources(load_settings()),
                 instance=instance,
@@ -277,6 +281,38 @@ def test_too_many_rejected_rows_fail_the_month_and_leave_every_table_as_it_was(
     assert "10 of 100 rows (10.0%) would be rejected" in message
     assert "pickup_outside_month 10" in message
     assert stores.everything("yellow", "2019-02")[:3] == before
+
+
+def test_a_month_that_fails_a_check_reaches_no_store(
+    run_month: Callable[..., ExecuteInProcessResult], stores: Stores, publisher: Publisher
+) -> None:
+    name = "yellow_tripdata_2019-04.csv.gz"
+    april = ROW.replace(b"2019-02", b"2019-04")
+    publisher.publish(name, gzip.compress(HEADER + april * 100))
+    assert run_month("yellow|2019-04").success
+    before = stores.everything("yellow", "2019-04")[:3]
+    # All of it readable, enough to judge by, and of one day: a file that was cut short.
+    publisher.publish(name, gzip.compress(HEADER + april * 2_000))
+    result = run_month("yellow|2019-04")
+    assert not result.success
+    failed = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed]
+    assert failed == ["days_present"]
+    assert stores.everything("yellow", "2019-04")[:3] == before
+
+
+def test_the_zones_are_loaded_where_the_source_has_them_and_left_alone_where_not(
+    run_month: Callable[..., ExecuteInProcessResult], publisher: Publisher
+) -> None:
+    from taxi_platform.assets.zones import taxi_zones
+
+    skipped = run_month(None, assets=[taxi_zones])
+    assert skipped.success
+    assert skipped.get_asset_materialization_events() == []
+    publisher.publish("taxi_zone_lookup.csv", synthetic_zones())
+    loaded = run_month(None, assets=[taxi_zones])
+    assert loaded.success
+    facts = loaded.asset_materializations_for_node("taxi_zones")[0].metadata
+    assert facts["dagster/row_count"].value == 265
 
 
 STORE_FAULTS: dict[str, tuple[dict[str, str], str, tuple[str, ...]]] = {
