@@ -55,13 +55,19 @@ docs: $(READY) ## Write docs/data.md from the code
 bench: $(READY) ## Measure reading and cleaning on this machine
 	$(BIN)/python -m benchmarks clean
 
+COMPILE := $(BIN)/python -m uv pip compile --python-version 3.11 --generate-hashes --no-header \
+  --no-emit-index-url --no-strip-extras
+
 .PHONY: lock
-lock: $(READY) ## Renew requirements.lock from pyproject.toml
-	$(BIN)/python -m uv pip compile pyproject.toml --all-extras --python-version 3.11 \
-	  --generate-hashes --no-header --no-emit-index-url --no-strip-extras --upgrade --output-file requirements.lock
+lock: $(READY) ## Renew the three lock files from pyproject.toml
+	$(COMPILE) pyproject.toml --all-extras --upgrade --output-file requirements.lock
+	$(COMPILE) pyproject.toml --no-annotate --constraint requirements.lock \
+	  --output-file requirements-deploy.lock
+	echo hatchling | $(COMPILE) - --no-annotate --constraint requirements.lock \
+	  --output-file requirements-build.lock
 
 .PHONY: image-check
-image-check: ## Build the image without a Docker engine, and start the web server from it
+image-check: $(READY) ## Build the image without a Docker engine, and start its three roles (needs root)
 	deploy/image-check
 
 .PHONY: clean

@@ -73,7 +73,8 @@ def free_port() -> int:
 def stop_process(process: subprocess.Popen[Any]) -> None:
     """Ends a process that was started in a session of its own, and all that it started."""
     family = [process.pid, *(p.pid for p in psutil.Process(process.pid).children(recursive=True))]
-    process.send_signal(signal.SIGINT)
+    # Not SIGINT: a test run that was started in the background has its children ignore it.
+    process.terminate()
     try:
         process.wait(30)
     finally:

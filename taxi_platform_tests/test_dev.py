@@ -66,8 +66,8 @@ def ask(stack: EmbeddedStack) -> Iterator[Ask]:
         yield query
     finally:
         client.close()
-        stop_process(dev)
         log.close()
+        stop_process(dev)
 
 
 def _answers(client: httpx.Client) -> bool:
