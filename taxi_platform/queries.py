@@ -32,7 +32,7 @@ def ask_postgres(chosen: Settings, statement: str, limit: int) -> Answer:
     """
     import psycopg
 
-    from taxi_platform.stores.postgres import PostgresServer
+    from taxi_platform.stores.postgres_server import PostgresServer
 
     server = PostgresServer(
         chosen.postgres_host,

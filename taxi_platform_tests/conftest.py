@@ -17,6 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
+from taxi_platform.stores.postgres_server import PostgresServer
+
 # Before anything imports the code location, which reads them once: a passing fault that does not
 # pass is tried twice, at once, and found out.
 os.environ.setdefault("TAXI_RETRIES", "1")
@@ -45,6 +47,17 @@ class EmbeddedStack:
         """The environment of a program that uses the stack, with more variables."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TAXI_", "DAGSTER_"))}
         return inherited | self.environment | more
+
+    def postgres(self) -> PostgresServer:
+        """The stack's Postgres, as the stores take it."""
+        e = self.environment
+        return PostgresServer(
+            e["TAXI_POSTGRES_HOST"],
+            int(e["TAXI_POSTGRES_PORT"]),
+            e["TAXI_POSTGRES_USER"],
+            e["TAXI_POSTGRES_PASSWORD"],
+            e["TAXI_POSTGRES_DATABASE"],
+        )
 
 
 @pytest.fixture(scope="session")

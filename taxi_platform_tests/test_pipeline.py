@@ -39,14 +39,7 @@ class Stores:
     stack: EmbeddedStack
 
     def postgres(self, color: str, month: str) -> tuple[int, Decimal]:
-        e = self.stack.environment
-        with psycopg.connect(
-            host=e["TAXI_POSTGRES_HOST"],
-            port=e["TAXI_POSTGRES_PORT"],
-            user=e["TAXI_POSTGRES_USER"],
-            password=e["TAXI_POSTGRES_PASSWORD"],
-            dbname=e["TAXI_POSTGRES_DATABASE"],
-        ) as connection:
+        with psycopg.connect(self.stack.postgres().conninfo) as connection:
             if connection.execute(f"SELECT to_regclass('trips.{color}_trips')").fetchone() == (
                 None,
             ):

@@ -5,7 +5,8 @@ import os
 from dagster import ConfigurableResource
 from pydantic import Field
 
-from taxi_platform.stores.postgres import PostgresServer, PostgresTrips
+from taxi_platform.stores.postgres import PostgresTrips
+from taxi_platform.stores.postgres_server import PostgresServer
 
 
 class PostgresResource(ConfigurableResource):

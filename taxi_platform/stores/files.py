@@ -1,15 +1,11 @@
 """The landing zone: the published files, the cleaned Parquet and the rejected rows, on local disk.
 
-A file appears under its name only when it is whole: it is written beside it, flushed to disk and
-renamed. What the rows mean is decided in ``taxi_platform.trips``.
+How a file appears whole or not at all is the business of ``atomic_files``; what the rows mean is
+decided in ``taxi_platform.trips``.
 """
 
-import errno
 import fcntl
-import hashlib
 import json
-import os
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.stores.atomic_files import atomic_path, disk_errors, publish, sha256_of
+from taxi_platform.stores.errors import PermanentStoreError
 from taxi_platform.trips.blocks import LINE_NUMBER, RAW_TEXT, REJECT_REASONS, reject_schema
 from taxi_platform.trips.cleaning import CleanedTrips
 from taxi_platform.trips.expectations import CleanedMonth
@@ -199,7 +196,7 @@ class LandingZone:
         """
         month = trips.month
         with (
-            _disk_errors(month),
+            disk_errors(month),
             _parquet(self.cleaned_path(month), trip_schema(month.color)) as kept,
             _parquet(self.rejected_path(month), reject_schema(month.color)) as rejected,
         ):
@@ -247,7 +244,7 @@ class LandingZone:
         It outlives a broken download, so that the next attempt can resume it.
         """
         folder = self.root / "raw" / month.color
-        with _disk_errors(month):
+        with disk_errors(month):
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / f".{month.stem}.lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -309,53 +306,3 @@ def _summary_json(trips: CleanedTrips) -> str:
             "source_sha256": trips.source_sha256,
         }
     )
-
-
-@contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
-    """Gives a path beside the target; renames it to the target if the block ends well."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.partial")
-    try:
-        yield partial
-        publish(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def publish(partial: Path, target: Path) -> None:
-    """Flushes a finished file to disk and renames it: readers see the old file or the new one."""
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _disk_errors(month: TripMonth) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise PermanentStoreError(
-                f"{month}: the disk of {error.filename or 'the landing zone'} is full: free some "
-                "space or set TAXI_DATA_DIR to another disk; the earlier files are untouched"
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise PermanentStoreError(
-                f"{month}: cannot write to {error.filename}: {error.strerror}; give this user "
-                "the right or set TAXI_DATA_DIR to another folder"
-            ) from error
-        if error.errno is None:
-            raise
-        raise TransientStoreError(f"{month}: {error.filename}: {error.strerror}") from error

@@ -15,14 +15,17 @@ import adbc_driver_manager.dbapi as adbc
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
-from psycopg import conninfo, errors, sql
+from psycopg import errors, sql
 
 from taxi_platform.stores.errors import PermanentStoreError, StoreError, TransientStoreError
 from taxi_platform.stores.files import TripParquet
+from taxi_platform.stores.postgres_server import (
+    PostgresServer,
+    column_definitions,
+    postgres_error,
+)
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import DATA_FILE_MONTH, columns, trip_schema
-
-CONNECT_SECONDS = 10
 
 LOCK_WAIT_MS = 400
 """How long the exchange may stand in the table's lock queue, with readers behind it."""
@@ -34,54 +37,6 @@ WRITER_WAIT_SECONDS = 900
 """How long a second writer of the same month waits for the first."""
 
 BATCH_ROWS = 65_536
-
-_TYPES = {
-    pa.int16(): "smallint",
-    pa.float64(): "double precision",
-    pa.string(): "text",
-    pa.timestamp("us"): "timestamp",
-    pa.date32(): "date",
-}
-
-
-_REFUSED = ("authentication failed", "no password supplied")
-"""A refused connection has no SQLSTATE on the client's side, only these words."""
-
-
-@dataclass(frozen=True)
-class PostgresServer:
-    """Where Postgres is and who asks.
-
-    Attributes:
-        password: never shown: not in messages, not in ``repr``.
-    """
-
-    host: str
-    port: int
-    user: str
-    password: str
-    database: str
-
-    def __repr__(self) -> str:
-        return f"PostgresServer({self.address})"
-
-    @property
-    def address(self) -> str:
-        """Server and database for messages: ``host:port/database``, without the password."""
-        return f"{self.host}:{self.port}/{self.database}"
-
-    @property
-    def conninfo(self) -> str:
-        """What libpq needs to connect, the password included."""
-        return conninfo.make_conninfo(
-            host=self.host,
-            port=self.port,
-            user=self.user,
-            password=self.password,
-            dbname=self.database,
-            connect_timeout=CONNECT_SECONDS,
-            application_name="taxi_platform",
-        )
 
 
 @dataclass(frozen=True)
@@ -320,42 +275,6 @@ class PostgresTrips:
             raise
         except (psycopg.Error, adbc.Error) as error:
             raise postgres_error(error, store) from error
-
-
-def postgres_error(error: psycopg.Error | adbc.Error, store: str) -> StoreError:
-    """The store error that an error of Postgres is, by its SQLSTATE or by having none.
-
-    Args:
-        error: what a client raised.
-        store: partition, server and table, for the message.
-    """
-    message = " ".join(str(error).split())
-    state = error.sqlstate or ""
-    if state.startswith("28") or any(sign in message for sign in _REFUSED):
-        return PermanentStoreError(
-            f"{store}: the user or password was refused; check TAXI_POSTGRES_USER and "
-            "TAXI_POSTGRES_PASSWORD"
-        )
-    if state.startswith("3D") or ("database" in message and "does not exist" in message):
-        return PermanentStoreError(f"{store}: {message}; check TAXI_POSTGRES_DATABASE")
-    if state.startswith("42501"):
-        return PermanentStoreError(f"{store}: {message}; give the user the right")
-    if state in ("53100",):
-        return PermanentStoreError(f"{store}: {message}; the month is as it was; free some space")
-    if not state or state[:2] in ("08", "40", "53", "55", "57", "58"):
-        return TransientStoreError(
-            f"{store}: cannot be reached or is busy ({message}); the month is as it was. Is it "
-            "up ('taxi-platform local status')?"
-        )
-    return PermanentStoreError(f"{store}: {message}; the month is as it was")
-
-
-def column_definitions(schema: pa.Schema) -> sql.Composed:
-    """The columns of a table, from its Arrow schema."""
-    return sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(field.name), sql.SQL(_TYPES[field.type]))
-        for field in schema
-    )
 
 
 def _child_name(month: TripMonth) -> str:

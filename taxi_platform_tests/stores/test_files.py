@@ -3,8 +3,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_platform.stores.atomic_files import atomic_path
 from taxi_platform.stores.errors import PermanentStoreError
-from taxi_platform.stores.files import LandingZone, atomic_path
+from taxi_platform.stores.files import LandingZone
 from taxi_platform.trips.cleaning import CleaningOptions, clean_trips
 from taxi_platform.trips.errors import TooManyRejectedError
 from taxi_platform.trips.schema import trip_schema

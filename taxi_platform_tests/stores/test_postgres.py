@@ -11,7 +11,8 @@ import pytest
 from taxi_platform.stores import postgres as store
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.files import LandingZone
-from taxi_platform.stores.postgres import PostgresServer, PostgresTrips
+from taxi_platform.stores.postgres import PostgresTrips
+from taxi_platform.stores.postgres_server import PostgresServer
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.stores.conftest import cleaned_month
@@ -25,14 +26,7 @@ SCHEMA = "store_test"
 
 @pytest.fixture
 def server(stack: EmbeddedStack) -> PostgresServer:
-    e = stack.environment
-    return PostgresServer(
-        e["TAXI_POSTGRES_HOST"],
-        int(e["TAXI_POSTGRES_PORT"]),
-        e["TAXI_POSTGRES_USER"],
-        e["TAXI_POSTGRES_PASSWORD"],
-        e["TAXI_POSTGRES_DATABASE"],
-    )
+    return stack.postgres()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
-from taxi_platform.stores.postgres import PostgresServer
 from taxi_platform.stores.zones import (
     PUBLISHED_AT,
     fetch_zones,
@@ -66,7 +65,7 @@ def test_a_refusing_source_fails_for_good(publisher: Publisher) -> None:
 def test_both_stores_hold_the_zones_once_however_often_they_are_loaded(
     stack: EmbeddedStack, client: bigquery.Client
 ) -> None:
-    server = server_of(stack)
+    server = stack.postgres()
     for _ in range(2):
         table = replace_in_bigquery(client, "zones_test", "US", ZONES)
         replace_in_postgres(server, "zones_test", ZONES)
@@ -80,7 +79,7 @@ def test_both_stores_hold_the_zones_once_however_often_they_are_loaded(
 
 @pytest.mark.integration
 def test_a_load_that_fails_leaves_the_zones_as_they_were(stack: EmbeddedStack) -> None:
-    server = server_of(stack)
+    server = stack.postgres()
     replace_in_postgres(server, "zones_test", ZONES)
     twice = ZONES.slice(0, 1)
     with pytest.raises(PermanentStoreError, match="taxi_zones: Postgres"):
@@ -92,14 +91,3 @@ def test_a_load_that_fails_leaves_the_zones_as_they_were(stack: EmbeddedStack) -
     with psycopg.connect(server.conninfo) as connection:
         row = connection.execute("SELECT count(*) FROM zones_test.taxi_zones").fetchone()
     assert row == (265,)
-
-
-def server_of(stack: EmbeddedStack) -> PostgresServer:
-    e = stack.environment
-    return PostgresServer(
-        e["TAXI_POSTGRES_HOST"],
-        int(e["TAXI_POSTGRES_PORT"]),
-        e["TAXI_POSTGRES_USER"],
-        e["TAXI_POSTGRES_PASSWORD"],
-        e["TAXI_POSTGRES_DATABASE"],
-    )
