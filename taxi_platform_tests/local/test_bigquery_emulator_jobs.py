@@ -10,20 +10,27 @@ import google.api_core.exceptions
 import httpx
 import psutil
 import pytest
-from google.cloud import bigquery, storage
+from google.cloud import bigquery
+from google.cloud.storage import Bucket
 
 from taxi_platform_tests.local.bigquery_fixtures import (
     PROJECT,
+    SCHEMA,
     DiscoveryCheck,
     Server,
     bigquery_client,
     bigquery_server,
+    month,
+    rows,
+    stored,
 )
-from taxi_platform_tests.local.test_bigquery_emulator_loads import SCHEMA, month, rows, stored
 
 pytestmark = pytest.mark.integration
 
-SLOW = "SELECT SUM(a * b) FROM UNNEST(GENERATE_ARRAY(1, 60000)) AS a, UNNEST(GENERATE_ARRAY(1, 60000)) AS b"
+SLOW = (
+    "SELECT SUM(a * b) FROM UNNEST(GENERATE_ARRAY(1, 60000)) AS a, "
+    "UNNEST(GENERATE_ARRAY(1, 60000)) AS b"
+)
 
 
 def started(client: bigquery.Client, uri: str, table: str, job_id: str) -> bigquery.LoadJob:
@@ -60,7 +67,7 @@ def test_a_job_is_answered_before_it_is_done(client: bigquery.Client) -> None:
     job.cancel()
 
 
-def test_a_job_id_runs_once(client: bigquery.Client, bucket: storage.Bucket, dataset: str) -> None:
+def test_a_job_id_runs_once(client: bigquery.Client, bucket: Bucket, dataset: str) -> None:
     uri, job_id = stored(bucket, month(1, 5)), f"load_{uuid.uuid4().hex}"
     started(client, uri, f"{dataset}.t", job_id).result()
 
@@ -72,7 +79,8 @@ def test_a_job_id_runs_once(client: bigquery.Client, bucket: storage.Bucket, dat
     assert rows(client, f"SELECT COUNT(*) FROM {dataset}.t") == [(5,)]
     attached = client.get_job(job_id)
     assert isinstance(attached, bigquery.LoadJob)
-    assert attached.result().output_rows == 5
+    attached.result()
+    assert attached.output_rows == 5
 
 
 def test_a_failed_job_id_is_used_too(client: bigquery.Client, dataset: str) -> None:
@@ -135,7 +143,7 @@ def test_a_cancelled_query_stops(client: bigquery.Client) -> None:
 
     with pytest.raises(google.api_core.exceptions.GoogleAPICallError):
         job.result(timeout=20)
-    assert job.error_result["reason"] == "stopped"
+    assert client.get_job(job.job_id).error_result["reason"] == "stopped"
 
 
 def test_a_repeated_request_is_the_same_query(
@@ -166,7 +174,7 @@ def test_an_unfinished_query_says_so_in_time(http: httpx.Client) -> None:
 
 
 def test_everything_committed_outlives_a_kill(
-    own_emulator: Server, own_client: bigquery.Client, bucket: storage.Bucket
+    own_emulator: Server, own_client: bigquery.Client, bucket: Bucket
 ) -> None:
     own_client.create_dataset("d")
     uri = stored(bucket, month(1, 1000))
@@ -184,8 +192,11 @@ def test_everything_committed_outlives_a_kill(
     assert rows(own_client, "SELECT COUNT(*) FROM d.t") == [(1000,)]
     assert own_client.get_table("d.t").num_rows == 1000
     kept = own_client.get_job("done_before")
+    assert isinstance(kept, bigquery.LoadJob)
     assert (kept.state, kept.error_result, kept.output_rows) == ("DONE", None, 1000)
-    assert [row[0] for row in own_client.get_job(query.job_id).result()] == [1000]
+    found = own_client.get_job(query.job_id)
+    assert isinstance(found, bigquery.QueryJob)
+    assert [row[0] for row in found.result()] == [1000]
     with pytest.raises(google.api_core.exceptions.Conflict):
         started(own_client, uri, "d.t", "done_before")
     killed = own_client.get_job(running.job_id)
@@ -193,7 +204,7 @@ def test_everything_committed_outlives_a_kill(
 
 
 def test_a_load_cut_by_a_kill_leaves_all_of_its_rows_or_none(
-    own_emulator: Server, own_client: bigquery.Client, bucket: storage.Bucket
+    own_emulator: Server, own_client: bigquery.Client, bucket: Bucket
 ) -> None:
     own_client.create_dataset("d")
     uri = stored(bucket, month(1, 400_000))
@@ -231,7 +242,7 @@ def test_sigterm_ends_the_emulator_though_a_query_runs(
 
 
 def test_a_large_load_stays_in_bounded_memory(
-    own_emulator: Server, own_client: bigquery.Client, bucket: storage.Bucket
+    own_emulator: Server, own_client: bigquery.Client, bucket: Bucket
 ) -> None:
     own_client.create_dataset("d")
     process = psutil.Process(own_emulator.process_id)

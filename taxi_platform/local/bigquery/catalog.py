@@ -13,19 +13,18 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlglot import exp
-
+from taxi_platform.local.bigquery import segments
 from taxi_platform.local.bigquery.column_types import (
     Field,
-    column_definition,
     logical_bytes,
     nan_columns,
 )
 from taxi_platform.local.bigquery.errors import not_found
 from taxi_platform.local.bigquery.partitioning import TimePartitioning
+from taxi_platform.local.bigquery.segments import Segment, TableSegments
 from taxi_platform.local.bigquery.storage import Cursor
 
 
@@ -80,6 +79,7 @@ class Table:
     resource: dict[str, Any]
     created_ms: int
     modified_ms: int
+    segments: list[Segment] = field(default_factory=list)
 
     @property
     def fields(self) -> list[Field]:
@@ -94,12 +94,12 @@ class Table:
 
     @property
     def relation(self) -> str:
-        """The DuckDB table that holds the rows, as SQL."""
-        return f"data.t{self.id}"
+        """The rows, as SQL for a FROM clause."""
+        return segments.rows_of(self.id, self.segments)
 
-    def node(self) -> exp.Table:
-        """The DuckDB table that holds the rows, as a part of a syntax tree."""
-        return exp.table_(f"t{self.id}", db="data", quoted=True)
+    def changed_in(self, cursor: Cursor) -> TableSegments:
+        """The segments, to be changed in the caller's transaction."""
+        return TableSegments(cursor, self.id, self.fields, self.segments)
 
 
 @dataclass(frozen=True)
@@ -170,12 +170,36 @@ def find_table_or_none(cursor: Cursor, name: TableName) -> Table | None:
         ApiError: the dataset does not exist.
     """
     find_dataset(cursor, name.project, name.dataset)
-    row = cursor.execute(
-        "SELECT id, resource, created_ms, modified_ms FROM meta.tables "
-        "WHERE project = $project AND dataset = $dataset AND name = $name",
-        {"project": name.project, "dataset": name.dataset, "name": name.table},
-    ).fetchone()
-    return None if row is None else Table(row[0], name, json.loads(row[1]), row[2], row[3])
+    rows = _tables_where(
+        cursor, "t.dataset = $dataset AND t.name = $name", name.project, name.dataset, name.table
+    )
+    return rows[0] if rows else None
+
+
+def _tables_where(
+    cursor: Cursor, condition: str, project: str, dataset: str, name: str | None = None
+) -> list[Table]:
+    parameters = {"project": project, "dataset": dataset} | ({"name": name} if name else {})
+    rows = cursor.execute(
+        "SELECT t.id, t.name, t.resource, t.created_ms, t.modified_ms, "
+        "list([CAST(s.segment_id AS VARCHAR), s.partition_id] ORDER BY s.segment_id) "
+        "FILTER (WHERE s.segment_id IS NOT NULL) "
+        "FROM meta.tables t LEFT JOIN meta.segments s ON s.table_id = t.id "
+        f"WHERE t.project = $project AND {condition} "
+        "GROUP BY ALL ORDER BY t.name",
+        parameters,
+    ).fetchall()
+    return [
+        Table(
+            id=row[0],
+            name=TableName(project, dataset, row[1]),
+            resource=json.loads(row[2]),
+            created_ms=row[3],
+            modified_ms=row[4],
+            segments=[Segment(int(number), partition) for number, partition in row[5] or ()],
+        )
+        for row in rows
+    ]
 
 
 def find_table(cursor: Cursor, name: TableName) -> Table:
@@ -197,15 +221,7 @@ def list_tables(cursor: Cursor, project: str, dataset: str) -> list[Table]:
         ApiError: the dataset does not exist.
     """
     find_dataset(cursor, project, dataset)
-    rows = cursor.execute(
-        "SELECT id, name, resource, created_ms, modified_ms FROM meta.tables "
-        "WHERE project = $project AND dataset = $dataset ORDER BY name",
-        {"project": project, "dataset": dataset},
-    ).fetchall()
-    return [
-        Table(row[0], TableName(project, dataset, row[1]), json.loads(row[2]), row[3], row[4])
-        for row in rows
-    ]
+    return _tables_where(cursor, "t.dataset = $dataset", project, dataset)
 
 
 def create_table(cursor: Cursor, table_id: int, name: TableName, resource: dict[str, Any]) -> Table:
@@ -222,7 +238,7 @@ def create_table(cursor: Cursor, table_id: int, name: TableName, resource: dict[
     """
     find_dataset(cursor, name.project, name.dataset)
     table = Table(table_id, name, resource, now_ms(), now_ms())
-    _create_relation(cursor, table)
+    segments.create_relation(cursor, segments.template(table_id), table.fields)
     save_table(cursor, table)
     return table
 
@@ -230,14 +246,15 @@ def create_table(cursor: Cursor, table_id: int, name: TableName, resource: dict[
 def set_first_columns(cursor: Cursor, table: Table, fields: list[Field]) -> None:
     """Gives columns to a table that had none; the caller saves the entry."""
     table.resource["schema"] = {"fields": fields}
-    cursor.execute(f"DROP TABLE {table.relation}")
-    _create_relation(cursor, table)
+    cursor.execute(f"DROP TABLE {segments.template(table.id)}")
+    segments.create_relation(cursor, segments.template(table.id), fields)
 
 
-def _create_relation(cursor: Cursor, table: Table) -> None:
-    columns = ", ".join(column_definition(field) for field in table.fields)
-    # DuckDB has no table without columns; BigQuery has, until the first load brings some.
-    cursor.execute(f"CREATE TABLE {table.relation} ({columns or '_no_columns BOOLEAN'})")
+def alter_columns(cursor: Cursor, table: Table, change: str) -> None:
+    """Runs an ALTER TABLE on everything that has the table's columns."""
+    relations = [segments.template(table.id), *(one.relation for one in table.segments)]
+    for relation in relations:
+        cursor.execute(f"ALTER TABLE {relation} {change}")
 
 
 def save_table(cursor: Cursor, table: Table) -> None:
@@ -263,7 +280,8 @@ def drop_table(cursor: Cursor, table: Table) -> None:
     """Removes a table with its rows."""
     cursor.execute("DELETE FROM meta.tables WHERE id = $id", {"id": table.id})
     cursor.execute("DELETE FROM meta.partitions WHERE table_id = $id", {"id": table.id})
-    cursor.execute(f"DROP TABLE {table.relation}")
+    table.changed_in(cursor).drop(table.segments)
+    cursor.execute(f"DROP TABLE {segments.template(table.id)}")
 
 
 def partition_sizes(cursor: Cursor, table: Table) -> list[PartitionSize]:
@@ -312,7 +330,8 @@ def measure(
         counted_id = partitioning.partition_id_of(counted_number) if partitioning else None
         held = before.get(counted_id)
         same = held is not None and (held.num_rows, held.num_bytes) == (num_rows, num_bytes)
-        modified = held.modified_ms if held and same and not all_changed else table.modified_ms
+        untouched = held is not None and same and not all_changed and partition_id is None
+        modified = held.modified_ms if held and untouched else table.modified_ms
         cursor.execute(
             "INSERT INTO meta.partitions VALUES ($id, $partition, $rows, $bytes, $modified, $nans)",
             {

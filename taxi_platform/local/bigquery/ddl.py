@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from taxi_platform.local.bigquery import catalog
+from taxi_platform.local.bigquery import catalog, segments
 from taxi_platform.local.bigquery.catalog import TableName
 from taxi_platform.local.bigquery.column_types import Field, api_type, checked_fields
 from taxi_platform.local.bigquery.dataset_api import create_dataset, delete_dataset
@@ -152,8 +152,12 @@ class Definitions:
             self._cursor, self._storage.next_id(), name, checked_resource(body)
         )
         if sql:
+            held = table.changed_in(self._cursor)
+            segment = held.new(self._storage.next_id)
             columns = ", ".join(quoted(field["name"]) for field in fields)
-            self._translation.execute(f"INSERT INTO {table.relation} ({columns}) {sql}")
+            self._translation.execute(f"INSERT INTO {segment.relation} ({columns}) {sql}")
+            segments.fill_arrays(self._cursor, segment.relation, fields)
+            held.add(segment)
         catalog.measure(self._cursor, table)
 
 

@@ -13,14 +13,21 @@ from typing import Any
 
 import duckdb
 
-from taxi_platform.local.bigquery import catalog
+from taxi_platform.local.bigquery import catalog, segments
 from taxi_platform.local.bigquery.catalog import Table, TableName
-from taxi_platform.local.bigquery.column_types import Field, column_definition, field_named
-from taxi_platform.local.bigquery.errors import ApiError, duplicate, invalid, not_found, unsupported
+from taxi_platform.local.bigquery.column_types import Field, field_named, logical_bytes
+from taxi_platform.local.bigquery.errors import duplicate, invalid, not_found, unsupported
 from taxi_platform.local.bigquery.partitioning import (
     TimePartitioning,
+    checked_clustering,
     checked_partition_id,
     split_decorator,
+)
+from taxi_platform.local.bigquery.schema_change import (
+    add_column,
+    check_same_type,
+    relax_column,
+    schema_mismatch,
 )
 from taxi_platform.local.bigquery.storage import Cursor, quoted
 
@@ -112,23 +119,25 @@ class Destination:
         if table is None:
             if self.create == "CREATE_NEVER":
                 raise not_found(f"Table {self.name}")
-            return self._created(cursor, incoming, next_id())
+            table, partition_id = self._created(cursor, incoming, next_id())
+            return Target(cursor, table, partition_id, next_id)
         self._check_layout(table)
         partition_id = checked_partition_id(table.partitioning, self.partition_id, str(self.name))
-        sizes = catalog.partition_sizes(cursor, table)
         if self.write == "WRITE_EMPTY" and any(
-            size.num_rows for size in sizes if partition_id in (None, size.partition_id)
+            size.num_rows
+            for size in catalog.partition_sizes(cursor, table)
+            if partition_id in (None, size.partition_id)
         ):
             raise duplicate(f"Table {self.name}{f'${partition_id}' if partition_id else ''}")
         if self.replaces_schema or not table.fields:
-            return self._replaced(cursor, table, incoming, next_id())
+            table = self._replaced(cursor, table, incoming, next_id())
+            return Target(cursor, table, partition_id, next_id)
         self._adapt_columns(cursor, table, incoming, modes_count=modes_count)
-        target = Target(table, partition_id, sum(size.num_bytes for size in sizes))
-        if self.write == "WRITE_TRUNCATE":
-            target.delete_partition(cursor, sizes)
-        return target
+        return Target(cursor, table, partition_id, next_id, replaces=self.write == "WRITE_TRUNCATE")
 
-    def _created(self, cursor: Cursor, incoming: list[Field], table_id: int) -> Target:
+    def _created(
+        self, cursor: Cursor, incoming: list[Field], table_id: int
+    ) -> tuple[Table, str | None]:
         if self.partition_id and not self.partitioning:
             raise unsupported("partitioning by ingestion time")
         partitioning = TimePartitioning.from_resource(self.partitioning, incoming)
@@ -140,10 +149,9 @@ class Destination:
             resource["clustering"] = checked_clustering(self.clustering, incoming)
         if self.description:
             resource["description"] = self.description
-        table = catalog.create_table(cursor, table_id, self.name, resource)
-        return Target(table, partition_id, 0)
+        return catalog.create_table(cursor, table_id, self.name, resource), partition_id
 
-    def _replaced(self, cursor: Cursor, old: Table, incoming: list[Field], table_id: int) -> Target:
+    def _replaced(self, cursor: Cursor, old: Table, incoming: list[Field], table_id: int) -> Table:
         """A new, empty table in the place of the old one, with the columns of the new rows."""
         TimePartitioning.from_resource(old.resource.get("timePartitioning"), incoming)
         if "clustering" in old.resource:
@@ -152,7 +160,7 @@ class Destination:
         resource = old.resource | {"schema": {"fields": incoming}}
         table = catalog.create_table(cursor, table_id, old.name, resource)
         table.created_ms = old.created_ms
-        return Target(table, None, 0)
+        return table
 
     def _check_layout(self, table: Table) -> None:
         if self.partitioning:
@@ -199,137 +207,83 @@ class Destination:
         catalog.save_table(cursor, table)
 
 
-@dataclass
 class Target:
-    """A table that is ready for a job's rows."""
+    """A new segment of a table for a job's rows; readers see it when all is done.
 
-    table: Table
-    partition_id: str | None
-    bytes_before: int
+    Args:
+        cursor: in the transaction of the job.
+        table: the table.
+        partition_id: the partition that all rows must belong to, if there is one.
+        next_id: gives the numbers of segments.
+        replaces: whether the rows take the place of the partition's.
+    """
 
-    def delete_partition(self, cursor: Cursor, sizes: list[catalog.PartitionSize]) -> None:
-        """Removes the rows of the partition that is about to be replaced."""
-        assert self.table.partitioning is not None  # noqa: S101 - checked with the decorator
-        where, parameters = self.table.partitioning.rows_of(str(self.partition_id))
-        cursor.execute(f"DELETE FROM {self.table.relation} WHERE {where}", parameters)
-        self.bytes_before -= sum(
-            size.num_bytes for size in sizes if size.partition_id == self.partition_id
-        )
+    def __init__(
+        self,
+        cursor: Cursor,
+        table: Table,
+        partition_id: str | None,
+        next_id: Callable[[], int],
+        *,
+        replaces: bool = False,
+    ) -> None:
+        self.table = table
+        self._cursor = cursor
+        self._partition_id = partition_id
+        self._next_id = next_id
+        self._replaces = replaces
+        self._segment = table.changed_in(cursor).new(next_id, partition_id)
+        self._inserted = 0
 
-    def insert(
-        self, cursor: Cursor, columns: list[str], select: str, parameters: dict[str, Any]
-    ) -> int:
+    def insert(self, columns: list[str], select: str, parameters: dict[str, Any]) -> int:
         """Inserts the rows of a SELECT and says how many they were.
 
         Raises:
-            ApiError: a row belongs to another partition, or lacks a required value.
+            ApiError: a row lacks a required value.
         """
-        before = self._rows_of_partition(cursor)
         names = ", ".join(quoted(name) for name in columns)
         try:
-            row = cursor.execute(
-                f"INSERT INTO {self.table.relation} ({names}) {select}", parameters
+            row = self._cursor.execute(
+                f"INSERT INTO {self._segment.relation} ({names}) {select}", parameters
             ).fetchone()
         except duckdb.ConstraintException as error:
             column = str(error).rsplit(".", 1)[-1].strip()
             raise invalid(f"Required field {column} cannot be null") from error
         inserted = int(row[0]) if row else 0
-        if self.partition_id and self._rows_of_partition(cursor) - before != inserted:
-            raise invalid(
-                "Some rows belong to different partitions rather than destination partition "
-                f"{self.partition_id}"
-            )
+        self._inserted += inserted
         return inserted
 
-    def _rows_of_partition(self, cursor: Cursor) -> int:
-        if self.partition_id is None or self.table.partitioning is None:
-            return 0
-        where, parameters = self.table.partitioning.rows_of(self.partition_id)
-        row = cursor.execute(
-            f"SELECT count(*) FROM {self.table.relation} WHERE {where}", parameters
+    def finish(self) -> int:
+        """Puts the segment in its place, and says how many bytes the job wrote.
+
+        Raises:
+            ApiError: a row belongs to another partition.
+        """
+        held = self.table.changed_in(self._cursor)
+        partitioning = self.table.partitioning
+        if self._partition_id is not None and partitioning is not None:
+            self._check_partition(partitioning, self._partition_id)
+            if self._replaces:
+                held.remove_partition(partitioning, self._partition_id, self._next_id)
+        segments.fill_arrays(self._cursor, self._segment.relation, self.table.fields)
+        held.add(self._segment)
+        row = self._cursor.execute(
+            f"SELECT {logical_bytes(self.table.fields)} FROM {self._segment.relation}"
         ).fetchone()
+        held.merge_small(self._next_id)
+        catalog.measure(self._cursor, self.table, self._partition_id, all_changed=False)
         return int(row[0]) if row else 0
 
-    def measured(self, cursor: Cursor) -> int:
-        """Counts what the table now holds, and says how many bytes the job wrote."""
-        catalog.measure(cursor, self.table, self.partition_id)
-        sizes = catalog.partition_sizes(cursor, self.table)
-        return sum(size.num_bytes for size in sizes) - self.bytes_before
-
-
-def add_column(cursor: Cursor, table: Table, field: Field) -> None:
-    """Adds a column to a table that may have rows; the caller saves the entry.
-
-    Raises:
-        ApiError: the column is REQUIRED.
-    """
-    if field["mode"] == "REQUIRED":
-        raise schema_mismatch(
-            table.name,
-            f"Cannot add required fields to an existing schema. (field: {field['name']})",
-        )
-    cursor.execute(f"ALTER TABLE {table.relation} ADD COLUMN {column_definition(field)}")
-    table.resource["schema"]["fields"] = [*table.fields, field]
-
-
-def relax_column(cursor: Cursor, table: Table, held: Field) -> None:
-    """Makes a REQUIRED column NULLABLE; the caller saves the entry."""
-    name = quoted(held["name"])
-    cursor.execute(f"ALTER TABLE {table.relation} ALTER COLUMN {name} DROP NOT NULL")
-    held["mode"] = "NULLABLE"
-
-
-def checked_clustering(clustering: dict[str, Any], fields: list[Field]) -> dict[str, Any]:
-    """The API's clustering, if the table has such columns.
-
-    Raises:
-        ApiError: a column does not exist, or there are too many.
-    """
-    names = clustering.get("fields") or []
-    if not 1 <= len(names) <= 4:
-        raise invalid("Clustering requires between 1 and 4 fields")
-    for name in names:
-        field = field_named(fields, name)
-        if field is None:
+    def _check_partition(self, partitioning: TimePartitioning, partition_id: str) -> None:
+        where, bounds = partitioning.rows_of(partition_id)
+        row = self._cursor.execute(
+            f"SELECT count(*) FROM {self._segment.relation} WHERE {where}", bounds
+        ).fetchone()
+        if row is None or row[0] != self._inserted:
             raise invalid(
-                "The field specified for clustering cannot be found in the schema. Invalid field: "
-                f"{name}."
+                "Some rows belong to different partitions rather than destination partition "
+                f"{partition_id}"
             )
-        if field["type"] in ("FLOAT", "RECORD", "BYTES", "TIME") or field["mode"] == "REPEATED":
-            raise invalid(
-                f"Clustering is not supported on non-scalar or unsupported column {name} of type "
-                f"{field['type']}"
-            )
-    return {"fields": list(names)}
-
-
-def check_same_type(table: TableName, held: Field, field: Field) -> None:
-    """Refuses a column whose type differs from the table's.
-
-    Raises:
-        ApiError: it differs.
-    """
-    if held["type"] != field["type"]:
-        raise schema_mismatch(
-            table,
-            f"Field {held['name']} has changed type from {held['type']} to {field['type']}",
-        )
-    if (held["mode"] == "REPEATED") != (field["mode"] == "REPEATED"):
-        raise schema_mismatch(
-            table,
-            f"Field {held['name']} has changed mode from {held['mode']} to {field['mode']}",
-        )
-    if held["type"] == "RECORD":
-        names = [[part["name"].lower() for part in one["fields"]] for one in (held, field)]
-        if names[0] != names[1]:
-            raise unsupported("changes of the fields of a RECORD column")
-        for held_part, part in zip(held["fields"], field["fields"], strict=True):
-            check_same_type(table, held_part, part)
-
-
-def schema_mismatch(table: TableName, detail: str) -> ApiError:
-    """BigQuery's complaint about columns that do not fit a table."""
-    return invalid(f"Provided Schema does not match Table {table}. {detail}")
 
 
 def _interval(partitioning: TimePartitioning | None) -> str:

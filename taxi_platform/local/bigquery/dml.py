@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 from sqlglot import exp
 
+from taxi_platform.local.bigquery import catalog, segments
 from taxi_platform.local.bigquery.catalog import Table
 from taxi_platform.local.bigquery.column_types import Field, field_named, standard_name
 from taxi_platform.local.bigquery.errors import invalid_query, raise_for_duckdb, unsupported
@@ -30,18 +32,15 @@ class Change:
 
     Attributes:
         kind: the API's statementType.
-        table: the table that is changed.
         sql: the statement.
         check: a SELECT that finds a row if the statement must be refused.
         refusal: what is then said.
     """
 
     kind: str
-    table: Table
     sql: str
     check: str | None = None
     refusal: str = ""
-    columns: list[Field] = field(default_factory=list)
 
     def run(self, translation: Translation) -> Counter[str]:
         """Runs the statement and counts the rows by what happened to them.
@@ -65,8 +64,7 @@ class Change:
                     "UPDATE/MERGE must match at most one source row for each target row"
                 ) from error
             raise_for_duckdb(error)
-        action = {"TRUNCATE_TABLE": "DELETE"}.get(self.kind, self.kind)
-        return Counter({action: int(row[0]) if row else 0})
+        return Counter({self.kind: int(row[0]) if row else 0})
 
 
 def _counted_actions(done: duckdb.DuckDBPyConnection) -> Counter[str]:
@@ -76,36 +74,108 @@ def _counted_actions(done: duckdb.DuckDBPyConnection) -> Counter[str]:
     return counts
 
 
-def change_of(translation: Translation) -> Change:
-    """The change that a statement asks for.
+def changed_rows(
+    translation: Translation, table: Table, next_id: Callable[[], int]
+) -> Counter[str]:
+    """Changes a table and counts the rows by what happened to them.
+
+    The change is made in a copy, which then takes the place of the table's segments.
+
+    Args:
+        translation: of the statement, which is used up.
+        table: what `target_of` found.
+        next_id: gives the numbers of segments.
 
     Raises:
-        ApiError: it is wrong, or not supported.
+        ApiError: BigQuery would refuse the statement, or it is not supported.
+    """
+    cursor = translation.cursor
+    held = table.changed_in(cursor)
+    kind = kind_of(translation.statement)
+    if kind == "TRUNCATE_TABLE":
+        rows = sum(size.num_rows for size in catalog.partition_sizes(cursor, table))
+        held.drop(held.segments)
+        return Counter({"DELETE": rows})
+    segment = held.new(next_id)
+    change = change_of(translation, table, segment.relation)
+    translation.check_nans()
+    if kind != "INSERT":
+        cursor.execute(f"INSERT INTO {segment.relation} SELECT * FROM {table.relation}")
+    counts = change.run(translation)
+    segments.fill_arrays(cursor, segment.relation, table.fields)
+    if not counts.total():
+        cursor.execute(f"DROP TABLE {segment.relation}")
+        return counts
+    if kind != "INSERT":
+        held.drop(held.segments)
+    held.add(segment)
+    held.merge_small(next_id)
+    return counts
+
+
+def kind_of(statement: exp.Expr) -> str:
+    """The API's statementType of a statement that changes rows."""
+    return {"truncatetable": "TRUNCATE_TABLE"}.get(statement.key, statement.key.upper())
+
+
+def target_of(translation: Translation) -> Table:
+    """The table that a statement changes.
+
+    Raises:
+        ApiError: there is none of that name.
+    """
+    statement: Any = translation.statement
+    if isinstance(statement, exp.TruncateTable):
+        if len(statement.expressions) != 1:
+            raise unsupported("TRUNCATE of several tables")
+        return translation.tables.table_of(statement.expressions[0])
+    if isinstance(statement, exp.Delete) and not statement.this:
+        # "DELETE t WHERE", without FROM.
+        statement.set("this", statement.args["tables"][0])
+        statement.set("tables", None)
+    named = statement.this
+    return translation.tables.table_of(named.this if isinstance(named, exp.Schema) else named)
+
+
+def change_of(translation: Translation, table: Table, relation: str) -> Change:
+    """The statement written for DuckDB.
+
+    Args:
+        translation: of the statement, which is used up.
+        table: what `target_of` found.
+        relation: the DuckDB table that the statement shall change in place of it.
+
+    Raises:
+        ApiError: the statement is wrong, or not supported.
     """
     statement: Any = translation.statement
     if isinstance(statement, exp.Insert):
-        return _insert(translation, statement)
+        return _insert(translation, statement, table, relation)
+    _put_target(statement.this, relation)
     if isinstance(statement, exp.Update):
-        return _update(translation, statement)
+        return _update(translation, statement, table, relation)
     if isinstance(statement, exp.Merge):
-        return _merge(translation, statement)
-    if isinstance(statement, exp.Delete):
-        return _delete(translation, statement)
-    if len(statement.expressions) != 1:
-        raise unsupported("TRUNCATE of several tables")
-    table = translation.tables.table_of(statement.expressions[0])
-    return Change("TRUNCATE_TABLE", table, f"DELETE FROM {table.relation}")
+        return _merge(translation, statement, table)
+    if statement.args.get("where") is None:
+        raise invalid_query("DELETE must have a WHERE clause")
+    return Change("DELETE", translation.sql(statement.copy()))
 
 
-def _insert(translation: Translation, statement: exp.Insert) -> Change:
+def _put_target(node: exp.Table, relation: str) -> None:
+    """Puts DuckDB's table in the place of the one that is changed."""
+    schema, _, name = relation.partition(".")
+    new = exp.table_(name, db=schema, quoted=True)
+    alias = node.alias or node.name
+    new.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
+    new.meta["resolved"] = True
+    node.replace(new)
+
+
+def _insert(translation: Translation, statement: exp.Insert, table: Table, relation: str) -> Change:
     named: Any = statement.this
-    columns: list[Field]
+    columns = table.fields
     if isinstance(named, exp.Schema):
-        table = translation.tables.table_of(named.this)
         columns = [_column(table, one.name) for one in named.expressions]
-    else:
-        table = translation.tables.table_of(named)
-        columns = table.fields
     rows: Any = statement.expression
     if isinstance(rows, exp.Values):
         for row in rows.expressions:
@@ -117,7 +187,7 @@ def _insert(translation: Translation, statement: exp.Insert) -> Change:
         sql = translation.sql(rows.copy())
         _check_assignable(translation, sql, columns)
     names = ", ".join(quoted(column["name"]) for column in columns)
-    return Change("INSERT", table, f"INSERT INTO {table.relation} ({names}) {sql}")
+    return Change("INSERT", f"INSERT INTO {relation} ({names}) {sql}")
 
 
 def _check_count(given: int, columns: list[Field]) -> None:
@@ -138,39 +208,26 @@ def _check_assignable(translation: Translation, sql: str, columns: list[Field]) 
             )
 
 
-def _update(translation: Translation, statement: exp.Update) -> Change:
+def _update(translation: Translation, statement: exp.Update, table: Table, relation: str) -> Change:
     where = statement.args.get("where")
     if where is None:
         raise invalid_query("UPDATE must have a WHERE clause")
-    table = _resolved_target(translation, statement.this)
     _check_assignments(table, statement.expressions)
     translated = translation.sql(statement.copy())
     from_ = statement.args.get("from_")
     if from_ is None:
-        return Change("UPDATE", table, translated)
+        return Change("UPDATE", translated)
     alias = quoted(statement.this.alias)
     check = (
-        f"SELECT 1 FROM {table.relation} AS {alias}, {translation.sql(from_.this.copy())} "
+        f"SELECT 1 FROM {relation} AS {alias}, {translation.sql(from_.this.copy())} "
         f"WHERE {translation.sql(where.this.copy())} "
         f"GROUP BY {alias}.rowid HAVING count(*) > 1 LIMIT 1"
     )
     refusal = "UPDATE/MERGE must match at most one source row for each target row"
-    return Change("UPDATE", table, translated, check, refusal)
+    return Change("UPDATE", translated, check, refusal)
 
 
-def _delete(translation: Translation, statement: exp.Delete) -> Change:
-    if statement.args.get("where") is None:
-        raise invalid_query("DELETE must have a WHERE clause")
-    if not statement.this:
-        # "DELETE t WHERE", without FROM.
-        statement.set("this", statement.args["tables"][0])
-        statement.set("tables", None)
-    table = _resolved_target(translation, statement.this)
-    return Change("DELETE", table, translation.sql(statement.copy()))
-
-
-def _merge(translation: Translation, statement: exp.Merge) -> Change:
-    table = _resolved_target(translation, statement.this)
+def _merge(translation: Translation, statement: exp.Merge, table: Table) -> Change:
     source = statement.args["using"].alias_or_name
     for when in statement.args["whens"].expressions:
         action: Any = when.args["then"]
@@ -179,7 +236,7 @@ def _merge(translation: Translation, statement: exp.Merge) -> Change:
         elif isinstance(action, exp.Insert):
             _complete_insert(table, action, source)
     sql = translation.sql(statement.copy())
-    return Change("MERGE", table, f"{sql} RETURNING merge_action")
+    return Change("MERGE", f"{sql} RETURNING merge_action")
 
 
 def _complete_insert(table: Table, action: exp.Insert, source: str) -> None:
@@ -196,17 +253,6 @@ def _complete_insert(table: Table, action: exp.Insert, source: str) -> None:
     _check_count(len(values.expressions), columns)
     for value, column in zip(list(values.expressions), columns, strict=True):
         _assign(column, value)
-
-
-def _resolved_target(translation: Translation, node: exp.Table) -> Table:
-    """Puts DuckDB's table in the place of the one that is changed."""
-    table = translation.tables.table_of(node)
-    new = table.node()
-    alias = node.alias or node.name
-    new.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
-    new.meta["resolved"] = True
-    node.replace(new)
-    return table
 
 
 def _check_assignments(table: Table, assignments: list[exp.Expr]) -> None:

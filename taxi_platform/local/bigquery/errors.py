@@ -104,6 +104,10 @@ _BIGQUERY_WORDS = (
     (r'Values list "(.*?)" does not have a column named "(.*?)".*', r"Name \2 not found inside \1"),
     (r'Referenced table "(.*?)" not found!.*', r"Unrecognized name: \1"),
     (
+        r"No function matches the given name and argument types '(.*?)'.*",
+        r"No matching signature for \1",
+    ),
+    (
         r'column "(.*?)" must appear in the GROUP BY clause.*',
         r"expression references column \1 which is neither grouped nor aggregated",
     ),

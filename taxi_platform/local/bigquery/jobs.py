@@ -21,6 +21,7 @@ from taxi_platform.local.bigquery.catalog import now_ms
 from taxi_platform.local.bigquery.errors import ApiError, duplicate, not_found
 from taxi_platform.local.bigquery.storage import Cursor, Storage
 
+_INTERRUPT_SECONDS = 0.05
 _KILLED = ApiError(
     "backendError",
     "The job was running when the emulator stopped. Nothing of it was kept. "
@@ -102,8 +103,13 @@ class Job:
     def cancel(self) -> None:
         """Asks the job to stop; it may still end well if it is nearly done."""
         self.cancelled = True
-        if self._cursor is not None:
-            self._cursor.interrupt()
+        threading.Thread(target=self._interrupt_until_done, daemon=True).start()
+
+    def _interrupt_until_done(self) -> None:
+        # Again and again: DuckDB forgets an interrupt that comes between two statements.
+        while not self.done.wait(_INTERRUPT_SECONDS):
+            if self._cursor is not None:
+                self._cursor.interrupt()
 
 
 Work = Callable[[Job], Outcome | None]

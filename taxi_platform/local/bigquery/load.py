@@ -129,7 +129,7 @@ class Loader:
                     ignore_unknown=request.ignore_unknown,
                 )
                 try:
-                    rows += target.insert(cursor, columns, select, parameters)
+                    rows += target.insert(columns, select, parameters)
                 except duckdb.Error as error:
                     raise _unreadable(source, error) from error
             statistics = {
@@ -137,7 +137,7 @@ class Loader:
                     "inputFiles": str(len(files)),
                     "inputFileBytes": str(sum(path.stat().st_size for _, path in files)),
                     "outputRows": str(rows),
-                    "outputBytes": str(target.measured(cursor)),
+                    "outputBytes": str(target.finish()),
                     "badRecords": "0",
                 }
             }

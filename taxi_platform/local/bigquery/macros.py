@@ -85,6 +85,10 @@ CREATE OR REPLACE MACRO bq_int(x) AS CASE
     WHEN {_IS_NUMERIC} OR {_IS_FLOAT} OR {_IS_STRING}
     THEN {_unsupported("this function for other values than INT64", "BIGINT")}
     ELSE CAST(x AS BIGINT) END;
+CREATE OR REPLACE MACRO bq_minus(a, b) AS CASE
+    WHEN typeof(a) = 'DATE' AND typeof(b) = 'DATE'
+    THEN error('The BigQuery {UNSUPPORTED_MARK} differences of DATEs; use DATE_DIFF.')
+    ELSE a - b END;
 CREATE OR REPLACE MACRO bq_divide(a, b) AS bq_float(a) / bq_float(b);
 CREATE OR REPLACE MACRO bq_safe_divide(a, b) AS
     CASE WHEN bq_float(b) <> 0 THEN bq_float(a) / bq_float(b) END;
@@ -127,7 +131,8 @@ CREATE OR REPLACE MACRO bq_rpad(x, n, p) AS CASE
 CREATE OR REPLACE MACRO bq_replace(x, a, b) AS
     CASE WHEN a = '' THEN bq_text(x) ELSE replace(bq_text(x), a, b) END;
 CREATE OR REPLACE MACRO bq_regexp_extract(x, p, g) AS
-    CASE WHEN regexp_matches(bq_text(x), p) THEN regexp_extract(bq_text(x), p, CAST(g AS INTEGER)) END;
+    CASE WHEN regexp_matches(bq_text(x), p)
+    THEN regexp_extract(bq_text(x), p, CAST(g AS INTEGER)) END;
 CREATE OR REPLACE MACRO bq_whitespace() AS
     ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(133) || chr(160) || chr(5760)
     || chr(8192) || chr(8193) || chr(8194) || chr(8195) || chr(8196) || chr(8197) || chr(8198)
@@ -141,8 +146,8 @@ CREATE OR REPLACE MACRO bq_diff(u, x, b) AS
 -- DuckDB's own difference in weeks does not count Mondays.
 CREATE OR REPLACE MACRO bq_week_diff(n, x, b) AS CASE
     WHEN {_IS_TIMESTAMP} THEN {_unsupported("differences of TIMESTAMPs in weeks", "BIGINT")}
-    ELSE date_diff('day', date_trunc('week', b + to_days(n)), date_trunc('week', x + to_days(n))) // 7
-    END;
+    ELSE date_diff(
+        'day', date_trunc('week', b + to_days(n)), date_trunc('week', x + to_days(n))) // 7 END;
 CREATE OR REPLACE MACRO bq_shift_date(x DATE, i) AS CAST(x + i AS DATE),
     (x TIMESTAMP, i) AS x + i,
     (x TIMESTAMPTZ, i) AS x + i;

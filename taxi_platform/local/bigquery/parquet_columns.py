@@ -121,8 +121,7 @@ class ParquetFile:
                 raise self._misfit(read, field, declared=declared)
             names.append(str(field["name"]))
             cast = f"CAST({quoted(name)} AS {duckdb_type(field)})"
-            # BigQuery has no NULL array in a table, only an empty one.
-            expressions.append(f"coalesce({cast}, [])" if field["mode"] == "REPEATED" else cast)
+            expressions.append(cast)
         if not names:
             raise invalid(f"The file {self.uri} has none of the table's columns")
         select = f"SELECT {', '.join(expressions)} FROM read_parquet($path)"

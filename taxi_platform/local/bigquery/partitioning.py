@@ -1,6 +1,7 @@
 """Time partitioning: which partition a row belongs to, and the ``table$202401`` decorator.
 
-Only partitioning by a column is held; ingestion-time and range partitioning are not.
+Only partitioning by a column is held; ingestion-time and range partitioning are not. Clustering is
+checked here too, and kept, but orders nothing: the emulator has no need of it.
 """
 
 from __future__ import annotations
@@ -138,3 +139,27 @@ def checked_partition_id(
             f"partitioned by {partitioning.type}"
         ) from error
     return partition_id
+
+
+def checked_clustering(clustering: dict[str, Any], fields: list[Field]) -> dict[str, Any]:
+    """The API's clustering, if the table has such columns.
+
+    Raises:
+        ApiError: a column does not exist, or there are too many.
+    """
+    names = clustering.get("fields") or []
+    if not 1 <= len(names) <= 4:
+        raise invalid("Clustering requires between 1 and 4 fields")
+    for name in names:
+        field = field_named(fields, name)
+        if field is None:
+            raise invalid(
+                "The field specified for clustering cannot be found in the schema. Invalid field: "
+                f"{name}."
+            )
+        if field["type"] in ("FLOAT", "RECORD", "BYTES", "TIME") or field["mode"] == "REPEATED":
+            raise invalid(
+                f"Clustering is not supported on non-scalar or unsupported column {name} of type "
+                f"{field['type']}"
+            )
+    return {"fields": list(names)}

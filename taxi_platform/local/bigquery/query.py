@@ -2,6 +2,7 @@
 
 Statements that change rows are in dml.py, those that create and drop in ddl.py.
 """
+# ruff: noqa: S608 - SQL is put together from what sql_translation.py wrote
 
 from __future__ import annotations
 
@@ -13,17 +14,18 @@ from typing import Any
 import duckdb
 from sqlglot import exp
 
-from taxi_platform.local.bigquery import catalog
+from taxi_platform.local.bigquery import catalog, segments
 from taxi_platform.local.bigquery.catalog import TableName
 from taxi_platform.local.bigquery.column_types import Field, field_of_duckdb
 from taxi_platform.local.bigquery.ddl import Definitions, definition_kind
-from taxi_platform.local.bigquery.dml import Change, change_of
+from taxi_platform.local.bigquery.dml import change_of, changed_rows, kind_of, target_of
 from taxi_platform.local.bigquery.errors import invalid_query, raise_for_duckdb
 from taxi_platform.local.bigquery.jobs import Job, Jobs, Outcome
 from taxi_platform.local.bigquery.metadata_views import metadata_view
 from taxi_platform.local.bigquery.parameters import QueryParameters
 from taxi_platform.local.bigquery.query_request import QueryRequest
 from taxi_platform.local.bigquery.results import ResultStore, ResultTable
+from taxi_platform.local.bigquery.sql_names import check_names
 from taxi_platform.local.bigquery.sql_nan import check_nan_comparisons
 from taxi_platform.local.bigquery.sql_tables import TableNames
 from taxi_platform.local.bigquery.sql_translation import Translator, duckdb_sql
@@ -56,7 +58,7 @@ class Translation:
         Raises:
             ApiError: it does not bind, or has two columns of one name.
         """
-        self.check_reading()
+        self.check_nans()
         rows = self.execute(f"DESCRIBE {sql}").fetchall()
         names = [str(row[0]).lower() for row in rows]
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -66,7 +68,7 @@ class Translation:
             )
         return [field_of_duckdb(str(row[0]), str(row[1])) for row in rows]
 
-    def check_reading(self) -> None:
+    def check_nans(self) -> None:
         """Refuses what depends on the tables that are read, after they were resolved.
 
         Raises:
@@ -139,19 +141,21 @@ class QueryRunner:
             translation = Translation(cursor, request)
             statement = translation.statement
             if isinstance(statement, exp.Query):
-                check_partition_filters(translation)
+                check_reading(translation)
                 fields = translation.described(translation.sql(statement))
                 return Outcome(translation.statistics("SELECT", schema={"fields": fields}))
             if isinstance(statement, exp.Create | exp.Drop):
                 return Outcome(translation.statistics(definition_kind(statement)))
-            change = change_of(translation)
-            translation.execute(f"EXPLAIN {change.sql}")
-            return Outcome(translation.statistics(change.kind))
+            table = target_of(translation)
+            if not isinstance(statement, exp.TruncateTable):
+                change = change_of(translation, table, segments.template(table.id))
+                translation.execute(f"EXPLAIN {change.sql}")
+            return Outcome(translation.statistics(kind_of(statement)))
 
     def _select(self, job: Job, request: QueryRequest) -> Outcome:
         """Keeps the rows in an anonymous table, from which pages are read."""
         with self._translating(job, request) as translation:
-            check_partition_filters(translation)
+            check_reading(translation)
             sql = translation.sql(translation.statement)
             fields = translation.described(sql)
             relation = self.results.create(translation.cursor, fields)
@@ -176,31 +180,30 @@ class QueryRunner:
                     cursor, rows.fields, self.storage.next_id, modes_count=False
                 )
                 names = [field["name"] for field in rows.fields]
-                target.insert(cursor, names, f"SELECT * FROM {rows.relation}", {})
-                target.measured(cursor)
+                target.insert(names, f"SELECT * FROM {rows.relation}", {})
+                target.finish()
                 self.jobs.record(cursor, job, outcome)
 
     def _change(self, job: Job, request: QueryRequest) -> None:
         """Runs DML, in one transaction with the job's outcome."""
         with self._locked_for_target(request), self._translating(job, request) as translation:
-            change: Change = change_of(translation)
-            translation.check_reading()
-            counts = change.run(translation)
-            statistics = translation.statistics(
-                change.kind,
-                numDmlAffectedRows=str(sum(counts.values())),
-                dmlStats={
+            cursor = translation.cursor
+            kind = kind_of(translation.statement)
+            table = target_of(translation)
+            counts = changed_rows(translation, table, self.storage.next_id)
+            # Before the new sizes are known: what was read is counted.
+            statistics = translation.statistics(kind)
+            if counts.total():
+                catalog.measure(cursor, table, all_changed=kind in ("UPDATE", "MERGE"))
+            statistics["query"] |= {
+                "numDmlAffectedRows": str(counts.total()),
+                "dmlStats": {
                     "insertedRowCount": str(counts["INSERT"]),
                     "updatedRowCount": str(counts["UPDATE"]),
                     "deletedRowCount": str(counts["DELETE"]),
                 },
-            )
-            catalog.measure(
-                translation.cursor,
-                change.table,
-                all_changed=change.kind in ("UPDATE", "MERGE"),
-            )
-            self.jobs.record(translation.cursor, job, Outcome(statistics))
+            }
+            self.jobs.record(cursor, job, Outcome(statistics))
 
     def _define(self, job: Job, request: QueryRequest) -> None:
         """Runs DDL, in one transaction with the job's outcome."""
@@ -229,20 +232,23 @@ class QueryRunner:
             yield
 
 
-def check_partition_filters(translation: Translation) -> None:
-    """Refuses a query over a table that requires a partition filter and has none.
+def check_reading(translation: Translation) -> None:
+    """Refuses what BigQuery refuses of a SELECT, and DuckDB would not.
 
     Raises:
-        ApiError: such a table is read without one.
+        ApiError: a name is unknown, or a table that requires a partition filter has none.
     """
+    check_names(translation.statement, translation.tables.table_or_none)
     filtered = {
         column.name.lower()
         for clause in translation.statement.find_all(exp.Where, exp.Join)
         for column in clause.find_all(exp.Column)
     }
     for node in translation.statement.find_all(exp.Table):
-        table = translation.tables.requiring_filter(node)
-        if table and table.partitioning and table.partitioning.field.lower() not in filtered:
+        table = translation.tables.table_or_none(node)
+        if table is None or not table.resource.get("requirePartitionFilter"):
+            continue
+        if table.partitioning and table.partitioning.field.lower() not in filtered:
             name = table.name
             raise invalid_query(
                 f"Cannot query over table '{name.project}.{name.dataset}.{name.table}' without a "

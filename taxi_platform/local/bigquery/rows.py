@@ -1,6 +1,6 @@
 """Rows as the API writes them: every value a string, nested in ``f`` and ``v``.
 
-Reading rows out of DuckDB is in results.py and tabledata; what types there are in column_types.py.
+Reading pages of rows is in results.py; what types there are, in column_types.py.
 """
 
 from __future__ import annotations

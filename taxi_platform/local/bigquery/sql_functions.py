@@ -88,9 +88,9 @@ def _round(node: exp.Round) -> exp.Expr:
 
 def _concat(node: exp.Concat) -> exp.Expr:
     # Not DuckDB's concat, which passes over NULLs.
-    joined = node.expressions[0]
+    joined: exp.Expr = macro("bq_text", node.expressions[0])
     for part in node.expressions[1:]:
-        joined = exp.DPipe(this=joined, expression=part)
+        joined = exp.DPipe(this=joined, expression=macro("bq_text", part))
     return exp.Paren(this=joined)
 
 
@@ -287,6 +287,7 @@ FUNCTIONS: dict[type[exp.Expr], Function] = {
     exp.Round: function("this decimals", _round),
     exp.SafeDivide: function("this expression", _pair("bq_safe_divide")),
     exp.Sqrt: function("this", _of_floats("sqrt")),
+    exp.Sub: function("this expression", _pair("bq_minus")),
     exp.Trunc: function("this", _plain("bq_trunc")),
     # Conditions.
     exp.Coalesce: function("this expressions"),

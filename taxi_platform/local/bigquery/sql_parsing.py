@@ -44,7 +44,6 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
             exp.NullSafeNEQ,
             exp.Or,
             exp.PropertyEQ,
-            exp.Sub,
         ),
         _BINARY,
     ),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import sqlglot
 from sqlglot import exp
 
 from taxi_platform.local.bigquery import catalog
 from taxi_platform.local.bigquery.catalog import Table, TableName
-from taxi_platform.local.bigquery.errors import invalid_query, not_found, unsupported
+from taxi_platform.local.bigquery.errors import ApiError, invalid_query, not_found, unsupported
 from taxi_platform.local.bigquery.storage import Cursor
 
 MetadataView = Callable[[Cursor, str, str, str], exp.Expr | None]
@@ -73,20 +74,21 @@ class TableNames:
             return
         view = self._view_of(node)
         alias = node.alias or node.name.rpartition(".")[2]
-        new = view or self.table_of(node).node()
+        new = view or _node(self.table_of(node))
         new.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
         if joins := node.args.get("joins"):
             new.set("joins", joins)
         new.meta["resolved"] = True
         node.replace(new)
 
-    def requiring_filter(self, node: exp.Table) -> Table | None:
-        """The table that is named, if it requires a filter on its partitions."""
+    def table_or_none(self, node: exp.Table) -> Table | None:
+        """The table of the catalog that is named, if the name is that of one."""
         if not node.name or (not node.db and (_names_cte(node) or self._default is None)):
             return None
-        name = self.name_of(node)
-        table = catalog.find_table_or_none(self._cursor, name)
-        return table if table and table.resource.get("requirePartitionFilter") else None
+        try:
+            return catalog.find_table_or_none(self._cursor, self.name_of(node))
+        except ApiError:
+            return None
 
     def _view_of(self, node: exp.Table) -> exp.Expr | None:
         name, dataset, project = node.name, node.db, node.catalog or self.project
@@ -104,6 +106,11 @@ class TableNames:
         if found is None:
             raise unsupported(name)
         return found
+
+
+def _node(table: Table) -> exp.Expr:
+    """A table's rows, as a part of a syntax tree."""
+    return sqlglot.parse_one(f"FROM {table.relation}", read="duckdb").args["from_"].this
 
 
 def _names_cte(node: exp.Table) -> bool:

@@ -7,6 +7,7 @@ query results, which may be thrown away at any time and would only bloat the fir
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,7 +23,6 @@ Cursor = duckdb.DuckDBPyConnection
 _SCHEMA = """
 CREATE SCHEMA IF NOT EXISTS meta;
 CREATE SCHEMA IF NOT EXISTS data;
-CREATE SEQUENCE IF NOT EXISTS meta.ids;
 CREATE TABLE IF NOT EXISTS meta.datasets (
     project VARCHAR NOT NULL, dataset VARCHAR NOT NULL, resource VARCHAR NOT NULL,
     created_ms BIGINT NOT NULL, modified_ms BIGINT NOT NULL);
@@ -30,6 +30,8 @@ CREATE TABLE IF NOT EXISTS meta.tables (
     id BIGINT NOT NULL, project VARCHAR NOT NULL, dataset VARCHAR NOT NULL,
     name VARCHAR NOT NULL, resource VARCHAR NOT NULL,
     created_ms BIGINT NOT NULL, modified_ms BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS meta.segments (
+    table_id BIGINT NOT NULL, segment_id BIGINT NOT NULL, partition_id VARCHAR);
 CREATE TABLE IF NOT EXISTS meta.partitions (
     table_id BIGINT NOT NULL, partition_id VARCHAR, num_rows BIGINT NOT NULL,
     num_bytes BIGINT NOT NULL, modified_ms BIGINT NOT NULL, nan_columns VARCHAR[] NOT NULL);
@@ -57,13 +59,14 @@ class Storage:
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
-        self._root = duckdb.connect(str(data_dir / "bigquery.duckdb"), config=config)
+        self._root = duckdb.connect(str(data_dir / "store.duckdb"), config=config)
         self._root.execute("SET GLOBAL TimeZone = 'UTC'")
         # As in BigQuery, a division by zero or the root of a negative number is an error.
         self._root.execute("SET GLOBAL ieee_floating_point_ops = false")
         self._root.execute("ATTACH $path AS results", {"path": str(data_dir / "results.duckdb")})
         self._root.execute(_SCHEMA)
         self._root.execute(all_macros())
+        self._ids = itertools.count(self._largest_id() + 1)
         self.locks = WriteLocks()
 
     def _remove_leftovers(self) -> None:
@@ -99,10 +102,17 @@ class Storage:
             cursor.close()
 
     def next_id(self) -> int:
-        """A number that was not given out before."""
-        row = self.cursor().execute("SELECT nextval('meta.ids')").fetchone()
-        assert row is not None  # noqa: S101 - for the type checker
-        return int(row[0])
+        """A number for the name of a DuckDB table, larger than that of any other."""
+        return next(self._ids)
+
+    def _largest_id(self) -> int:
+        # Read from the tables that there are: a sequence of DuckDB's forgets what it gave out
+        # when the process is killed.
+        row = self._root.execute(
+            "SELECT max(CAST(table_name[2:] AS BIGINT)) FROM duckdb_tables() "
+            "WHERE regexp_full_match(table_name, '[rst][0-9]+')"
+        ).fetchone()
+        return int(row[0]) if row and row[0] else 0
 
     def close(self) -> None:
         """Writes the log into the files and closes them."""

@@ -10,7 +10,6 @@ from taxi_platform.local.bigquery import catalog
 from taxi_platform.local.bigquery.catalog import PartitionSize, Table, TableName
 from taxi_platform.local.bigquery.column_types import checked_fields, field_named
 from taxi_platform.local.bigquery.dataset_api import merged_resource
-from taxi_platform.local.bigquery.destination import Target, checked_clustering
 from taxi_platform.local.bigquery.errors import (
     duplicate,
     invalid,
@@ -21,6 +20,7 @@ from taxi_platform.local.bigquery.errors import (
 from taxi_platform.local.bigquery.http_calls import Call, etag, listed
 from taxi_platform.local.bigquery.partitioning import (
     TimePartitioning,
+    checked_clustering,
     checked_partition_id,
     split_decorator,
 )
@@ -146,8 +146,10 @@ class TableApi:
             if partition_id is None:
                 catalog.drop_table(cursor, table)
                 return
-            sizes = catalog.partition_sizes(cursor, table)
-            Target(table, partition_id, 0).delete_partition(cursor, sizes)
+            if table.partitioning is not None:
+                table.changed_in(cursor).remove_partition(
+                    table.partitioning, partition_id, self.storage.next_id
+                )
             catalog.measure(cursor, table, partition_id)
 
     def list_rows(self, call: Call) -> dict[str, Any]:
