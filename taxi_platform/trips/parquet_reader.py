@@ -20,6 +20,9 @@ BLOCK_ROWS = 16_384
 
 PARQUET_MAGIC = b"PAR1"
 
+PARQUET_DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What pyarrow raises on damage; the last for a column's name."""
+
 
 @dataclass(frozen=True)
 class RawParquetBlock:
@@ -49,7 +52,7 @@ class ParquetTripReader:
         try:
             # Without pre-buffering, the compressed pages of one row group at most are in memory.
             self._file = pq.ParquetFile(path, pre_buffer=False)
-        except (pa.ArrowException, OSError) as error:
+        except PARQUET_DAMAGE as error:
             raise _damaged(path, error) from error
         try:
             self.columns: ColumnMap = map_columns(self._file.schema_arrow.names, color)
@@ -74,7 +77,7 @@ class ParquetTripReader:
             ):
                 yield RawParquetBlock(batch, first_row)
                 first_row += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
+        except PARQUET_DAMAGE as error:
             raise _damaged(self._path, error) from error
 
     def parse(self, raw: RawParquetBlock) -> ParsedBlock:

@@ -7,7 +7,6 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -15,7 +14,11 @@ from taxi_platform.trips.blocks import BlockReader
 from taxi_platform.trips.csv_reader import LONGEST_LINE, CsvTripReader, read_first_bytes
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.month import TripMonth, parse_file_name
-from taxi_platform.trips.parquet_reader import PARQUET_MAGIC, ParquetTripReader
+from taxi_platform.trips.parquet_reader import (
+    PARQUET_DAMAGE,
+    PARQUET_MAGIC,
+    ParquetTripReader,
+)
 from taxi_platform.trips.schema import color_of_header
 
 
@@ -56,7 +59,7 @@ def _header(path: Path, start: bytes, *, is_parquet: bool) -> list[str]:
         return start.partition(b"\n")[0].decode("utf-8", "replace").split(",")
     try:
         return list(pq.read_schema(path).names)
-    except (pa.ArrowException, OSError) as error:
+    except PARQUET_DAMAGE as error:
         reason = str(error).splitlines()[0]
         raise TripFileError(
             f"{path.name} is a damaged or truncated Parquet file ({reason}): download it again"

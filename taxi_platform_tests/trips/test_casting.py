@@ -118,9 +118,12 @@ def test_missing_texts_are_null_in_the_fast_cast_too_or_left_to_the_slow_one(
 EARLY_CODES = {
     "vendor_id": {"CMT": 1, "VTS": 2, "DDS": 3, "cmt": 1, "2": 2, "NA ": None},
     "payment_type": {
-        **{"Credit": 1, "CREDIT": 1, "CRE": 1, "Cre": 1, "CRD": 1, "CASH": 2, "Cash": 2},
-        **{"CAS": 2, "Cas": 2, "CSH": 2, "No Charge": 3, "NOC": 3, "No ": 3, "Dispute": 4},
-        **{"DIS": 4, "Dis": 4, "UNK": 5, "NA ": None, "6": 6},
+        **dict.fromkeys(["Credit", "CREDIT", "CRE", "Cre", "CRD", "1"], 1),
+        **dict.fromkeys(["CASH", "Cash", "CAS", "Cas", "CSH"], 2),
+        **dict.fromkeys(["No Charge", "NOC", "No "], 3),
+        **dict.fromkeys(["Dispute", "DIS", "Dis"], 4),
+        **dict.fromkeys(["UNK", "5"], 5),
+        **dict.fromkeys(["NA ", ""], None),
     },
 }
 

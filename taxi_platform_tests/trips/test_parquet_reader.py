@@ -171,18 +171,15 @@ def test_a_text_that_is_not_utf_8_costs_only_its_own_row(
 
 
 @BLOCK_SIZES
-@pytest.mark.parametrize("unit", ["us", "ms", "ns"])
+@pytest.mark.parametrize("unit", ["us", "ms"])
 def test_a_time_beyond_the_calendar_costs_only_its_own_row(
     tmp_path: Path, unit: str, block_rows: int
 ) -> None:
-    times = pa.array([0, 2**61 if unit == "us" else 2**58, None]).cast(pa.timestamp(unit))
+    times = pa.array([0, 1 << 60, None]).cast(pa.timestamp(unit))
     path = write_parquet(tmp_path / "g.parquet", green_table(3, lpep_dropoff_datetime=times))
 
     parsed = parse(path, block_rows)
 
-    if unit == "ns":  # nanoseconds do not reach beyond the calendar
-        assert parsed.bad == []
-        return
     assert parsed.column("dropoff_datetime") == [local("1970-01-01"), None]
     ((number, text),) = parsed.bad
     assert number == 2
