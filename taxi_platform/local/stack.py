@@ -193,8 +193,7 @@ class LocalStack:
         if os.geteuid() == 0:
             self.folder.chmod(mode)
         for path in (self.folder / "logs", self._data_dir):
-            if not path.is_dir():
-                path.mkdir(mode=0o700)
+            path.mkdir(mode=0o700, exist_ok=True)
 
     @contextmanager
     def _locked(self, report: Report) -> Iterator[None]:

@@ -655,6 +655,7 @@ def test_lines_of_the_users_that_go_before_are_reported(
 ) -> None:
     (stack.project_dir / ".env").write_text("TAXI_ENV=gcp\nMINE=1\n")
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://elsewhere")
+    monkeypatch.delenv("BIGQUERY_EMULATOR_HOST", raising=False)
     lines: list[str] = []
 
     stack.up(lines.append)
