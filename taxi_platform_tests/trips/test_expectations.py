@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from taxi_platform.trips.month import TripMonth
 FEBRUARY = TripMonth.from_key("green|2024-02")
 
 
-def february(days: int = 29, **changed: object) -> CleanedMonth:
+def february(days: int = 29, **changed: Any) -> CleanedMonth:
     first = date(2024, 2, 1)
     by_day = {(first + timedelta(n)).isoformat(): 100 for n in range(days)}
     month = CleanedMonth(
@@ -21,7 +22,7 @@ def february(days: int = 29, **changed: object) -> CleanedMonth:
         max_rejected_share=0.05,
         statistics={"rows": 2_900, "rows_by_day": by_day, "nulls": {"passenger_count": 7}},
     )
-    return replace(month, **changed)  # type: ignore[arg-type]
+    return replace(month, **changed)
 
 
 def judge(name: str, month: CleanedMonth) -> Verdict:
@@ -41,7 +42,7 @@ def test_a_sound_month_meets_every_expectation() -> None:
         {"rejected_by_reason": {"zero_passengers": 49}},
     ],
 )
-def test_a_lost_row_is_noticed_wherever_it_was_lost(changed: dict[str, object]) -> None:
+def test_a_lost_row_is_noticed_wherever_it_was_lost(changed: dict[str, Any]) -> None:
     assert not judge("rows_conserved", february(**changed)).holds
 
 
