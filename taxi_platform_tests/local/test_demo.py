@@ -50,6 +50,7 @@ def test_the_demo_reconciles_and_a_second_one_doubles_nothing(folder: Path) -> N
         assert read == kept + rejected
         assert kept == bigquery == postgres
         assert "synthetic" in demo.stdout
+        assert "Traceback" not in demo.stderr
         counts.append(last.groups())
     assert counts[0] == counts[1]
 
