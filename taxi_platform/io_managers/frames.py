@@ -4,12 +4,14 @@ Never on the bulk path, which is Arrow throughout; imported only when a frame is
 pandas takes more than a second to import.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import pandas as pd
 import pyarrow as pa
-from dagster import DagsterType, Failure, TypeCheck
+from dagster import BetaWarning, DagsterType, Failure, TypeCheck
 from dagster_pandas import PandasColumn, create_dagster_pandas_dataframe_type
+from dagster_pandas.constraints import ColumnDTypeInSetConstraint
 
 from taxi_platform.trips.schema import Column, columns
 
@@ -20,6 +22,12 @@ _PANDAS_TYPES = {
 }
 """Nullable types: a missing code must not turn its column into floats."""
 
+_DTYPE_NAMES = {
+    pa.timestamp("us"): "datetime64[us]",
+    pa.date32(): "object",
+    **{arrow: str(dtype) for arrow, dtype in _PANDAS_TYPES.items()},
+}
+
 
 def trip_frame_type(color: str, names: Sequence[str] | None = None) -> DagsterType:
     """The dagster-pandas type of a frame of trips, for assets that hand one on.
@@ -29,17 +37,20 @@ def trip_frame_type(color: str, names: Sequence[str] | None = None) -> DagsterTy
         names: the columns that it has; by default all.
     """
     chosen = [c for c in columns(color) if names is None or c.name in names]
-    return create_dagster_pandas_dataframe_type(
-        name=f"{color.capitalize()}TripFrame",
-        description=f"{color} trips in the canonical schema",
-        columns=[_pandas_column(column) for column in chosen],
-    )
+    with warnings.catch_warnings():
+        # The columns of dagster-pandas are in beta, and would say so for each.
+        warnings.simplefilter("ignore", BetaWarning)
+        return create_dagster_pandas_dataframe_type(
+            name=f"{color.capitalize()}TripFrame",
+            description=f"{color} trips in the canonical schema",
+            columns=[_pandas_column(column) for column in chosen],
+        )
 
 
 def _pandas_column(column: Column) -> PandasColumn:
-    if pa.types.is_timestamp(column.type):
-        return PandasColumn.datetime_column(column.name, ignore_missing_vals=True)
-    return PandasColumn.exists(column.name)
+    # Not dagster-pandas' own kinds of column: its times are nanoseconds, its integers not nullable.
+    constraint = ColumnDTypeInSetConstraint({_DTYPE_NAMES[column.type]})
+    return PandasColumn(column.name, constraints=[constraint])
 
 
 def trip_frame(color: str, rows: pa.Table) -> pd.DataFrame:

@@ -139,7 +139,10 @@ class BigQueryTrips:
                 timeout=REQUEST_SECONDS,
             )
             rows = job.result(retry=NO_RETRY, job_retry=None)
-            return rows.to_arrow(create_bqstorage_client=False)
+            read = rows.to_arrow(create_bqstorage_client=False)
+        # BigQuery has one integer type and names of its own for times: back to the schema's.
+        schema = trip_schema(month.color)
+        return read.cast(pa.schema([schema.field(name) for name in chosen]))
 
     def _ensure_table(self, color: str) -> None:
         from google.api_core.exceptions import NotFound

@@ -1,0 +1,108 @@
+"""What people build on the tables: assets of their own that take a month as a frame or as Arrow."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from dagster import AssetIn, DagsterInstance, ExecuteInProcessResult, asset, materialize
+
+from taxi_platform.assets.trips import TRIP_ASSETS
+from taxi_platform.definitions import build_resources
+from taxi_platform.io_managers.frames import trip_frame_type
+from taxi_platform.partitions import trip_partitions
+from taxi_platform.settings import load_settings
+from taxi_platform.stores.files import LandingZone
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.schema import trip_schema
+from taxi_platform_tests.conftest import EmbeddedStack
+
+pytestmark = pytest.mark.integration
+
+MONTH = TripMonth.from_key("green|2024-07")
+CHOSEN = ["tip_amount", "payment_type", "pickup_datetime", "store_and_fwd_flag"]
+
+
+@pytest.fixture(scope="module")
+def environment(stack: EmbeddedStack) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in stack.environment.items():
+            patch.setenv(name, value)
+        patch.setenv("TAXI_SOURCE_URL", "synthetic")
+        yield
+
+
+def run(assets: list[Any], *, select: list[Any] | None = None) -> ExecuteInProcessResult:
+    with DagsterInstance.ephemeral() as instance:
+        return materialize(
+            assets,
+            selection=select,
+            partition_key=MONTH.key,
+            resources=build_resources(load_settings()),
+            instance=instance,
+            raise_on_error=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def loaded(environment: None, stack: EmbeddedStack) -> int:
+    """The month is in both tables; its rows."""
+    assert run(TRIP_ASSETS).success
+    return LandingZone(Path(stack.environment["TAXI_DATA_DIR"])).find_cleaned(MONTH).rows
+
+
+def taken(table: str, kind: type, columns: list[str] | None = None) -> ExecuteInProcessResult:
+    """Materializes an asset that takes a table's month and gives it back as its output."""
+
+    def body(trips: Any) -> int:
+        seen.append(trips)
+        return len(trips)
+
+    body.__annotations__["trips"] = kind
+    metadata = {"columns": columns} if columns else None
+    mine = asset(
+        name="mine",
+        partitions_def=trip_partitions,
+        ins={"trips": AssetIn(table, metadata=metadata)},
+        io_manager_def=None,
+    )(body)
+    seen.clear()
+    return run([*TRIP_ASSETS, mine], select=[mine])
+
+
+seen: list[Any] = []
+
+
+@pytest.mark.parametrize("table", ["postgres_trips", "bigquery_trips"])
+def test_a_month_is_taken_as_a_frame_with_the_columns_that_were_chosen(
+    loaded: int, table: str
+) -> None:
+    assert taken(table, pd.DataFrame, CHOSEN).success
+    frame = seen[0]
+    assert list(frame.columns) == CHOSEN
+    assert len(frame) == loaded
+    assert frame["payment_type"].isna().any(), "missing codes stay missing"
+    assert frame["tip_amount"].dtype == "Float64"
+    check = trip_frame_type("green", CHOSEN).type_check(None, frame)  # type: ignore[arg-type]
+    assert check.success
+    as_floats = frame.assign(payment_type=frame["payment_type"].astype("float64"))
+    check = trip_frame_type("green", CHOSEN).type_check(None, as_floats)  # type: ignore[arg-type]
+    assert not check.success
+
+
+@pytest.mark.parametrize("table", ["postgres_trips", "bigquery_trips"])
+def test_a_month_is_taken_as_arrow_whole(loaded: int, table: str) -> None:
+    assert taken(table, pa.Table).success
+    assert seen[0].num_rows == loaded
+    assert seen[0].schema.equals(trip_schema("green"))
+
+
+def test_another_type_is_refused_with_the_way_out(loaded: int) -> None:
+    result = taken("postgres_trips", dict)
+    assert not result.success
+    failure = next(e for e in result.all_events if e.is_step_failure)
+    said = failure.step_failure_data.user_failure_data
+    assert said is not None
+    assert "annotate the input as pyarrow.Table or pandas.DataFrame" in str(said.description)
