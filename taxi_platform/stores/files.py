@@ -55,7 +55,6 @@ class TripParquet:
         rows_read: rows in the published file.
         rejected_by_reason: rows rejected, each under its first reason.
         rows: rows kept, which are the file's rows.
-        total_amount: sum of ``total_amount`` over the kept rows, in US dollars.
         max_rejected_share: the limit that the cleaning held to, 0 to 1.
         statistics: what the kept rows are like, as ``TripStatistics.to_json`` gives it.
         source_sha256: checksum of the published file that it was made from.
@@ -68,7 +67,6 @@ class TripParquet:
     rows_read: int
     rejected_by_reason: dict[str, int]
     rows: int
-    total_amount: Decimal
     max_rejected_share: float
     statistics: dict[str, Any]
     source_sha256: str | None
@@ -77,6 +75,11 @@ class TripParquet:
     def rows_rejected(self) -> int:
         """Rows of the published file that were not kept."""
         return sum(self.rejected_by_reason.values())
+
+    @property
+    def total_amount(self) -> Decimal:
+        """Sum of ``total_amount`` over the kept rows, in US dollars."""
+        return Decimal(self.statistics["dollars"].get("total_amount", 0))
 
     def as_cleaned_month(self) -> CleanedMonth:
         """What is expected of a month is judged by this; rejected rows are counted in their file.
@@ -173,7 +176,6 @@ class LandingZone:
             rows_read=summary["rows_read"],
             rejected_by_reason=summary["rejected_by_reason"],
             rows=rows,
-            total_amount=Decimal(summary["statistics"]["dollars"]["total_amount"]),
             max_rejected_share=summary["max_rejected_share"],
             statistics=summary["statistics"],
             source_sha256=summary["source_sha256"],
@@ -299,7 +301,6 @@ def _summary_json(trips: CleanedTrips) -> str:
     return json.dumps(
         {
             "rows_read": summary.rows_read,
-            "rows_kept": summary.rows_kept,
             "rejected_by_reason": dict(sorted(summary.rejected_by_reason.items())),
             "max_rejected_share": trips.options.max_rejected_share,
             "statistics": summary.statistics.to_json(),

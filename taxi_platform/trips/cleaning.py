@@ -76,7 +76,6 @@ class CleaningSummary:
 
     Attributes:
         rows_read: rows in the file, header and blank lines not counted.
-        rows_kept: rows that broke no rule.
         rejected_by_reason: rows not kept, each counted once, under its first reason.
         statistics: what the kept rows are like.
         total_cents_rejected: sum of ``total_amount`` over rejected rows, where it could be read,
@@ -84,10 +83,14 @@ class CleaningSummary:
     """
 
     rows_read: int = 0
-    rows_kept: int = 0
     rejected_by_reason: Counter[str] = field(default_factory=Counter)
     statistics: TripStatistics = field(default_factory=TripStatistics)
     total_cents_rejected: int = 0
+
+    @property
+    def rows_kept(self) -> int:
+        """Rows that broke no rule."""
+        return self.statistics.rows
 
     @property
     def rows_rejected(self) -> int:
@@ -178,7 +181,6 @@ class CleanedTrips:
 
     def _count(self, batch: CleanedBatch) -> None:
         summary = self.summary
-        summary.rows_kept += batch.kept.num_rows
         summary.rows_read += batch.kept.num_rows + batch.rejected.num_rows
         summary.rejected_by_reason.update(batch.rejected_by_reason)
         summary.statistics.add(batch.statistics)

@@ -1,3 +1,4 @@
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -8,6 +9,7 @@ from taxi_platform.stores.errors import PermanentStoreError
 from taxi_platform.stores.files import LandingZone
 from taxi_platform.trips.cleaning import CleaningOptions, clean_trips
 from taxi_platform.trips.errors import TooManyRejectedError
+from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import trip_schema
 from taxi_platform_tests.stores.conftest import GREEN, cleaned_month
 
@@ -26,6 +28,18 @@ def test_a_cleaned_file_says_what_came_of_its_source(landing: LandingZone) -> No
 def test_the_same_source_gives_the_same_bytes(landing: LandingZone) -> None:
     first = cleaned_month(landing, GREEN, 3_000).path.read_bytes()
     assert cleaned_month(landing, GREEN, 3_000).path.read_bytes() == first
+
+
+def test_a_month_of_which_every_row_is_rejected_is_still_accounted_for(
+    landing: LandingZone,
+) -> None:
+    cleaned_month(landing, GREEN, 500)
+    elsewhere = TripMonth.from_key("green|2015-01")
+    trips = landing.write_cleaned(
+        clean_trips(landing.find_raw(GREEN).path, elsewhere, CleaningOptions(max_rejected_share=1))
+    )
+    assert (trips.rows, trips.rows_rejected) == (0, 500)
+    assert trips.total_amount == Decimal(0)
 
 
 def test_a_refused_month_leaves_both_files_as_they_were(landing: LandingZone) -> None:
