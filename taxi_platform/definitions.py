@@ -24,19 +24,8 @@ def build_resources(chosen: Settings) -> dict[str, object]:
     landing = LandingZoneResource(root=str(chosen.data_dir))
     source = TripSourceResource(url=chosen.source_url)
     gcs = LakeResource(project=chosen.gcp_project, bucket=chosen.gcs_bucket, environment=chosen.env)
-    bigquery = TripBigQueryResource(
-        project=chosen.gcp_project,
-        location=chosen.bigquery_location,
-        dataset=chosen.bigquery_dataset,
-        environment=chosen.env,
-    )
-    postgres = PostgresResource(
-        host=chosen.postgres_host,
-        port=chosen.postgres_port,
-        user=chosen.postgres_user,
-        database=chosen.postgres_database,
-        schema_name=chosen.postgres_schema,
-    )
+    bigquery = TripBigQueryResource.of(chosen)
+    postgres = PostgresResource.of(chosen)
     return {
         "source": source,
         "landing": landing,

@@ -32,15 +32,9 @@ def ask_postgres(chosen: Settings, statement: str, limit: int) -> Answer:
     """
     import psycopg
 
-    from taxi_platform.stores.postgres_server import PostgresServer
+    from taxi_platform.resources.postgres import PostgresResource
 
-    server = PostgresServer(
-        chosen.postgres_host,
-        chosen.postgres_port,
-        chosen.postgres_user,
-        chosen.postgres_password.get_secret_value(),
-        chosen.postgres_database,
-    )
+    server = PostgresResource.of(chosen).get_server()
     try:
         with psycopg.connect(server.conninfo) as connection:
             connection.read_only = True
@@ -66,12 +60,7 @@ def ask_bigquery(chosen: Settings, statement: str, limit: int) -> Answer:
     from taxi_platform.resources.bigquery import TripBigQueryResource
     from taxi_platform.stores.bigquery import NO_RETRY
 
-    resource = TripBigQueryResource(
-        project=chosen.gcp_project,
-        location=chosen.bigquery_location,
-        dataset=chosen.bigquery_dataset,
-        environment=chosen.env,
-    )
+    resource = TripBigQueryResource.of(chosen)
     try:
         with resource.get_client() as client:
             result = client.query_and_wait(statement, max_results=limit + 1, retry=NO_RETRY)

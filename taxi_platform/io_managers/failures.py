@@ -19,10 +19,10 @@ def failing_clearly(subject: object) -> Iterator[None]:
     """
     try:
         yield
-    except TransientStoreError as error:
-        raise Failure(str(error), metadata=_facts(subject, "transient")) from error
     except Failure:
         raise
+    except TransientStoreError as error:
+        raise Failure(str(error), metadata=_facts(subject, "transient")) from error
     except PermanentStoreError as error:
         raise Failure(
             str(error), metadata=_facts(subject, "permanent"), allow_retries=False

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from dagster_gcp import BigQueryResource
 from google.cloud import bigquery
 from pydantic import Field
 
 from taxi_platform.resources.emulators import emulated
+from taxi_platform.settings import Settings
 from taxi_platform.stores.bigquery import BigQueryTrips
 
 
@@ -16,6 +18,16 @@ class TripBigQueryResource(BigQueryResource):
 
     dataset: str = Field(description="Dataset of the trip tables.")
     environment: str = Field(default="gcp", description="local or gcp.")
+
+    @classmethod
+    def of(cls, chosen: Settings) -> Self:
+        """The resource of these settings."""
+        return cls(
+            project=chosen.gcp_project,
+            location=chosen.bigquery_location,
+            dataset=chosen.bigquery_dataset,
+            environment=chosen.env,
+        )
 
     @contextmanager
     def get_client(self) -> Iterator[bigquery.Client]:

@@ -1,10 +1,12 @@
 """The resource of Postgres: where it is and who asks."""
 
 import os
+from typing import Self
 
 from dagster import ConfigurableResource
 from pydantic import Field
 
+from taxi_platform.settings import Settings
 from taxi_platform.stores.postgres import PostgresTrips
 from taxi_platform.stores.postgres_server import PostgresServer
 
@@ -22,6 +24,17 @@ class PostgresResource(ConfigurableResource):
     )
     database: str = Field(description="Database of the trip tables.")
     schema_name: str = Field(default="trips", description="Schema of the trip tables.")
+
+    @classmethod
+    def of(cls, chosen: Settings) -> Self:
+        """The resource of these settings."""
+        return cls(
+            host=chosen.postgres_host,
+            port=chosen.postgres_port,
+            user=chosen.postgres_user,
+            database=chosen.postgres_database,
+            schema_name=chosen.postgres_schema,
+        )
 
     def get_server(self) -> PostgresServer:
         """The server, with the password from the environment."""

@@ -37,6 +37,9 @@ CHUNK_BYTES = 1 << 20
 
 TIMEOUT = httpx.Timeout(60, connect=10)
 
+NOT_PUBLISHED = (403, 404, 410)
+"""Statuses of a file that is not there; some servers answer 403 for it."""
+
 Report = Callable[[int, int | None], None]
 """Told the bytes so far and the bytes in all, the latter None if the server does not say."""
 
@@ -225,7 +228,7 @@ def _refuse_status(month: TripMonth, url: str, response: httpx.Response, partial
     status = response.status_code
     if status in (200, 206):
         return
-    if status in (403, 404, 410):
+    if status in NOT_PUBLISHED:
         raise PermanentStoreError(
             f"{month}: not published: {url} answered {status}. The TLC publishes about two months "
             "late; choose a month that is published, or set TAXI_SOURCE_URL to where it is"
@@ -233,13 +236,18 @@ def _refuse_status(month: TripMonth, url: str, response: httpx.Response, partial
     if status == 416:
         # There is nothing beyond what was received, or another file is published now.
         forget(partial)
-    if status in (408, 416, 429) or status >= 500:
+    if status == 416 or is_passing(status):
         raise TransientStoreError(
             f"{month}: {url} answered {status} {response.reason_phrase}: try again later"
         )
     raise PermanentStoreError(
         f"{month}: {url} answered {status} {response.reason_phrase}; check TAXI_SOURCE_URL"
     )
+
+
+def is_passing(status: int) -> bool:
+    """Whether a status says that asking again later may help."""
+    return status in (408, 429) or status >= 500
 
 
 def _receive(response: httpx.Response, published: Published, partial: Path, report: Report) -> None:

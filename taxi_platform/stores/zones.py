@@ -22,7 +22,7 @@ from taxi_platform.stores.postgres_server import (
     column_definitions,
     postgres_error,
 )
-from taxi_platform.stores.source import PRESETS, SYNTHETIC, TIMEOUT
+from taxi_platform.stores.source import NOT_PUBLISHED, PRESETS, SYNTHETIC, TIMEOUT, is_passing
 from taxi_platform.trips.zones import ZONE_SCHEMA, synthetic_zones
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def fetch_zones(address: str) -> bytes | None:
         raise TransientStoreError(f"{SUBJECT}: {address} cannot be reached ({error})") from error
     except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
         raise PermanentStoreError(f"{SUBJECT}: {address}: {error}") from error
-    if response.status_code in (403, 404, 410):
+    if response.status_code in NOT_PUBLISHED:
         return None
-    if response.status_code == 429 or response.status_code >= 500:
+    if is_passing(response.status_code):
         raise TransientStoreError(f"{SUBJECT}: {address} answered {response.status_code}")
     if response.status_code != 200:
         raise PermanentStoreError(f"{SUBJECT}: {address} answered {response.status_code}")

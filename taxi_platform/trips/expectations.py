@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from taxi_platform.trips.blocks import UNPARSEABLE
-from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.month import COLORS, TripMonth
 from taxi_platform.trips.rules import RULES
 from taxi_platform.trips.schema import columns
 
@@ -132,11 +132,7 @@ EXPECTATIONS: tuple[Expectation, ...] = (
     Expectation(
         "required_columns_not_null",
         "Columns that every trip has are never missing: "
-        + ", ".join(
-            sorted(
-                {c.name for color in ("green", "yellow") for c in columns(color) if c.never_null}
-            )
-        )
+        + ", ".join(sorted({c.name for color in COLORS for c in columns(color) if c.never_null}))
         + ".",
         _required_not_null,
     ),

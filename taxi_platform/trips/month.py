@@ -56,6 +56,11 @@ class TripMonth:
         return f"{self.month:%Y-%m}"
 
     @property
+    def following(self) -> date:
+        """The first day after the month."""
+        return date(self.month.year + self.month.month // 12, self.month.month % 12 + 1, 1)
+
+    @property
     def stem(self) -> str:
         """The published file's name without its ending: ``green_tripdata_2024-01``."""
         return f"{self.color}_tripdata_{self.year_month}"

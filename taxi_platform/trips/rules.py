@@ -8,7 +8,7 @@ differ from the sum of their parts, trips that share times and zones.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -60,11 +60,10 @@ def _pickup_outside_month(rows: pa.RecordBatch, context: RuleContext) -> pa.Bool
 
 def _pickup_bounds(context: RuleContext) -> tuple[pa.Scalar, pa.Scalar]:
     start = context.month.month
-    following = date(start.year + start.month // 12, start.month % 12 + 1, 1)
     margin = timedelta(days=context.days_outside_month)
     return (
         pa.scalar(datetime.combine(start, time()) - margin, pa.timestamp("us")),
-        pa.scalar(datetime.combine(following, time()) + margin, pa.timestamp("us")),
+        pa.scalar(datetime.combine(context.month.following, time()) + margin, pa.timestamp("us")),
     )
 
 

@@ -174,8 +174,7 @@ def _times(
     month: TripMonth, random: np.random.Generator, start: int, size: int, total: int
 ) -> _Times:
     first = np.datetime64(month.month, "s")
-    following = date(month.month.year + month.month.month // 12, month.month.month % 12 + 1, 1)
-    days = (following - month.month).days
+    days = (month.following - month.month).days
     # Rows come in the order of their days, as published; within a day by its hours.
     day = ((start + np.arange(size)) * days // max(total, 1)).astype(np.int64)
     hour = random.choice(24, size, p=_HOURS / _HOURS.sum())
