@@ -1,31 +1,131 @@
 """Files that appear whole or not at all, and what a disk can answer instead.
 
-A file is written beside its place, flushed to disk and renamed. Which files there are is the
-landing zone's business.
+A file is written beside its place, flushed to disk and renamed. Its unfinished state has one name,
+held by one process at a time: what a killed run left is overwritten by the next, not added to.
+Which files there are is the landing zone's business.
 """
 
+import contextlib
 import errno
+import fcntl
 import hashlib
 import os
-import uuid
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.trips.month import TripMonth
 
+PARTIAL = ".partial"
+
+WRITER_WAIT_SECONDS = 900
+"""How long a second writer of the same thing waits for the first, here and in Postgres."""
+
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Gives a path beside the target; renames it to the target if the block ends well."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.partial")
+    """Gives a path beside the target; renames it to the target if the block ends well.
+
+    Raises:
+        TransientStoreError: another process has been writing it for ``WRITER_WAIT_SECONDS``.
+    """
+    with held(target.with_name(f".{target.name}{PARTIAL}")) as partial:
+        try:
+            yield partial.path
+            publish(partial.path, target)
+        except BaseException:
+            partial.discard()
+            raise
+
+
+class HeldFile:
+    """An unfinished file that this process alone may write.
+
+    The lock is on the file and not on its name: once it is renamed to its place, the name is free
+    for the next writer, and may be another's file.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+
+    def is_there(self) -> bool:
+        """Whether the name still means this file."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return False
+
+    def discard(self) -> None:
+        """Removes the file, unless it has been renamed or removed already."""
+        if self.is_there():
+            self.path.unlink()
+
+
+@contextmanager
+def held(path: Path) -> Iterator[HeldFile]:
+    """Holds an unfinished file, which may be what an earlier attempt left.
+
+    The kernel lets go of it when the process ends, however it ends.
+
+    Raises:
+        TransientStoreError: another process has been holding it for ``WRITER_WAIT_SECONDS``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + WRITER_WAIT_SECONDS
+    while (file := _try_to_hold(path)) is None:
+        if time.monotonic() > deadline:
+            raise TransientStoreError(
+                f"another run has been writing {path} for {WRITER_WAIT_SECONDS} s; try again when "
+                "it ended"
+            )
+        time.sleep(random.uniform(0.05, 0.2))  # noqa: S311
     try:
-        yield partial
-        publish(partial, target)
+        yield HeldFile(path, file.fileno())
     finally:
-        partial.unlink(missing_ok=True)
+        file.close()
+
+
+def _try_to_hold(path: Path) -> IO[bytes] | None:
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if HeldFile(path, file.fileno()).is_there():
+            return file
+    except BlockingIOError:
+        pass
+    except BaseException:
+        file.close()
+        raise
+    # Held by another, or renamed by it between our opening and locking it.
+    file.close()
+    return None
+
+
+def abandoned(folder: Path) -> Iterator[Path]:
+    """The unfinished files below a folder that no process holds."""
+    for path in sorted(folder.rglob(f".*{PARTIAL}")):
+        with contextlib.suppress(FileNotFoundError):
+            if is_abandoned(path):
+                yield path
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether no process holds an unfinished file.
+
+    Raises:
+        FileNotFoundError: it is not there any more.
+    """
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 def publish(partial: Path, target: Path) -> None:

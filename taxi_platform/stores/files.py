@@ -4,7 +4,6 @@ How a file appears whole or not at all is the business of ``atomic_files``; what
 decided in ``taxi_platform.trips``.
 """
 
-import fcntl
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from taxi_platform.stores.atomic_files import atomic_path, disk_errors, publish, sha256_of
+from taxi_platform.stores.atomic_files import (
+    PARTIAL,
+    atomic_path,
+    disk_errors,
+    held,
+    publish,
+    sha256_of,
+)
 from taxi_platform.stores.errors import PermanentStoreError
 from taxi_platform.trips.blocks import LINE_NUMBER, RAW_TEXT, REJECT_REASONS, reject_schema
 from taxi_platform.trips.cleaning import CleanedTrips
@@ -245,12 +251,9 @@ class LandingZone:
 
         It outlives a broken download, so that the next attempt can resume it.
         """
-        folder = self.root / "raw" / month.color
-        with disk_errors(month):
-            folder.mkdir(parents=True, exist_ok=True)
-            with (folder / f".{month.stem}.lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                yield folder / f".{month.stem}.partial"
+        path = self.root / "raw" / month.color / f".{month.stem}{PARTIAL}"
+        with disk_errors(month), held(path):
+            yield path
 
 
 class _RowGroupWriter:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import errors, sql
 
+from taxi_platform.stores.atomic_files import WRITER_WAIT_SECONDS
 from taxi_platform.stores.errors import PermanentStoreError, StoreError, TransientStoreError
 from taxi_platform.stores.files import TripParquet
 from taxi_platform.stores.postgres_server import (
@@ -32,9 +33,6 @@ LOCK_WAIT_MS = 400
 
 EXCHANGE_SECONDS = 300
 """How long the exchange is tried before the step fails, to be retried."""
-
-WRITER_WAIT_SECONDS = 900
-"""How long a second writer of the same month waits for the first."""
 
 BATCH_ROWS = 65_536
 

@@ -110,7 +110,12 @@ def land(
             next attempt.
     """
     with landing.raw_partial(month) as partial:
-        published = source.fetch(month, partial, report)
+        try:
+            published = source.fetch(month, partial, report)
+        except BaseException:
+            if not partial.exists() or not partial.stat().st_size:
+                forget(partial)  # There is nothing to resume.
+            raise
         try:
             _verify(partial, month)
         except TripFileError as error:
@@ -119,8 +124,9 @@ def land(
                 f"{month}: {published.url}: {_rename(error, partial, published.url)}; the landing "
                 "zone is as it was"
             ) from error
+        # Before the file leaves its name: what has that name afterwards is the next writer's.
+        _notes(partial).unlink(missing_ok=True)
         raw = landing.publish_raw(month, published.ending, partial)
-        forget(partial)
     return raw, published
 
 
@@ -153,8 +159,8 @@ def _rename(error: TripFileError, partial: Path, url: str) -> str:
 
 def forget(partial: Path) -> None:
     """Removes an unfinished download and what is known of it."""
-    partial.unlink(missing_ok=True)
     _notes(partial).unlink(missing_ok=True)
+    partial.unlink(missing_ok=True)
 
 
 def _notes(partial: Path) -> Path:
