@@ -4,6 +4,7 @@ A month is replaced by one server-side load job from its object in the lake into
 partition, which BigQuery makes visible at once or not at all; no trip passes through here.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.lake import TripObject
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import DATA_FILE_MONTH, columns, trip_schema
+from taxi_platform.trips.totals import MonthTotals, cents_expression, dollar_columns
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-REQUEST_SECONDS = 60
+REQUEST_SECONDS = 60.0
 LOAD_SECONDS = 1800
+POLL_SECONDS = 3.0
 MOST_ATTEMPTS = 1000
 
 NO_RETRY: Any = None
@@ -33,6 +36,13 @@ _TYPES = {
     pa.timestamp("us"): "DATETIME",
     pa.date32(): "DATE",
 }
+
+_OLD_TYPE_NAMES = {"INT64": "INTEGER", "FLOAT64": "FLOAT"}
+
+HOW_TO_MIGRATE = (
+    "Rename the table or change its columns ('ALTER TABLE'), then load its months again with a "
+    "backfill; docs/guarantees.md, 'When the schema changes'"
+)
 
 _TRANSIENT_JOB_REASONS = (
     "backendError",
@@ -71,10 +81,17 @@ class BigQueryTrips:
     The client's own retries are switched off: the step's retry policy is the one layer.
     """
 
-    def __init__(self, client: "bigquery.Client", dataset: str, location: str = "US") -> None:
+    def __init__(
+        self,
+        client: "bigquery.Client",
+        dataset: str,
+        location: str = "US",
+        request_seconds: float = REQUEST_SECONDS,
+    ) -> None:
         self._client = client
         self.dataset = dataset
         self.location = location
+        self._patience: Any = {"retry": NO_RETRY, "timeout": request_seconds}
 
     def table_id(self, color: str) -> str:
         """``project.dataset.table`` of a color."""
@@ -96,19 +113,31 @@ class BigQueryTrips:
         """
         month = trips.month
         with self._errors(month):
-            self._ensure_table(month.color)
-            job, attached = self._start(trips)
+            job, attached = self._start(trips, self._ensure_table(month))
             report(job.job_id)
-            job.result(retry=NO_RETRY, timeout=LOAD_SECONDS)
+            self._wait_for(job, month)
         partition = _partition(month)
         rows = int(job.output_rows or 0)
-        if trips.rows is not None and rows != trips.rows:
+        if rows != trips.totals.rows:
             raise PermanentStoreError(
                 f"{month}: load job {job.job_id} wrote {rows:,} rows into "
-                f"{self.table_id(month.color)}${partition}, but {trips.uri} holds {trips.rows:,}: "
-                "materialize gcs_trips and bigquery_trips for this partition again"
+                f"{self.table_id(month.color)}${partition}, but {trips.uri} holds "
+                f"{trips.totals.rows:,}: materialize gcs_trips and bigquery_trips for this "
+                "partition again"
             )
         return BigQueryLoad(self.table_id(month.color), partition, job.job_id, rows, attached)
+
+    def totals(self, month: TripMonth) -> MonthTotals:
+        """What the table holds of a month: its rows, and the sum of each amount.
+
+        Raises:
+            PermanentStoreError: there is no such table.
+            TransientStoreError: BigQuery cannot be reached.
+        """
+        names = dollar_columns(month.color)
+        sums = [f"SUM({cents_expression(f'`{name}`', 'INT64')})" for name in names]
+        rows, *cents = next(iter(self._ask(month, ", ".join(["COUNT(*)", *sums]))))
+        return MonthTotals(rows, {n: c or 0 for n, c in zip(names, cents, strict=True)})
 
     def read_month(self, month: TripMonth, names: Sequence[str] | None = None) -> pa.Table:
         """The rows of a month, with the chosen canonical columns or all, as Arrow.
@@ -117,16 +146,23 @@ class BigQueryTrips:
             PermanentStoreError: there is no such table or column.
             TransientStoreError: BigQuery cannot be reached.
         """
-        from google.cloud import bigquery
-
         known = [c.name for c in columns(month.color)]
         chosen = list(names) if names is not None else known
         if unknown := [n for n in chosen if n not in known]:
             raise PermanentStoreError(f"{month}: BigQuery: no column {', '.join(unknown)}")
-        listed = ", ".join(f"`{name}`" for name in chosen)
-        # The names are the schema's own, checked above; the month is a parameter.
+        with self._errors(month):
+            rows = self._ask(month, ", ".join(f"`{name}`" for name in chosen))
+            read = rows.to_arrow(create_bqstorage_client=False)
+        # BigQuery has one integer type and names of its own for times: back to the schema's.
+        schema = trip_schema(month.color)
+        return read.cast(pa.schema([schema.field(name) for name in chosen]))
+
+    def _ask(self, month: TripMonth, expressions: str) -> Any:
+        """Selects from a month; the expressions name columns of the schema only."""
+        from google.cloud import bigquery
+
         query = (
-            f"SELECT {listed} FROM `{self.table_id(month.color)}` "  # noqa: S608
+            f"SELECT {expressions} FROM `{self.table_id(month.color)}` "  # noqa: S608
             f"WHERE `{DATA_FILE_MONTH}` = @month"
         )
         parameters = [bigquery.ScalarQueryParameter("month", "DATE", month.month)]
@@ -134,34 +170,49 @@ class BigQueryTrips:
             job = self._client.query(
                 query,
                 job_config=bigquery.QueryJobConfig(query_parameters=parameters),
-                retry=NO_RETRY,
                 job_retry=None,
-                timeout=REQUEST_SECONDS,
+                **self._patience,
             )
-            rows = job.result(retry=NO_RETRY, job_retry=None)
-            read = rows.to_arrow(create_bqstorage_client=False)
-        # BigQuery has one integer type and names of its own for times: back to the schema's.
-        schema = trip_schema(month.color)
-        return read.cast(pa.schema([schema.field(name) for name in chosen]))
+            return job.result(job_retry=None, **self._patience)
 
-    def _ensure_table(self, color: str) -> None:
+    def _wait_for(self, job: Any, month: TripMonth) -> None:
+        """Asks after the job until it has ended; raises what it failed of."""
+        deadline = time.monotonic() + LOAD_SECONDS
+        wait = 0.05
+        while not job.done(reload=False):
+            if time.monotonic() > deadline:
+                raise TransientStoreError(
+                    f"{month}: BigQuery's load job {job.job_id} has not ended for {LOAD_SECONDS} "
+                    "s; another attempt attaches to it"
+                )
+            time.sleep(wait)
+            wait = min(wait * 1.5, POLL_SECONDS)
+            job.reload(**self._patience)
+        job.result(retry=NO_RETRY)
+
+    def _ensure_table(self, month: TripMonth) -> "bigquery.Table":
+        """The color's table as it is, made if there is none, with the columns that it lacks."""
         from google.api_core.exceptions import NotFound
         from google.cloud import bigquery
 
-        table = self._table(color)
+        wanted = self._table(month.color)
         try:
-            self._client.create_table(
-                table, exists_ok=True, retry=NO_RETRY, timeout=REQUEST_SECONDS
-            )
+            table = self._client.get_table(wanted, **self._patience)
         except NotFound:
-            dataset = bigquery.Dataset(f"{self._client.project}.{self.dataset}")
-            dataset.location = self.location
-            self._client.create_dataset(
-                dataset, exists_ok=True, retry=NO_RETRY, timeout=REQUEST_SECONDS
+            home = bigquery.Dataset(f"{self._client.project}.{self.dataset}")
+            home.location = self.location
+            self._client.create_dataset(home, exists_ok=True, **self._patience)
+            table = self._client.create_table(wanted, exists_ok=True, **self._patience)
+        if problems := table_problems(table, wanted):
+            raise PermanentStoreError(
+                f"{month}: BigQuery table {self.table_id(month.color)} does not fit the schema: "
+                f"{'; '.join(problems)}. {HOW_TO_MIGRATE}"
             )
-            self._client.create_table(
-                table, exists_ok=True, retry=NO_RETRY, timeout=REQUEST_SECONDS
-            )
+        present = {field.name for field in table.schema}
+        if missing := [field for field in wanted.schema if field.name not in present]:
+            table.schema = [*table.schema, *missing]
+            table = self._client.update_table(table, ["schema"], **self._patience)
+        return table
 
     def _table(self, color: str) -> "bigquery.Table":
         from google.cloud import bigquery
@@ -176,7 +227,7 @@ class BigQueryTrips:
         )
         return table
 
-    def _start(self, trips: TripObject) -> tuple[Any, bool]:
+    def _start(self, trips: TripObject, table: "bigquery.Table") -> tuple[Any, bool]:
         """Starts the load job of this object, or attaches to it where it is running already.
 
         A job that ended is never taken for this one: its rows may have been replaced since, and
@@ -186,35 +237,33 @@ class BigQueryTrips:
         from google.cloud import bigquery
 
         month = trips.month
-        table = f"{self.table_id(month.color)}${_partition(month)}"
+        partition = f"{self.table_id(month.color)}${_partition(month)}"
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
             write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
-            schema=table_schema(trip_schema(month.color)),
-            time_partitioning=self._table(month.color).time_partitioning,
-            clustering_fields=self._table(month.color).clustering_fields,
+            # The table's own, which may have columns of others too.
+            schema=table.schema,
+            time_partitioning=table.time_partitioning,
+            clustering_fields=table.clustering_fields,
         )
         for attempt in range(MOST_ATTEMPTS):
             job_id = self._job_id(trips, attempt)
             try:
                 job: Any = self._client.load_table_from_uri(
                     trips.uri,
-                    table,
+                    partition,
                     job_id=job_id,
                     location=self.location,
                     job_config=config,
-                    retry=NO_RETRY,
-                    timeout=REQUEST_SECONDS,
+                    **self._patience,
                 )
             except Conflict:
-                job = self._client.get_job(
-                    job_id, location=self.location, retry=NO_RETRY, timeout=REQUEST_SECONDS
-                )
+                job = self._client.get_job(job_id, location=self.location, **self._patience)
                 if job.state == "DONE":
                     continue
                 return job, True
             return job, False
-        raise TransientStoreError(f"{month}: {table} was loaded {MOST_ATTEMPTS} times already")
+        raise TransientStoreError(f"{month}: {partition} was loaded {MOST_ATTEMPTS} times already")
 
     def _job_id(self, trips: TripObject, attempt: int) -> str:
         month = trips.month
@@ -222,8 +271,6 @@ class BigQueryTrips:
 
     @contextmanager
     def _errors(self, month: TripMonth) -> Iterator[None]:
-        import concurrent.futures
-
         from google.api_core import exceptions
 
         from taxi_platform.stores.google_errors import google_errors
@@ -232,8 +279,6 @@ class BigQueryTrips:
         try:
             with google_errors(month, store):
                 yield
-        except concurrent.futures.TimeoutError as error:
-            raise TransientStoreError(f"{month}: {store}: the job did not end in time") from error
         except PermanentStoreError as error:
             cause = error.__cause__
             reasons = {
@@ -248,6 +293,25 @@ class BigQueryTrips:
 
 def _partition(month: TripMonth) -> str:
     return f"{month.month:%Y%m}"
+
+
+def table_problems(table: "bigquery.Table", wanted: "bigquery.Table") -> list[str]:
+    """Why a month cannot be loaded into a table; missing columns are none, they are added."""
+    problems = []
+    field = table.time_partitioning.field if table.time_partitioning else None
+    kind = table.time_partitioning.type_ if table.time_partitioning else "none"
+    if (field, kind) != (DATA_FILE_MONTH, "MONTH"):
+        problems.append(f"it is not partitioned by month on {DATA_FILE_MONTH}")
+    types = {column.name: column.field_type for column in wanted.schema}
+    for column in table.schema:
+        is_type = _OLD_TYPE_NAMES.get(column.field_type, column.field_type)
+        if column.name not in types and column.mode == "REQUIRED":
+            problems.append(f"its own column {column.name} is REQUIRED")
+        elif column.name in types and (is_type, column.mode) != (types[column.name], "NULLABLE"):
+            problems.append(
+                f"{column.name} is {column.mode} {is_type} and not NULLABLE {types[column.name]}"
+            )
+    return problems
 
 
 def table_schema(schema: pa.Schema) -> "list[bigquery.SchemaField]":

@@ -29,6 +29,7 @@ from taxi_platform.trips.cleaning import CleanedTrips
 from taxi_platform.trips.expectations import CleanedMonth
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import trip_schema
+from taxi_platform.trips.totals import MonthTotals
 
 RAW_ENDINGS = (".parquet", ".csv.gz", ".csv")
 
@@ -86,6 +87,11 @@ class TripParquet:
     def total_amount(self) -> Decimal:
         """Sum of ``total_amount`` over the kept rows, in US dollars."""
         return Decimal(self.statistics["dollars"].get("total_amount", 0))
+
+    @property
+    def totals(self) -> MonthTotals:
+        """What its copies in the stores must add up to."""
+        return MonthTotals.of_statistics(self.month.color, self.statistics)
 
     def as_cleaned_month(self) -> CleanedMonth:
         """What is expected of a month is judged by this; rejected rows are counted in their file.
@@ -254,6 +260,14 @@ class LandingZone:
         path = self.root / "raw" / month.color / f".{month.stem}{PARTIAL}"
         with disk_errors(month), held(path):
             yield path
+
+
+def totals_of_footer(month: TripMonth, footer: pq.FileMetaData) -> MonthTotals:
+    """What a Parquet file of trips holds; rows only, if this platform did not write it."""
+    summary = (footer.metadata or {}).get(SUMMARY_KEY.encode())
+    if summary is None:
+        return MonthTotals(footer.num_rows, {})
+    return MonthTotals.of_statistics(month.color, json.loads(summary)["statistics"])
 
 
 class _RowGroupWriter:

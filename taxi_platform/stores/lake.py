@@ -8,19 +8,27 @@ import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
-from taxi_platform.stores.files import TripParquet
+from taxi_platform.stores.files import TripParquet, totals_of_footer
 from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.totals import MonthTotals
 
 if TYPE_CHECKING:
     from google.cloud import storage
 
-REQUEST_SECONDS = 60
-UPLOAD_SECONDS = 600
+REQUEST_SECONDS = 60.0
+
+UPLOAD_CHUNK_BYTES = 16 << 20
+"""What one request of a resumable upload carries: the timeout is for each, not for the file."""
+
+FOOTER_BYTES = 256 << 10
+"""What is read of an object's end at first; the footer of a month has some 20 KB."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,7 @@ class TripObject:
         generation: GCS's number of this version of the object.
         size: bytes.
         crc32c: checksum as GCS spells it, base64.
-        rows: rows that its writer says it holds; None for an object put there by others.
-        total_amount: sum of ``total_amount``, US dollars; None likewise.
+        totals: what its Parquet footer says that it holds; rows only, if others wrote it.
     """
 
     month: TripMonth
@@ -44,8 +51,7 @@ class TripObject:
     generation: int
     size: int
     crc32c: str
-    rows: int | None
-    total_amount: Decimal | None
+    totals: MonthTotals
 
     @property
     def uri(self) -> str:
@@ -59,9 +65,12 @@ class TripLake:
     The client's own retries are switched off: the step's retry policy is the one layer.
     """
 
-    def __init__(self, client: "storage.Client", bucket: str) -> None:
+    def __init__(
+        self, client: "storage.Client", bucket: str, request_seconds: float = REQUEST_SECONDS
+    ) -> None:
         self._client = client
         self.bucket = bucket
+        self._request_seconds = request_seconds
 
     def object_name(self, month: TripMonth) -> str:
         """The name of a month's object."""
@@ -71,7 +80,8 @@ class TripLake:
         """The month's object as it is now.
 
         Raises:
-            PermanentStoreError: the object, or the bucket, is not there, or may not be read.
+            PermanentStoreError: the object, or the bucket, is not there, or may not be read, or
+                the object is no Parquet file.
             TransientStoreError: GCS cannot be reached.
         """
         with self._errors(month):
@@ -81,7 +91,8 @@ class TripLake:
                 f"{month}: there is no object gs://{self.bucket}/{self.object_name(month)}: "
                 "materialize gcs_trips for this partition first"
             )
-        return self._describe(month, blob)
+        with self._errors(month):
+            return self._describe(month, blob, self._read_totals(month, blob))
 
     def upload(self, trips: TripParquet) -> tuple[TripObject, bool]:
         """Puts a cleaned month into the lake, unless exactly that is there already.
@@ -95,19 +106,17 @@ class TripLake:
         """
         month = trips.month
         checksum = crc32c_of(trips.path)
-        facts = {"rows": str(trips.rows), "total_amount": str(trips.total_amount)}
         with self._errors(month):
             before = self._get(month)
-            if before is not None and before.crc32c == checksum and before.metadata == facts:
-                return self._describe(month, before), False
-            blob = self._bucket().blob(self.object_name(month))
-            blob.metadata = facts
+            if before is not None and before.crc32c == checksum:
+                return self._describe(month, before, trips.totals), False
+            blob = self._bucket().blob(self.object_name(month), UPLOAD_CHUNK_BYTES)
             blob.upload_from_filename(
                 str(trips.path),
                 content_type="application/vnd.apache.parquet",
                 checksum="crc32c",
                 if_generation_match=before.generation if before else 0,
-                timeout=UPLOAD_SECONDS,
+                timeout=self._request_seconds,
                 retry=None,
             )
             after = self._get(month)
@@ -116,15 +125,15 @@ class TripLake:
                 f"{month}: {self._address(month)} is not what was sent: another writer replaced "
                 "or removed it meanwhile; try again"
             )
-        return self._describe(month, after), True
+        return self._describe(month, after, trips.totals), True
 
     def _bucket(self) -> "storage.Bucket":
         return self._client.bucket(self.bucket)
 
     def _get(self, month: TripMonth) -> Any:
         bucket = self._bucket()
-        blob = bucket.get_blob(self.object_name(month), retry=None, timeout=REQUEST_SECONDS)
-        if blob is None and not bucket.exists(retry=None, timeout=REQUEST_SECONDS):
+        blob = bucket.get_blob(self.object_name(month), retry=None, timeout=self._request_seconds)
+        if blob is None and not bucket.exists(retry=None, timeout=self._request_seconds):
             raise PermanentStoreError(
                 f"{month}: there is no bucket gs://{self.bucket}: create it (gcloud storage "
                 f"buckets create gs://{self.bucket}) or set TAXI_GCS_BUCKET to one that exists"
@@ -134,8 +143,35 @@ class TripLake:
     def _address(self, month: TripMonth) -> str:
         return f"gs://{self.bucket}/{self.object_name(month)}"
 
-    def _describe(self, month: TripMonth, blob: Any) -> TripObject:
-        facts = blob.metadata or {}
+    def _read_totals(self, month: TripMonth, blob: Any) -> MonthTotals:
+        """From the object's footer: of this generation, whoever wrote it."""
+        tail = self._read_end(month, blob, FOOTER_BYTES)
+        needed = int.from_bytes(tail[-8:-4], "little") + 8
+        if len(tail) < needed <= blob.size:
+            tail = self._read_end(month, blob, needed)
+        try:
+            return totals_of_footer(month, pq.read_metadata(pa.BufferReader(tail)))
+        except (pa.ArrowException, OSError) as error:
+            raise PermanentStoreError(
+                f"{month}: {self._address(month)} is no Parquet file ({error}): materialize "
+                "gcs_trips for this partition again"
+            ) from error
+
+    def _read_end(self, month: TripMonth, blob: Any, length: int) -> bytes:
+        from google.api_core.exceptions import NotFound
+
+        try:
+            end: bytes = blob.download_as_bytes(
+                start=max(0, blob.size - length), retry=None, timeout=self._request_seconds
+            )
+        except NotFound as error:
+            raise TransientStoreError(
+                f"{month}: {self._address(month)} was replaced or removed while it was read; try "
+                "again"
+            ) from error
+        return end
+
+    def _describe(self, month: TripMonth, blob: Any, totals: MonthTotals) -> TripObject:
         return TripObject(
             month=month,
             bucket=self.bucket,
@@ -143,8 +179,7 @@ class TripLake:
             generation=int(blob.generation),
             size=int(blob.size),
             crc32c=blob.crc32c,
-            rows=int(facts["rows"]) if "rows" in facts else None,
-            total_amount=Decimal(facts["total_amount"]) if "total_amount" in facts else None,
+            totals=totals,
         )
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 A month is copied into a new table of its own, which nobody sees, and then takes the place of the
 old one in one short transaction. Readers see the old month or the new one, and never wait behind
-a load: the exchange gives up its place in the queue after ``LOCK_WAIT_MS`` and tries again.
+a load.
 """
 
 import random
@@ -22,17 +22,12 @@ from taxi_platform.stores.errors import PermanentStoreError, StoreError, Transie
 from taxi_platform.stores.files import TripParquet
 from taxi_platform.stores.postgres_server import (
     PostgresServer,
-    column_definitions,
     postgres_error,
 )
+from taxi_platform.stores.postgres_table import ColorTable
 from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.schema import DATA_FILE_MONTH, columns, trip_schema
-
-LOCK_WAIT_MS = 400
-"""How long the exchange may stand in the table's lock queue, with readers behind it."""
-
-EXCHANGE_SECONDS = 300
-"""How long the exchange is tried before the step fails, to be retried."""
+from taxi_platform.trips.schema import DATA_FILE_MONTH, trip_schema
+from taxi_platform.trips.totals import MonthTotals, cents_expression, dollar_columns
 
 BATCH_ROWS = 65_536
 
@@ -75,7 +70,10 @@ class PostgresTrips:
         incoming = f"{child}_incoming"
         with self._errors(month), self._connect() as connection:
             self._lock_month(connection, month)
-            self._ensure_parent(connection, month.color)
+            parent = ColorTable(
+                self.schema, month.color, f"{month}: Postgres at {self.server.address}"
+            )
+            parent.ensure(connection)
             self._create_incoming(connection, incoming, month)
             rows = self._copy(trips, incoming, report)
             if rows != trips.rows:
@@ -84,7 +82,9 @@ class PostgresTrips:
                     f"{trips.rows:,}; {self.table_name(month.color)} is as it was"
                 )
             self._index(connection, incoming)
-            self._exchange(connection, month, child, incoming)
+            parent.change_quickly(
+                connection, lambda: self._exchange(connection, parent, month, child, incoming)
+            )
         return PostgresLoad(self.table_name(month.color), f"{self.schema}.{child}", rows)
 
     def read_month(self, month: TripMonth, names: Sequence[str] | None = None) -> pa.Table:
@@ -108,6 +108,29 @@ class PostgresTrips:
             cursor.execute(query.as_string())
             table: pa.Table = cursor.fetch_arrow_table()
         return table.cast(pa.schema([schema.field(name) for name in chosen]))
+
+    def totals(self, month: TripMonth) -> MonthTotals:
+        """What the table holds of a month: its rows, and the sum of each amount.
+
+        Raises:
+            PermanentStoreError: there is no such table.
+            TransientStoreError: Postgres cannot be reached.
+        """
+        names = dollar_columns(month.color)
+        sums = [
+            sql.SQL("sum({})").format(sql.SQL(cents_expression(f'"{name}"', "bigint")))
+            for name in names
+        ]
+        query = sql.SQL("SELECT count(*), {} FROM {} WHERE {} = {}").format(
+            sql.SQL(", ").join(sums),
+            sql.Identifier(self.schema, f"{month.color}_trips"),
+            sql.Identifier(DATA_FILE_MONTH),
+            sql.Literal(month.month),
+        )
+        with self._errors(month), self._connect() as connection:
+            row = connection.execute(query).fetchone() or ()
+        rows, *cents = row
+        return MonthTotals(rows, {n: int(c or 0) for n, c in zip(names, cents, strict=True)})
 
     def _connect(self) -> psycopg.Connection:
         # Committing as it goes: the copy must see the new table, and only the exchange needs
@@ -135,37 +158,6 @@ class PostgresTrips:
                     f"{self.server.address} for {WRITER_WAIT_SECONDS} s; try again when it ended"
                 )
             time.sleep(random.uniform(0.2, 0.6))  # noqa: S311
-
-    def _ensure_parent(self, connection: psycopg.Connection, color: str) -> None:
-        table = sql.Identifier(self.schema, f"{color}_trips")
-        with connection.transaction():
-            # Two first loads at once would both find nothing there and collide.
-            connection.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
-                [f"taxi_platform {self.schema} {color} tables"],
-            )
-            found = connection.execute(
-                "SELECT to_regclass(%s) IS NOT NULL", [table.as_string(connection)]
-            ).fetchone()
-            if found and found[0]:
-                return
-            connection.execute(
-                sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.schema))
-            )
-            connection.execute(
-                sql.SQL("CREATE TABLE {} ({}) PARTITION BY LIST ({})").format(
-                    table, column_definitions(trip_schema(color)), sql.Identifier(DATA_FILE_MONTH)
-                )
-            )
-            connection.execute(
-                sql.SQL("CREATE INDEX ON {} USING brin (pickup_datetime)").format(table)
-            )
-            for column in columns(color):
-                connection.execute(
-                    sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(
-                        table, sql.Identifier(column.name), sql.Literal(column.description)
-                    )
-                )
 
     def _create_incoming(
         self, connection: psycopg.Connection, incoming: str, month: TripMonth
@@ -219,49 +211,28 @@ class PostgresTrips:
         connection.execute(sql.SQL("ANALYZE {}").format(table))
 
     def _exchange(
-        self, connection: psycopg.Connection, month: TripMonth, child: str, incoming: str
+        self,
+        connection: psycopg.Connection,
+        parent: ColorTable,
+        month: TripMonth,
+        child: str,
+        incoming: str,
     ) -> None:
-        deadline = time.monotonic() + EXCHANGE_SECONDS
-        wait = 0.05
-        while True:
-            try:
-                self._exchange_once(connection, month, child, incoming)
-            except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
-                if time.monotonic() > deadline:
-                    raise TransientStoreError(
-                        f"{month}: {self.table_name(month.color)} in Postgres at "
-                        f"{self.server.address} was locked by long queries for "
-                        f"{EXCHANGE_SECONDS} s; the month is as it was"
-                    ) from error
-                # Growing and jittered, so that the readers' queue drains in between.
-                time.sleep(random.uniform(wait / 2, wait))  # noqa: S311
-                wait = min(wait * 2, 5.0)
-            else:
-                return
-
-    def _exchange_once(
-        self, connection: psycopg.Connection, month: TripMonth, child: str, incoming: str
-    ) -> None:
-        parent = sql.Identifier(self.schema, f"{month.color}_trips")
         old, new = sql.Identifier(self.schema, child), sql.Identifier(self.schema, incoming)
-        with connection.transaction():
-            connection.execute(
-                sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(f"{LOCK_WAIT_MS}ms"))
+        # At once the strongest lock that any step needs: taking a weaker one first, and then more,
+        # is how two writers of different months would deadlock.
+        connection.execute(
+            sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(parent.identifier)
+        )
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(old))
+        connection.execute(
+            sql.SQL("ALTER TABLE {} RENAME TO {}").format(new, sql.Identifier(child))
+        )
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(
+                parent.identifier, old, sql.Literal(month.month)
             )
-            # At once the strongest lock that any step needs: taking a weaker one first, and
-            # then more, is how two writers of different months would deadlock.
-            connection.execute(
-                sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(parent)
-            )
-            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(old))
-            connection.execute(
-                sql.SQL("ALTER TABLE {} RENAME TO {}").format(new, sql.Identifier(child))
-            )
-            connection.execute(
-                sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(
-                    parent, old, sql.Literal(month.month)
-                )
-            )
+        )
 
     @contextmanager
     def _errors(self, month: TripMonth) -> Iterator[None]:
@@ -271,6 +242,11 @@ class PostgresTrips:
             yield
         except StoreError:
             raise
+        except errors.DatatypeMismatch as error:
+            raise TransientStoreError(
+                f"{store}: the table gained columns while the month was copied; the month is as "
+                "it was"
+            ) from error
         except (psycopg.Error, adbc.Error) as error:
             raise postgres_error(error, store) from error
 

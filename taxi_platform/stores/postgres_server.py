@@ -18,7 +18,7 @@ _TYPES = {
     pa.int16(): "smallint",
     pa.float64(): "double precision",
     pa.string(): "text",
-    pa.timestamp("us"): "timestamp",
+    pa.timestamp("us"): "timestamp without time zone",
     pa.date32(): "date",
 }
 
@@ -59,14 +59,23 @@ class PostgresServer:
             password=self.password,
             dbname=self.database,
             connect_timeout=CONNECT_SECONDS,
+            # A server whose machine is gone says nothing any more; it is found out in two minutes.
+            keepalives_idle=60,
+            keepalives_interval=10,
+            keepalives_count=6,
             application_name="taxi_platform",
         )
+
+
+def postgres_type(arrow: pa.DataType) -> str:
+    """What Postgres calls a type of the canonical schema."""
+    return _TYPES[arrow]
 
 
 def column_definitions(schema: pa.Schema) -> sql.Composed:
     """The columns of a table, from its Arrow schema."""
     return sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(field.name), sql.SQL(_TYPES[field.type]))
+        sql.SQL("{} {}").format(sql.Identifier(field.name), sql.SQL(postgres_type(field.type)))
         for field in schema
     )
 

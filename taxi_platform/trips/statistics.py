@@ -92,8 +92,11 @@ class TripStatistics:
 
 
 def cents_of(amounts: pa.Array) -> int:
-    """The exact sum of amounts in US dollars, in cents; each is rounded to a cent first."""
-    cents = pc.cast(pc.round(pc.multiply(amounts, 100.0)), pa.int64())
+    """The exact sum of amounts in US dollars, in cents; each is rounded to a cent first.
+
+    Halves are rounded up, in the arithmetic that ``totals.cents_expression`` has the stores do.
+    """
+    cents = pc.cast(pc.floor(pc.add(pc.multiply(amounts, 100.0), 0.5)), pa.int64())
     return pc.sum(cents).as_py() or 0
 
 

@@ -14,6 +14,7 @@ from taxi_platform.stores.files import LandingZone
 from taxi_platform.stores.lake import TripLake
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import trip_schema
+from taxi_platform.trips.totals import MonthTotals
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.stores.conftest import cleaned_month
 
@@ -99,7 +100,7 @@ def test_an_object_with_fewer_rows_than_it_claims_is_reported(
 ) -> None:
     stored, _ = lake.upload(cleaned_month(landing, MARCH, 100))
     with pytest.raises(PermanentStoreError, match=r"green\|2023-03: load job .* wrote"):
-        tables.replace_month(replace(stored, rows=101))
+        tables.replace_month(replace(stored, totals=MonthTotals(101, {})))
 
 
 def test_a_missing_object_fails_for_good_and_leaves_the_month(

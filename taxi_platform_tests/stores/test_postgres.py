@@ -8,7 +8,7 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
-from taxi_platform.stores import postgres as store
+from taxi_platform.stores import postgres_table
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.files import LandingZone
 from taxi_platform.stores.postgres import PostgresTrips
@@ -153,7 +153,7 @@ def test_an_exchange_that_never_gets_its_lock_fails_and_leaves_the_month(
     landing: LandingZone,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(store, "EXCHANGE_SECONDS", 0.5)
+    monkeypatch.setattr(postgres_table, "CHANGE_SECONDS", 0.5)
     tables.replace_month(cleaned_month(landing, MARCH, 100))
     before = holding(connection, MARCH)
     with closing(psycopg.connect(server.conninfo)) as reader:
