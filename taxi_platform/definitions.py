@@ -22,8 +22,8 @@ from taxi_platform.settings import Settings, settings
 def build_resources(chosen: Settings) -> dict[str, object]:
     """The resources and IO managers of these settings; tests and commands pass their own."""
     landing = LandingZoneResource(root=str(chosen.data_dir))
-    source = TripSourceResource(url=chosen.source_url)
-    gcs = LakeResource(project=chosen.gcp_project, bucket=chosen.gcs_bucket, environment=chosen.env)
+    source = TripSourceResource(url=chosen.source_url, request_seconds=chosen.request_seconds)
+    gcs = LakeResource.of(chosen)
     bigquery = TripBigQueryResource.of(chosen)
     postgres = PostgresResource.of(chosen)
     return {

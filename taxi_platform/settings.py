@@ -55,6 +55,13 @@ class Settings(BaseSettings):
         2.0, ge=0, description="Wait before the first retry; it doubles, with jitter."
     )
 
+    retry_deadline_seconds: float = Field(
+        3600, ge=0, description="How long after its start a step is still retried."
+    )
+    request_seconds: float = Field(
+        60, gt=0, description="How long a source or a store may be silent before a request fails."
+    )
+
     @field_validator("first_month")
     @classmethod
     def _month(cls, value: str) -> str:

@@ -4,6 +4,7 @@ import pytest
 from dagster import AssetKey, Definitions
 from dagster_gcp import BigQueryResource, GCSResource
 
+from taxi_platform.checks.reconciliation import OBJECT_CHECK, TABLE_CHECK
 from taxi_platform.definitions import build_resources, defs
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.settings import load_settings
@@ -47,7 +48,10 @@ def test_every_asset_is_described_grouped_owned_and_of_a_kind(name: str) -> None
 def test_the_checks_hold_a_bad_month_back_from_what_follows() -> None:
     graph = defs.resolve_asset_graph()
     checks = {key.name: graph.get_check_spec(key) for key in graph.asset_check_keys}
-    assert set(checks) == {expectation.name for expectation in EXPECTATIONS}
+    expectations = {expectation.name for expectation in EXPECTATIONS}
+    assert set(checks) == expectations | {OBJECT_CHECK, TABLE_CHECK}
+    checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
+    assert checked == {"cleaned_trips", "gcs_trips", "bigquery_trips", "postgres_trips"}
     assert all(spec.blocking and spec.partitions_def for spec in checks.values())
 
 

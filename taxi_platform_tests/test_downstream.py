@@ -1,6 +1,6 @@
 """What people build on the tables: assets of their own that take a month as a frame or as Arrow."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,13 @@ def taken(table: str, kind: type, columns: list[str] | None = None) -> ExecuteIn
         return len(trips)
 
     body.__annotations__["trips"] = kind
+    seen.clear()
+    return run_downstream(table, body, columns)
+
+
+def run_downstream(
+    table: str, body: Callable[..., Any], columns: list[str] | None = None
+) -> ExecuteInProcessResult:
     metadata = {"columns": columns} if columns else None
     mine = asset(
         name="mine",
@@ -68,7 +75,6 @@ def taken(table: str, kind: type, columns: list[str] | None = None) -> ExecuteIn
         ins={"trips": AssetIn(table, metadata=metadata)},
         io_manager_def=None,
     )(body)
-    seen.clear()
     return run([*TRIP_ASSETS, mine], select=[mine])
 
 
@@ -99,10 +105,31 @@ def test_a_month_is_taken_as_arrow_whole(loaded: int, table: str) -> None:
     assert seen[0].schema.equals(trip_schema("green"))
 
 
+@pytest.mark.parametrize("table", ["postgres_trips", "bigquery_trips"])
+def test_a_month_is_streamed_with_the_columns_that_were_chosen(loaded: int, table: str) -> None:
+    sizes: list[int] = []
+
+    def body(trips: pa.RecordBatchReader) -> None:
+        assert trips.schema.names == CHOSEN
+        sizes.extend(batch.num_rows for batch in trips)
+
+    assert run_downstream(table, body, CHOSEN).success
+    assert sum(sizes) == loaded
+
+
+@pytest.mark.parametrize("table", ["postgres_trips", "bigquery_trips"])
+def test_a_column_that_is_none_is_named(loaded: int, table: str) -> None:
+    result = taken(table, pa.Table, ["nonsense"])
+    failure = next(e for e in result.all_events if e.is_step_failure)
+    said = failure.step_failure_data.user_failure_data
+    assert said is not None
+    assert "green trips have no column nonsense" in str(said.description)
+
+
 def test_another_type_is_refused_with_the_way_out(loaded: int) -> None:
     result = taken("postgres_trips", dict)
     assert not result.success
     failure = next(e for e in result.all_events if e.is_step_failure)
     said = failure.step_failure_data.user_failure_data
     assert said is not None
-    assert "annotate the input as pyarrow.Table or pandas.DataFrame" in str(said.description)
+    assert "annotate the input as pyarrow.RecordBatchReader, which streams" in str(said.description)

@@ -1,6 +1,7 @@
 """The whole path of a month, as users run it, on real servers and the TLC's own files."""
 
 import gzip
+import io
 import json
 import os
 import subprocess
@@ -12,11 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from dagster import DagsterInstance, ExecuteInProcessResult, materialize
+from dagster import (
+    AssetSelection,
+    DagsterEventType,
+    DagsterInstance,
+    ExecuteInProcessResult,
+    asset,
+    materialize,
+)
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 
+from taxi_platform.assets.trips import TRIP_ASSETS
+from taxi_platform.checks import TRIP_CHECKS
+from taxi_platform.checks.reconciliation import TABLE_CHECK
+from taxi_platform.definitions import build_resources
+from taxi_platform.partitions import trip_partitions
+from taxi_platform.settings import load_settings
 from taxi_platform.trips.zones import synthetic_zones
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.stores.publisher import Publisher, running_publisher
@@ -52,14 +68,22 @@ class Stores:
         assert row is not None
         return row[0], cents(row[1])
 
-    def bigquery(self, color: str, month: str) -> tuple[int, Decimal]:
-        e = self.stack.environment
-        options = {"api_endpoint": e["BIGQUERY_EMULATOR_HOST"]}
-        with bigquery.Client(
-            project=e["TAXI_GCP_PROJECT"],
+    def bigquery_client(self) -> bigquery.Client:
+        return bigquery.Client(
+            project=self.stack.environment["TAXI_GCP_PROJECT"],
             credentials=AnonymousCredentials(),
-            client_options=options,
-        ) as client:
+            client_options={"api_endpoint": self.stack.environment["BIGQUERY_EMULATOR_HOST"]},
+        )
+
+    def gcs_client(self) -> storage.Client:
+        return storage.Client(
+            project="test",
+            credentials=AnonymousCredentials(),
+            client_options={"api_endpoint": self.stack.environment["STORAGE_EMULATOR_HOST"]},
+        )
+
+    def bigquery(self, color: str, month: str) -> tuple[int, Decimal]:
+        with self.bigquery_client() as client:
             names = [t.table_id for d in client.list_datasets() for t in client.list_tables(d)]
             if f"{color}_trips" not in names:
                 return 0, Decimal(0)
@@ -71,21 +95,13 @@ class Stores:
         return row[0], cents(row[1])
 
     def lake(self) -> dict[str, int]:
-        e = self.stack.environment
-        with storage.Client(
-            project="test",
-            credentials=AnonymousCredentials(),
-            client_options={"api_endpoint": e["STORAGE_EMULATOR_HOST"]},
-        ) as client:
-            return {b.name: b.generation for b in client.list_blobs(e["TAXI_GCS_BUCKET"])}
+        with self.gcs_client() as client:
+            bucket = self.stack.environment["TAXI_GCS_BUCKET"]
+            return {b.name: b.generation for b in client.list_blobs(bucket)}
 
     def files(self) -> dict[Path, bytes]:
         root = Path(self.stack.environment["TAXI_DATA_DIR"])
-        return {
-            path: path.read_bytes()
-            for path in root.rglob("*")
-            if path.is_file() and path.suffix != ".lock"
-        }
+        return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
     def everything(self, color: str, month: str) -> tuple[Any, ...]:
         return (
@@ -185,11 +201,6 @@ def run_month(
     def run(
         partition: str | None, assets: list[Any] | None = None, **changed: str
     ) -> ExecuteInProcessResult:
-        from taxi_platform.assets.trips import TRIP_ASSETS
-        from taxi_platform.checks import TRIP_CHECKS
-        from taxi_platform.definitions import build_resources
-        from taxi_platform.settings import load_settings
-
         for name, value in changed.items():
             monkeypatch.setenv(name, value)
         with DagsterInstance.ephemeral() as instance:
@@ -291,6 +302,87 @@ def test_a_month_that_fails_a_check_reaches_no_store(
     failed = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed]
     assert failed == ["days_present"]
     assert stores.everything("yellow", "2019-04")[:3] == before
+
+
+def test_amounts_between_two_cents_add_up_alike_everywhere(
+    run_month: Callable[..., ExecuteInProcessResult], publisher: Publisher
+) -> None:
+    between = [0.125, -0.125, 2.675, 1.005, -2.5, 0.005, 1e7 + 0.375, -0.015, 5.4000000000000004]
+    rows = b"".join(ROW.replace(b",12.3,", f",{amount!r},".encode()) for amount in between)
+    publisher.publish("yellow_tripdata_2019-02.csv.gz", gzip.compress(HEADER + rows))
+    result = run_month("yellow|2019-02")
+    assert result.success
+    tables = [e for e in result.get_asset_check_evaluations() if e.check_name == TABLE_CHECK]
+    assert [e.passed for e in tables] == [True, True]
+
+
+def tamper_with(stores: Stores, where: str) -> None:
+    """Changes one copy of yellow 2019-02, behind the platform's back."""
+    table = "trips.yellow_trips"
+    if where == "the object":
+        with stores.gcs_client() as client:
+            name = "data/yellow/yellow_tripdata_2019-02.parquet"
+            blob = client.bucket(stores.stack.environment["TAXI_GCS_BUCKET"]).blob(name)
+            body = io.BytesIO()
+            pq.write_table(pa.table({"other": [1]}), body)
+            blob.upload_from_file(body, rewind=True)
+    elif where == "BigQuery":
+        with stores.bigquery_client() as client:
+            client.query_and_wait(
+                f"UPDATE {table} SET total_amount = total_amount + 1 "
+                "WHERE data_file_month = '2019-02-01'"
+            )
+    else:
+        with psycopg.connect(stores.stack.postgres().conninfo) as connection:
+            connection.execute(
+                f"DELETE FROM {table}_2019_02 WHERE ctid IN "
+                f"(SELECT ctid FROM {table}_2019_02 LIMIT 1)"
+            )
+
+
+TAMPERING = {
+    "the object": ("gcs_trips", "CRC32C"),
+    "BigQuery": ("bigquery_trips", "total_amount adds up to"),
+    "Postgres": ("postgres_trips", "99 rows instead of 100"),
+}
+
+
+@pytest.mark.parametrize("where", TAMPERING)
+def test_a_copy_that_is_not_the_whole_month_fails_its_check(
+    run_month: Callable[..., ExecuteInProcessResult],
+    stores: Stores,
+    publisher: Publisher,
+    where: str,
+) -> None:
+    publisher.publish("yellow_tripdata_2019-02.csv.gz", GOOD)
+    assert run_month("yellow|2019-02").success
+    tamper_with(stores, where)
+    which, said = TAMPERING[where]
+    result = run_checks("yellow|2019-02")
+    evaluations = result.get_asset_check_evaluations()
+    failed = {e.asset_key.to_user_string(): e for e in evaluations if not e.passed}
+    assert which in failed
+    assert said in str(failed[which].description)
+    assert not result.success, "the check does not block"
+    assert not any(e.event_type is DagsterEventType.STEP_UP_FOR_RETRY for e in result.all_events)
+
+
+def run_checks(partition: str) -> ExecuteInProcessResult:
+    """Runs the checks of a partition, without materializing what they check."""
+
+    @asset(partitions_def=trip_partitions)
+    def nothing() -> None:
+        """Gives the run its partition, which Dagster takes from assets only."""
+
+    with DagsterInstance.ephemeral() as instance:
+        return materialize(
+            [*TRIP_ASSETS, *TRIP_CHECKS, nothing],
+            selection=AssetSelection.all_asset_checks() | AssetSelection.assets(nothing),
+            partition_key=partition,
+            resources=build_resources(load_settings()),
+            instance=instance,
+            raise_on_error=False,
+        )
 
 
 def test_the_zones_are_loaded_where_the_source_has_them_and_left_alone_where_not(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from dagster import AssetExecutionContext, Backoff, Config, Jitter, RetryPolicy, asset
 from pydantic import Field
 
-from taxi_platform.io_managers.failures import failing_clearly
+from taxi_platform.io_managers.failures import RETRY_DEADLINE_TAG, failing_clearly
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.settings import settings
 from taxi_platform.stores.files import RawFile, TripParquet
@@ -27,10 +27,13 @@ RETRIES = RetryPolicy(
     jitter=Jitter.PLUS_MINUS,
 )
 
+RETRY_DEADLINE = {RETRY_DEADLINE_TAG: str(settings().retry_deadline_seconds)}
+
 COMMON: dict[str, Any] = {
     "partitions_def": trip_partitions,
     "owners": OWNERS,
     "retry_policy": RETRIES,
+    "op_tags": RETRY_DEADLINE,
 }
 
 
@@ -76,12 +79,14 @@ def raw_trips(context: AssetExecutionContext) -> TripMonth:
 
 
 @asset(io_manager_key="trip_parquet", group_name="trips", kinds={"pyarrow", "parquet"}, **COMMON)
-def cleaned_trips(raw_trips: RawFile, config: CleaningConfig) -> CleanedTrips:
+def cleaned_trips(
+    context: AssetExecutionContext, raw_trips: RawFile, config: CleaningConfig
+) -> CleanedTrips:
     """The month in the canonical schema as Parquet, and the rejected rows in a file beside it.
 
     Rows read = rows kept + rows rejected; each rejected row says why.
     """
-    with failing_clearly(raw_trips.month):
+    with failing_clearly(raw_trips.month, context):
         return clean_trips(
             raw_trips.path, raw_trips.month, config.options(), source_sha256=raw_trips.sha256
         )

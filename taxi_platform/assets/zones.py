@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 from dagster import AssetExecutionContext, Output, asset
 
-from taxi_platform.assets.trips import OWNERS, RETRIES
+from taxi_platform.assets.trips import OWNERS, RETRIES, RETRY_DEADLINE
 from taxi_platform.io_managers.failures import failing_clearly
 from taxi_platform.resources.files import TripSourceResource
 from taxi_platform.stores.zones import SUBJECT
@@ -18,6 +18,7 @@ from taxi_platform.trips.zones import parse_zones
     kinds={"bigquery", "postgres"},
     owners=OWNERS,
     retry_policy=RETRIES,
+    op_tags=RETRY_DEADLINE,
     output_required=False,
 )
 def taxi_zones(
@@ -27,7 +28,7 @@ def taxi_zones(
 
     Left as it is where the source of the trips has no lookup beside them.
     """
-    with failing_clearly(SUBJECT):
+    with failing_clearly(SUBJECT, context):
         published = source.fetch_zones()
         zones = parse_zones(published) if published is not None else None
     if zones is None:

@@ -20,7 +20,7 @@ class RawFileIOManager(ConfigurableIOManager):
     def handle_output(self, context: OutputContext, obj: TripMonth) -> None:
         """Lands the month's file and describes it."""
         say = every_few_seconds(context.log.info)
-        with failing_clearly(obj):
+        with failing_clearly(obj, context):
             raw, published = land(
                 self.source.get_source(),
                 obj,
@@ -43,7 +43,7 @@ class RawFileIOManager(ConfigurableIOManager):
     def load_input(self, context: InputContext) -> RawFile:
         """The landed file of the partition."""
         month = month_of(context)
-        with failing_clearly(month):
+        with failing_clearly(month, context):
             return self.landing.get_zone().find_raw(month)
 
 
@@ -56,7 +56,7 @@ class TripParquetIOManager(ConfigurableIOManager):
         """Writes both files of the month and describes them."""
         month = obj.month
         say = every_few_seconds(context.log.info)
-        with failing_clearly(month):
+        with failing_clearly(month, context):
             trips = self.landing.get_zone().write_cleaned(
                 obj, lambda rows: say(f"{month}: {rows:,} rows read")
             )
@@ -89,5 +89,5 @@ class TripParquetIOManager(ConfigurableIOManager):
     def load_input(self, context: InputContext) -> TripParquet:
         """The cleaned file of the partition."""
         month = month_of(context)
-        with failing_clearly(month):
+        with failing_clearly(month, context):
             return self.landing.get_zone().find_cleaned(month)

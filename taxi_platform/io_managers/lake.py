@@ -16,7 +16,7 @@ class GCSObjectIOManager(ConfigurableIOManager):
 
     def handle_output(self, context: OutputContext, obj: TripParquet) -> None:
         """Uploads the month's file, unless just that is there, and describes the object."""
-        with failing_clearly(obj.month):
+        with failing_clearly(obj.month, context):
             stored, uploaded = self.gcs.get_lake().upload(obj)
         if not uploaded:
             context.log.info(f"{obj.month}: {stored.uri} holds exactly this already")
@@ -35,5 +35,5 @@ class GCSObjectIOManager(ConfigurableIOManager):
     def load_input(self, context: InputContext) -> TripObject:
         """The partition's object as it is in the lake now."""
         month = month_of(context)
-        with failing_clearly(month):
+        with failing_clearly(month, context):
             return self.gcs.get_lake().find(month)

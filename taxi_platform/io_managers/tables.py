@@ -1,10 +1,11 @@
 """The IO managers of the tables, in BigQuery and in Postgres.
 
-Downstream assets may take a partition of either as ``pandas.DataFrame`` or ``pyarrow.Table``, with
-``AssetIn(metadata={"columns": [...]})`` to choose columns.
+Downstream assets may take a partition of either as ``pandas.DataFrame``, ``pyarrow.Table``, or
+``pyarrow.RecordBatchReader``, which streams; ``AssetIn(metadata={"columns": [...]})`` chooses
+columns.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -33,12 +34,11 @@ from taxi_platform.stores.zones import (
     replace_in_postgres,
 )
 from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.schema import chosen_schema
 from taxi_platform.trips.zones import ZONE_SCHEMA
 
 if TYPE_CHECKING:
     import pandas as pd
-
-ReadMonth = Callable[[TripMonth, Sequence[str] | None], pa.Table]
 
 
 class BigQueryTableIOManager(ConfigurableIOManager):
@@ -49,7 +49,7 @@ class BigQueryTableIOManager(ConfigurableIOManager):
     def handle_output(self, context: OutputContext, obj: TripObject) -> None:
         """Replaces the partition by one load job and describes it."""
         month = obj.month
-        with failing_clearly(month), self.bigquery.get_tables() as tables:
+        with failing_clearly(month, context), self.bigquery.get_tables() as tables:
             load = tables.replace_month(
                 obj, lambda job: context.log.info(f"{month}: load job {job} from {obj.uri}")
             )
@@ -66,11 +66,15 @@ class BigQueryTableIOManager(ConfigurableIOManager):
             }
         )
 
-    def load_input(self, context: InputContext) -> "pa.Table | pd.DataFrame":
+    def load_input(self, context: InputContext) -> "pa.RecordBatchReader | pa.Table | pd.DataFrame":
         """The partition's rows as Arrow or pandas, as the input is annotated."""
         month = month_of(context)
-        with failing_clearly(month), self.bigquery.get_tables() as tables:
-            return _as_annotated(context, month, tables.read_month)
+        return _as_annotated(context, month, self._stream(context, month))
+
+    def _stream(self, context: InputContext, month: TripMonth) -> Iterator[pa.RecordBatch]:
+        # The client lives as long as the stream, which may be read long after this returns.
+        with failing_clearly(month, context), self.bigquery.get_tables() as tables:
+            yield from tables.stream_month(month, _chosen_columns(context))
 
 
 class PostgresTableIOManager(ConfigurableIOManager):
@@ -83,7 +87,7 @@ class PostgresTableIOManager(ConfigurableIOManager):
         month = obj.month
         say = every_few_seconds(context.log.info)
         tables = self.postgres.get_tables()
-        with failing_clearly(month):
+        with failing_clearly(month, context):
             load = tables.replace_month(
                 obj, lambda rows: say(f"{month}: {rows:,} of {obj.rows:,} rows copied")
             )
@@ -97,11 +101,14 @@ class PostgresTableIOManager(ConfigurableIOManager):
             }
         )
 
-    def load_input(self, context: InputContext) -> "pa.Table | pd.DataFrame":
+    def load_input(self, context: InputContext) -> "pa.RecordBatchReader | pa.Table | pd.DataFrame":
         """The partition's rows as Arrow or pandas, as the input is annotated."""
         month = month_of(context)
-        with failing_clearly(month):
-            return _as_annotated(context, month, self.postgres.get_tables().read_month)
+        return _as_annotated(context, month, self._stream(context, month))
+
+    def _stream(self, context: InputContext, month: TripMonth) -> Iterator[pa.RecordBatch]:
+        with failing_clearly(month, context):
+            yield from self.postgres.get_tables().stream_month(month, _chosen_columns(context))
 
 
 class ZoneTablesIOManager(ConfigurableIOManager):
@@ -112,7 +119,7 @@ class ZoneTablesIOManager(ConfigurableIOManager):
 
     def handle_output(self, context: OutputContext, obj: pa.Table) -> None:
         """Replaces both tables and describes them."""
-        with failing_clearly(SUBJECT), self.bigquery.get_client() as client:
+        with failing_clearly(SUBJECT, context), self.bigquery.get_client() as client:
             in_bigquery = replace_in_bigquery(
                 client, self.bigquery.dataset, self.bigquery.location or "US", obj
             )
@@ -129,25 +136,33 @@ class ZoneTablesIOManager(ConfigurableIOManager):
             }
         )
 
-    def load_input(self, context: InputContext) -> pa.Table:  # noqa: ARG002
+    def load_input(self, context: InputContext) -> pa.Table:
         """The zones from Postgres."""
-        with failing_clearly(SUBJECT):
+        with failing_clearly(SUBJECT, context):
             return read_from_postgres(self.postgres.get_server(), self.postgres.schema_name)
 
 
-def _as_annotated(
-    context: InputContext, month: TripMonth, read: ReadMonth
-) -> "pa.Table | pd.DataFrame":
-    wanted = context.dagster_type.typing_type
-    chosen = (context.definition_metadata or {}).get("columns")
-    if wanted is pa.Table:
-        return read(month, chosen)
-    if f"{wanted.__module__}.{wanted.__name__}".startswith("pandas."):
-        from taxi_platform.io_managers.frames import trip_frame
+def _chosen_columns(context: InputContext) -> Sequence[str] | None:
+    return (context.definition_metadata or {}).get("columns")
 
-        return trip_frame(month.color, read(month, chosen))
+
+def _as_annotated(
+    context: InputContext, month: TripMonth, batches: Iterator[pa.RecordBatch]
+) -> "pa.RecordBatchReader | pa.Table | pd.DataFrame":
+    wanted = context.dagster_type.typing_type
+    with failing_clearly(month, context):
+        schema = chosen_schema(month.color, _chosen_columns(context))
+        rows = pa.RecordBatchReader.from_batches(schema, batches)
+        if wanted is pa.RecordBatchReader:
+            return rows
+        if wanted is pa.Table:
+            return rows.read_all()
+        if f"{wanted.__module__}.{wanted.__name__}".startswith("pandas."):
+            from taxi_platform.io_managers.frames import trip_frame
+
+            return trip_frame(month.color, rows.read_all())
     raise Failure(
-        f"{month}: annotate the input as pyarrow.Table or pandas.DataFrame: trips cannot be given "
-        f"as {wanted}",
+        f"{month}: annotate the input as pyarrow.RecordBatchReader, which streams, pyarrow.Table "
+        f"or pandas.DataFrame: trips cannot be given as {wanted}",
         allow_retries=False,
     )

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from taxi_platform.resources.emulators import emulated
 from taxi_platform.settings import Settings
-from taxi_platform.stores.bigquery import BigQueryTrips
+from taxi_platform.stores.bigquery import REQUEST_SECONDS, BigQueryTrips
 
 
 class TripBigQueryResource(BigQueryResource):
@@ -18,6 +18,7 @@ class TripBigQueryResource(BigQueryResource):
 
     dataset: str = Field(description="Dataset of the trip tables.")
     environment: str = Field(default="gcp", description="local or gcp.")
+    request_seconds: float = Field(default=REQUEST_SECONDS, description="Timeout of a request.")
 
     @classmethod
     def of(cls, chosen: Settings) -> Self:
@@ -27,6 +28,7 @@ class TripBigQueryResource(BigQueryResource):
             location=chosen.bigquery_location,
             dataset=chosen.bigquery_dataset,
             environment=chosen.env,
+            request_seconds=chosen.request_seconds,
         )
 
     @contextmanager
@@ -47,4 +49,4 @@ class TripBigQueryResource(BigQueryResource):
     def get_tables(self) -> Iterator[BigQueryTrips]:
         """The trip tables of the dataset."""
         with self.get_client() as client:
-            yield BigQueryTrips(client, self.dataset, self.location or "US")
+            yield BigQueryTrips(client, self.dataset, self.location or "US", self.request_seconds)

@@ -6,7 +6,7 @@ from dagster import ConfigurableResource
 from pydantic import Field
 
 from taxi_platform.stores.files import LandingZone
-from taxi_platform.stores.source import TripSource, source_of
+from taxi_platform.stores.source import REQUEST_SECONDS, TripSource, source_of
 from taxi_platform.stores.zones import fetch_zones, zones_address
 
 
@@ -27,6 +27,7 @@ class TripSourceResource(ConfigurableResource):
         description="tlc, mirror, synthetic, or an http(s):// or file:// template with {color} "
         "and {month}."
     )
+    request_seconds: float = Field(default=REQUEST_SECONDS, description="Timeout of a request.")
 
     def get_source(self) -> TripSource:
         """The source that the setting names.
@@ -34,7 +35,7 @@ class TripSourceResource(ConfigurableResource):
         Raises:
             PermanentStoreError: it names none.
         """
-        return source_of(self.url)
+        return source_of(self.url, self.request_seconds)
 
     def zones_address(self) -> str:
         """Where the zone lookup is: the TLC's own, or beside the trip files."""

@@ -1,11 +1,14 @@
 """The resource of the lake: dagster-gcp's own, which also knows its bucket and the emulator."""
 
+from typing import Self
+
 from dagster_gcp import GCSResource
 from google.cloud import storage
 from pydantic import Field
 
 from taxi_platform.resources.emulators import emulated
-from taxi_platform.stores.lake import TripLake
+from taxi_platform.settings import Settings
+from taxi_platform.stores.lake import REQUEST_SECONDS, TripLake
 
 
 class LakeResource(GCSResource):
@@ -13,6 +16,17 @@ class LakeResource(GCSResource):
 
     bucket: str = Field(description="Bucket of the trip objects.")
     environment: str = Field(default="gcp", description="local or gcp.")
+    request_seconds: float = Field(default=REQUEST_SECONDS, description="Timeout of a request.")
+
+    @classmethod
+    def of(cls, chosen: Settings) -> Self:
+        """The resource of these settings."""
+        return cls(
+            project=chosen.gcp_project,
+            bucket=chosen.gcs_bucket,
+            environment=chosen.env,
+            request_seconds=chosen.request_seconds,
+        )
 
     def get_client(self) -> storage.Client:
         """A client of GCS, or of the embedded server."""
@@ -24,4 +38,4 @@ class LakeResource(GCSResource):
 
     def get_lake(self) -> TripLake:
         """The trip objects of the bucket."""
-        return TripLake(self.get_client(), self.bucket)
+        return TripLake(self.get_client(), self.bucket, self.request_seconds)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.lake import TripObject
 from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.schema import DATA_FILE_MONTH, columns, trip_schema
+from taxi_platform.trips.schema import DATA_FILE_MONTH, chosen_schema, trip_schema
 from taxi_platform.trips.totals import MonthTotals, cents_expression, dollar_columns
 
 if TYPE_CHECKING:
@@ -139,23 +139,28 @@ class BigQueryTrips:
         rows, *cents = next(iter(self._ask(month, ", ".join(["COUNT(*)", *sums]))))
         return MonthTotals(rows, {n: c or 0 for n, c in zip(names, cents, strict=True)})
 
-    def read_month(self, month: TripMonth, names: Sequence[str] | None = None) -> pa.Table:
-        """The rows of a month, with the chosen canonical columns or all, as Arrow.
+    def stream_month(
+        self, month: TripMonth, names: Sequence[str] | None = None
+    ) -> pa.RecordBatchReader:
+        """The rows of a month, with the chosen canonical columns or all, batch by batch.
+
+        Memory stays flat: BigQuery's pages are asked for one after another.
 
         Raises:
-            PermanentStoreError: there is no such table or column.
-            TransientStoreError: BigQuery cannot be reached.
+            ValueError: a name is no column of the color.
+            PermanentStoreError: there is no such table; while the stream is read.
+            TransientStoreError: BigQuery cannot be reached; likewise.
         """
-        known = [c.name for c in columns(month.color)]
-        chosen = list(names) if names is not None else known
-        if unknown := [n for n in chosen if n not in known]:
-            raise PermanentStoreError(f"{month}: BigQuery: no column {', '.join(unknown)}")
-        with self._errors(month):
-            rows = self._ask(month, ", ".join(f"`{name}`" for name in chosen))
-            read = rows.to_arrow(create_bqstorage_client=False)
-        # BigQuery has one integer type and names of its own for times: back to the schema's.
-        schema = trip_schema(month.color)
-        return read.cast(pa.schema([schema.field(name) for name in chosen]))
+        schema = chosen_schema(month.color, names)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            with self._errors(month):
+                rows = self._ask(month, ", ".join(f"`{name}`" for name in schema.names))
+                for batch in rows.to_arrow_iterable():
+                    # BigQuery has one integer type and names of its own for times.
+                    yield batch.cast(schema)
+
+        return pa.RecordBatchReader.from_batches(schema, batches())
 
     def _ask(self, month: TripMonth, expressions: str) -> Any:
         """Selects from a month; the expressions name columns of the schema only."""

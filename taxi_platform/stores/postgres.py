@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from psycopg import errors, sql
 
 from taxi_platform.stores.atomic_files import WRITER_WAIT_SECONDS
-from taxi_platform.stores.errors import PermanentStoreError, StoreError, TransientStoreError
+from taxi_platform.stores.errors import StoreError, TransientStoreError
 from taxi_platform.stores.files import TripParquet
 from taxi_platform.stores.postgres_server import (
     PostgresServer,
@@ -26,7 +26,7 @@ from taxi_platform.stores.postgres_server import (
 )
 from taxi_platform.stores.postgres_table import ColorTable
 from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.schema import DATA_FILE_MONTH, trip_schema
+from taxi_platform.trips.schema import DATA_FILE_MONTH, chosen_schema, trip_schema
 from taxi_platform.trips.totals import MonthTotals, cents_expression, dollar_columns
 
 BATCH_ROWS = 65_536
@@ -87,27 +87,33 @@ class PostgresTrips:
             )
         return PostgresLoad(self.table_name(month.color), f"{self.schema}.{child}", rows)
 
-    def read_month(self, month: TripMonth, names: Sequence[str] | None = None) -> pa.Table:
-        """The rows of a month, with the chosen canonical columns or all, as Arrow.
+    def stream_month(
+        self, month: TripMonth, names: Sequence[str] | None = None
+    ) -> pa.RecordBatchReader:
+        """The rows of a month, with the chosen canonical columns or all, batch by batch.
+
+        Memory stays flat. The connection is held until the stream has been read or dropped.
 
         Raises:
-            PermanentStoreError: there is no such table or column.
-            TransientStoreError: Postgres cannot be reached.
+            ValueError: a name is no column of the color.
+            PermanentStoreError: there is no such table; while the stream is read.
+            TransientStoreError: Postgres cannot be reached; likewise.
         """
-        schema = trip_schema(month.color)
-        chosen = list(names) if names is not None else schema.names
-        if unknown := [n for n in chosen if n not in schema.names]:
-            raise PermanentStoreError(f"{month}: Postgres: no column {', '.join(unknown)}")
+        schema = chosen_schema(month.color, names)
         query = sql.SQL("SELECT {} FROM {} WHERE {} = {}").format(
-            sql.SQL(", ").join(map(sql.Identifier, chosen)),
+            sql.SQL(", ").join(map(sql.Identifier, schema.names)),
             sql.Identifier(self.schema, f"{month.color}_trips"),
             sql.Identifier(DATA_FILE_MONTH),
             sql.Literal(month.month),
         )
-        with self._errors(month), self._adbc() as connection, connection.cursor() as cursor:
-            cursor.execute(query.as_string())
-            table: pa.Table = cursor.fetch_arrow_table()
-        return table.cast(pa.schema([schema.field(name) for name in chosen]))
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            with self._errors(month), self._adbc() as connection, connection.cursor() as cursor:
+                cursor.execute(query.as_string())
+                for batch in cursor.fetch_record_batch():
+                    yield batch.cast(schema)
+
+        return pa.RecordBatchReader.from_batches(schema, batches())
 
     def totals(self, month: TripMonth) -> MonthTotals:
         """What the table holds of a month: its rows, and the sum of each amount.

@@ -35,7 +35,8 @@ SYNTHETIC = "synthetic"
 
 CHUNK_BYTES = 1 << 20
 
-TIMEOUT = httpx.Timeout(60, connect=10)
+REQUEST_SECONDS = 60.0
+CONNECT_SECONDS = 10.0
 
 NOT_PUBLISHED = (403, 404, 410)
 """Statuses of a file that is not there; some servers answer 403 for it."""
@@ -61,6 +62,11 @@ class Published:
     last_modified: str | None = None
 
 
+def timeout_of(request_seconds: float) -> httpx.Timeout:
+    """How long to wait for a server: for an answer and each part of it, and to connect."""
+    return httpx.Timeout(request_seconds, connect=min(CONNECT_SECONDS, request_seconds))
+
+
 class TripSource(Protocol):
     """A place that publishes months of trips."""
 
@@ -74,12 +80,13 @@ class TripSource(Protocol):
         ...
 
 
-def source_of(template: str) -> TripSource:
+def source_of(template: str, request_seconds: float = REQUEST_SECONDS) -> TripSource:
     """The source that a setting names: a preset, ``synthetic``, or a URL template.
 
     Args:
         template: for example ``https://host/{color}_tripdata_{month}.parquet`` or
             ``file:///folder/{color}_tripdata_{month}.csv.gz``.
+        request_seconds: how long a server may be silent before the download breaks off.
 
     Raises:
         PermanentStoreError: it is none of those.
@@ -93,7 +100,7 @@ def source_of(template: str) -> TripSource:
             f"TAXI_SOURCE_URL is {template!r}: give one of {', '.join(PRESETS)}, {SYNTHETIC}, or "
             "an http(s):// or file:// template with {color} and {month}"
         )
-    return FolderSource(template) if scheme == "file" else HttpSource(template)
+    return FolderSource(template) if scheme == "file" else HttpSource(template, request_seconds)
 
 
 def land(
@@ -185,6 +192,7 @@ class HttpSource:
     """Files published over HTTP; the template has ``{color}`` and ``{month}``."""
 
     template: str
+    request_seconds: float = REQUEST_SECONDS
 
     def url(self, month: TripMonth) -> str:
         """The address of a month's file."""
@@ -195,9 +203,10 @@ class HttpSource:
         url = self.url(month)
         ending = ending_of(url)
         headers = {"Accept-Encoding": "identity", **_resume_headers(partial, url)}
+        timeout = timeout_of(self.request_seconds)
         try:
             with (
-                httpx.Client(follow_redirects=True, timeout=TIMEOUT) as client,
+                httpx.Client(follow_redirects=True, timeout=timeout) as client,
                 client.stream("GET", url, headers=headers) as response,
             ):
                 _refuse_status(month, url, response, partial)

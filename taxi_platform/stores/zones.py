@@ -22,7 +22,7 @@ from taxi_platform.stores.postgres_server import (
     column_definitions,
     postgres_error,
 )
-from taxi_platform.stores.source import NOT_PUBLISHED, PRESETS, SYNTHETIC, TIMEOUT, is_passing
+from taxi_platform.stores.source import NOT_PUBLISHED, PRESETS, SYNTHETIC, is_passing, timeout_of
 from taxi_platform.trips.zones import ZONE_SCHEMA, synthetic_zones
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def fetch_zones(address: str) -> bytes | None:
         path = Path(unquote(urlsplit(address).path))
         return path.read_bytes() if path.is_file() else None
     try:
-        response = httpx.get(address, follow_redirects=True, timeout=TIMEOUT)
+        response = httpx.get(address, follow_redirects=True, timeout=timeout_of(REQUEST_SECONDS))
     except httpx.TransportError as error:
         raise TransientStoreError(f"{SUBJECT}: {address} cannot be reached ({error})") from error
     except (httpx.TooManyRedirects, httpx.InvalidURL) as error:

@@ -222,6 +222,22 @@ def trip_schema(color: str) -> pa.Schema:
     )
 
 
+def chosen_schema(color: str, names: Sequence[str] | None = None) -> pa.Schema:
+    """The Arrow schema of some canonical columns, in the order of their names; by default of all.
+
+    Raises:
+        ValueError: a name is no column of the color.
+    """
+    schema = trip_schema(color)
+    if names is None:
+        return schema
+    if unknown := [name for name in names if name not in schema.names]:
+        raise ValueError(
+            f"{color} trips have no column {', '.join(unknown)}, but {', '.join(schema.names)}"
+        )
+    return pa.schema([schema.field(name) for name in names])
+
+
 @cache
 def _by_published_name(color: str) -> dict[str, Column]:
     """Every spelling of a color's columns, the canonical name among them."""

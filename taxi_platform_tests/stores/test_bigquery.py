@@ -8,7 +8,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 
-from taxi_platform.stores.bigquery import BigQueryTrips
+from taxi_platform.stores.bigquery import BigQueryTrips, table_schema
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.files import LandingZone
 from taxi_platform.stores.lake import TripLake
@@ -87,12 +87,100 @@ def test_rows_come_back_as_they_were_cleaned(
     tables.replace_month(lake.upload(trips)[0])
     names = ["pickup_datetime", "total_amount", "passenger_count", "store_and_fwd_flag"]
     order = [(name, "ascending") for name in names]
-    read = tables.read_month(MARCH, names).sort_by(order)
+    read = tables.stream_month(MARCH, names).read_all().sort_by(order)
     written = pq.read_table(trips.path, columns=names).select(names).sort_by(order)
     for name in names:
         assert pc.all(pc.equal(read[name], written[name].cast(read[name].type))).as_py()
-    with pytest.raises(PermanentStoreError, match="no column nonsense"):
-        tables.read_month(MARCH, ["nonsense"])
+    with pytest.raises(ValueError, match="no column nonsense"):
+        tables.stream_month(MARCH, ["nonsense"])
+
+
+def test_the_totals_are_those_of_the_object(
+    tables: BigQueryTrips, lake: TripLake, client: bigquery.Client, landing: LandingZone
+) -> None:
+    stored, _ = lake.upload(cleaned_month(landing, MARCH, 3_000))
+    tables.replace_month(stored)
+    assert tables.totals(MARCH) == stored.totals
+    assert stored.totals.cents["tip_amount"] > 0
+    client.query_and_wait(
+        "UPDATE store_test.green_trips SET tip_amount = tip_amount + 1 "
+        "WHERE data_file_month = '2023-03-01'"
+    )
+    (difference,) = tables.totals(MARCH).differences(stored.totals)
+    assert "tip_amount adds up to" in difference
+
+
+def older_table(
+    client: bigquery.Client, tables: BigQueryTrips, *changes: bigquery.SchemaField
+) -> bigquery.Table:
+    """The color's table as an older version of the schema, or others, made it."""
+    changed = {field.name: field for field in changes}
+    client.create_dataset(tables.dataset, exists_ok=True)
+    client.delete_table(tables.table_id("green"), not_found_ok=True)
+    fields = [
+        changed.pop(field.name, field)
+        for field in table_schema(trip_schema("green"))
+        if field.name not in ("cbd_congestion_fee", "ehail_fee")
+    ]
+    table = bigquery.Table(tables.table_id("green"), schema=[*fields, *changed.values()])
+    table.time_partitioning = bigquery.TimePartitioning(type_="MONTH", field="data_file_month")
+    table.clustering_fields = ["pickup_location_id"]
+    return client.create_table(table)
+
+
+def test_a_table_gains_the_columns_that_it_lacks_without_a_reload(
+    tables: BigQueryTrips, lake: TripLake, client: bigquery.Client, landing: LandingZone
+) -> None:
+    older_table(client, tables, bigquery.SchemaField("note", "STRING"))
+    client.query_and_wait(
+        "INSERT store_test.green_trips (data_file_month, total_amount, note) "
+        "VALUES ('2023-04-01', 12.5, 'old')"
+    )
+    stored, _ = lake.upload(cleaned_month(landing, MARCH, 700))
+    tables.replace_month(stored)
+    assert tables.totals(MARCH) == stored.totals
+    assert holding(client, APRIL) == (1, Decimal("12.50"))
+    row = next(
+        iter(
+            client.query_and_wait(
+                "SELECT note, cbd_congestion_fee FROM store_test.green_trips "
+                "WHERE data_file_month = '2023-04-01'"
+            )
+        )
+    )
+    assert tuple(row) == ("old", None)
+    described = {f.name: f.description for f in client.get_table(tables.table_id("green")).schema}
+    assert described["cbd_congestion_fee"]
+
+
+INCOMPATIBLE = {
+    "another type": (
+        bigquery.SchemaField("tip_amount", "STRING"),
+        "tip_amount is NULLABLE STRING and not NULLABLE FLOAT",
+    ),
+    "a required column of somebody else": (
+        bigquery.SchemaField("note", "STRING", "REQUIRED"),
+        "its own column note is REQUIRED",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", INCOMPATIBLE)
+def test_a_table_that_does_not_fit_is_refused_with_the_way_to_migrate(
+    tables: BigQueryTrips,
+    lake: TripLake,
+    client: bigquery.Client,
+    landing: LandingZone,
+    kind: str,
+) -> None:
+    field, said = INCOMPATIBLE[kind]
+    older_table(client, tables, field)
+    stored, _ = lake.upload(cleaned_month(landing, MARCH, 100))
+    with pytest.raises(PermanentStoreError, match=said) as refused:
+        tables.replace_month(stored)
+    assert str(refused.value).startswith("green|2023-03: BigQuery")
+    assert "docs/guarantees.md" in str(refused.value)
+    client.delete_table(tables.table_id("green"))
 
 
 def test_an_object_with_fewer_rows_than_it_claims_is_reported(

@@ -1,6 +1,9 @@
+import io
 from collections.abc import Iterator
 from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
@@ -9,6 +12,7 @@ from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.files import LandingZone
 from taxi_platform.stores.lake import TripLake, crc32c_of
 from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.totals import MonthTotals
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.stores.conftest import cleaned_month
 
@@ -63,6 +67,20 @@ def test_a_large_file_takes_the_resumable_way_and_arrives_whole(
     assert trips.size > 8 << 20, "small enough for a single request"
     stored, _ = lake.upload(trips)
     assert (stored.size, stored.crc32c) == (trips.size, crc32c_of(trips.path))
+
+
+def test_an_object_of_others_is_counted_by_its_footer_however_long_that_is(
+    lake: TripLake, client: storage.Client
+) -> None:
+    foreign = io.BytesIO()
+    many = pa.table({f"a_long_name_of_a_column_{n}": [1, 2] for n in range(3_000)})
+    pq.write_table(many, foreign)
+    blob = client.bucket(lake.bucket).blob(lake.object_name(MONTH))
+    blob.upload_from_file(foreign, rewind=True)
+    assert lake.find(MONTH).totals == MonthTotals(2, {})
+    blob.upload_from_string(b"PAR1 and no more than that")
+    with pytest.raises(PermanentStoreError, match=r"green\|2023-03: gs://.* is no Parquet file"):
+        lake.find(MONTH)
 
 
 def test_a_missing_object_names_the_asset_to_materialize(lake: TripLake) -> None:

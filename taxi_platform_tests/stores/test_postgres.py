@@ -80,10 +80,85 @@ def test_rows_come_back_as_they_were_cleaned(
     tables.replace_month(trips)
     written = pq.read_table(trips.path)
     order = [(name, "ascending") for name in written.schema.names]
-    assert tables.read_month(MARCH).sort_by(order).equals(written.sort_by(order))
-    assert tables.read_month(MARCH, ["tip_amount"]).schema.names == ["tip_amount"]
-    with pytest.raises(PermanentStoreError, match="no column nonsense"):
-        tables.read_month(MARCH, ["nonsense"])
+    assert tables.stream_month(MARCH).read_all().sort_by(order).equals(written.sort_by(order))
+    assert tables.stream_month(MARCH, ["tip_amount"]).read_all().schema.names == ["tip_amount"]
+    with pytest.raises(ValueError, match="no column nonsense"):
+        tables.stream_month(MARCH, ["nonsense"])
+
+
+def test_the_totals_are_those_of_the_file(
+    tables: PostgresTrips, connection: psycopg.Connection, landing: LandingZone
+) -> None:
+    trips = cleaned_month(landing, MARCH, 3_000)
+    tables.replace_month(trips)
+    assert tables.totals(MARCH) == trips.totals
+    assert trips.totals.cents["tip_amount"] > 0
+    connection.execute(
+        f"UPDATE {SCHEMA}.green_trips SET tip_amount = tip_amount + 0.01 WHERE ctid IN "
+        f"(SELECT ctid FROM {SCHEMA}.green_trips LIMIT 1)"
+    )
+    (difference,) = tables.totals(MARCH).differences(trips.totals)
+    assert "tip_amount adds up to" in difference
+
+
+def test_a_table_gains_the_columns_that_it_lacks_without_a_reload(
+    tables: PostgresTrips, connection: psycopg.Connection, landing: LandingZone
+) -> None:
+    april = cleaned_month(landing, APRIL, 500)
+    tables.replace_month(april)
+    connection.execute(
+        f"ALTER TABLE {SCHEMA}.green_trips DROP COLUMN cbd_congestion_fee, DROP COLUMN tip_amount, "
+        "ADD COLUMN note text"
+    )
+    loaded = connection.execute(
+        f"SELECT '{SCHEMA}.green_trips_2023_04'::regclass::oid::int"
+    ).fetchone()
+    march = cleaned_month(landing, MARCH, 700)
+    tables.replace_month(march)
+    assert holding(connection, APRIL) == (april.rows, april.total_amount)
+    assert tables.totals(MARCH) == march.totals
+    assert tables.stream_month(APRIL, ["tip_amount"]).read_all()["tip_amount"].null_count == (
+        april.rows
+    )
+    row = connection.execute(
+        "SELECT %s::regclass::oid::int, col_description(%s::regclass, attnum) FROM pg_attribute "
+        "WHERE attrelid = %s::regclass AND attname = 'tip_amount'",
+        [f"{SCHEMA}.green_trips_2023_04", f"{SCHEMA}.green_trips", f"{SCHEMA}.green_trips"],
+    ).fetchone()
+    assert row is not None
+    assert loaded is not None
+    assert row[0] == loaded[0], "the earlier month was loaded again"
+    assert "tip" in row[1].lower()
+
+
+INCOMPATIBLE = {
+    "another type": (
+        "ALTER TABLE {}.green_trips ALTER COLUMN tip_amount TYPE text",
+        "tip_amount is text and not double precision",
+    ),
+    "a required column of somebody else": (
+        "ALTER TABLE {}.green_trips ADD COLUMN note text NOT NULL DEFAULT ''",
+        "its own column note is NOT NULL",
+    ),
+    "no partitions": (
+        "DROP TABLE {0}.green_trips; CREATE TABLE {0}.green_trips (data_file_month date)",
+        "it is not partitioned by list on data_file_month",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", INCOMPATIBLE)
+def test_a_table_that_does_not_fit_is_refused_with_the_way_to_migrate(
+    tables: PostgresTrips, connection: psycopg.Connection, landing: LandingZone, kind: str
+) -> None:
+    trips = cleaned_month(landing, MARCH, 100)
+    tables.replace_month(trips)
+    statement, said = INCOMPATIBLE[kind]
+    connection.execute(statement.format(SCHEMA).encode())
+    with pytest.raises(PermanentStoreError, match=said) as refused:
+        tables.replace_month(trips)
+    assert str(refused.value).startswith("green|2023-03: Postgres at ")
+    assert "docs/guarantees.md" in str(refused.value)
 
 
 def test_the_child_table_is_indexed_and_holds_only_its_month(

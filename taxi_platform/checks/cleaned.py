@@ -1,4 +1,4 @@
-"""Asset checks: the expectations of a month, judged after it is cleaned and before it is stored.
+"""The expectations of a month, judged after it is cleaned and before it is stored.
 
 They block: a month that fails one does not reach the lake or a table.
 """
@@ -63,6 +63,3 @@ def cleaned_trips_checks(
                     },
                 },
             )
-
-
-TRIP_CHECKS = [cleaned_trips_checks]
