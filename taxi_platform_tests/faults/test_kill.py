@@ -1,0 +1,287 @@
+"""Whatever is killed, and whenever: every store shows the old month or the new one, whole.
+
+The process that does the work kills itself with SIGKILL at a named point. Then every store is asked
+what it holds, the same partition is run again, and the new month must be there, exactly, with
+nothing left over.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery, storage
+
+from taxi_platform.stores.atomic_files import sha256_of
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.synthetic import write_synthetic_month
+from taxi_platform_tests.conftest import PROJECT, EmbeddedStack
+from taxi_platform_tests.stores.publisher import Publisher, running_publisher
+
+pytestmark = [pytest.mark.faults, pytest.mark.integration]
+
+MONTH = TripMonth.from_key("green|2024-08")
+NAME = "kill_test"
+ROWS = (70_000, 72_000)
+"""Of the two publications that take turns; more than one batch of a COPY."""
+
+FILES = "taxi_platform.stores.files"
+ATOMIC = "taxi_platform.stores.atomic_files"
+SOURCE = "taxi_platform.stores.source"
+LAKE = "taxi_platform.stores.lake"
+BIGQUERY = "taxi_platform.stores.bigquery"
+POSTGRES = "taxi_platform.stores.postgres"
+BLOB = "google.cloud.storage.blob:Blob"
+HTTP = "http.client:HTTPConnection"
+
+Step = tuple[str, str, int]
+
+KILL_POINTS: dict[str, list[Step]] = {
+    "before the download": [(f"{SOURCE}:HttpSource.fetch", "call", 1)],
+    "mid-download": [
+        (
+            "taxi_platform.io_managers.files:RawFileIOManager.handle_output.<locals>.<lambda>",
+            "call",
+            4,
+        )
+    ],
+    "downloaded, not verified": [(f"{SOURCE}:_verify", "call", 1)],
+    "verified, not published": [(f"{FILES}:LandingZone.publish_raw", "call", 1)],
+    "before the rename of the raw file": [
+        (f"{ATOMIC}:publish", "call", 1),
+        ("pathlib:Path.replace", "call", 1),
+    ],
+    "after the rename of the raw file": [
+        (f"{ATOMIC}:publish", "call", 1),
+        ("pathlib:Path.replace", "return", 1),
+    ],
+    "after the download, before its record": [(f"{SOURCE}:land", "return", 1)],
+    "before cleaning": [(f"{FILES}:LandingZone.write_cleaned", "call", 1)],
+    "mid-clean": [(f"{FILES}:_RowGroupWriter.write", "call", 3)],
+    "before the rename of the rejects": [(f"{ATOMIC}:publish", "call", 2)],
+    "between the renames of rejects and cleaned file": [(f"{ATOMIC}:publish", "return", 2)],
+    "after the rename of the cleaned file": [(f"{ATOMIC}:publish", "return", 3)],
+    "in the checks of the cleaned month": [(f"{FILES}:TripParquet.as_cleaned_month", "call", 1)],
+    "before the upload": [(f"{LAKE}:TripLake.upload", "call", 1)],
+    "mid-upload": [
+        (f"{BLOB}.upload_from_filename", "call", 1),
+        # The first carries the headers.
+        (f"{HTTP}.send", "return", 1),
+    ],
+    "after the upload, before it is verified": [(f"{BLOB}.upload_from_filename", "return", 1)],
+    "after the upload, before its record": [(f"{LAKE}:TripLake.upload", "return", 1)],
+    "before the load job": [(f"{BIGQUERY}:BigQueryTrips._start", "call", 1)],
+    "load job sent, no answer yet": [
+        ("google.cloud.bigquery.client:Client.load_table_from_uri", "call", 1),
+        (f"{HTTP}.getresponse", "call", 1),
+    ],
+    "during the load job": [(f"{BIGQUERY}:BigQueryTrips._wait_for", "call", 1)],
+    "after the load job": [(f"{BIGQUERY}:BigQueryTrips._wait_for", "return", 1)],
+    "after the load job, before its record": [
+        (f"{BIGQUERY}:BigQueryTrips.replace_month", "return", 1)
+    ],
+    "in BigQuery's check": [(f"{BIGQUERY}:BigQueryTrips.totals", "call", 1)],
+    "before Postgres": [(f"{POSTGRES}:PostgresTrips.replace_month", "call", 1)],
+    "with the writer's lock": [(f"{POSTGRES}:PostgresTrips._lock_month", "return", 1)],
+    "before the COPY": [(f"{POSTGRES}:PostgresTrips._create_incoming", "return", 1)],
+    "mid-COPY": [(f"{POSTGRES}:PostgresTrips._copy.<locals>.batches", "call", 2)],
+    "after the COPY, before the index": [(f"{POSTGRES}:PostgresTrips._copy", "return", 1)],
+    "after the index, before the swap": [(f"{POSTGRES}:PostgresTrips._exchange", "call", 1)],
+    "inside the swap, the old table dropped": [
+        (f"{POSTGRES}:PostgresTrips._exchange", "call", 1),
+        ("psycopg.connection:Connection.execute", "return", 2),
+    ],
+    "inside the swap, before its commit": [(f"{POSTGRES}:PostgresTrips._exchange", "return", 1)],
+    "after the swap, before its record": [(f"{POSTGRES}:PostgresTrips.replace_month", "return", 1)],
+}
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What each place holds of the month, as its own client sees it."""
+
+    raw: str
+    cleaned: str
+    lake: str
+    bigquery: tuple[int, float]
+    postgres: tuple[int, float]
+
+
+@dataclass
+class Worker:
+    """A process that forks for each order; see ``kill_worker``."""
+
+    process: subprocess.Popen[str]
+
+    def run(self, kill: list[Step] | None = None) -> int:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(
+            json.dumps({"partition": MONTH.key, "kill": kill or []}),
+            file=self.process.stdin,
+            flush=True,
+        )
+        return int(self.process.stdout.readline())
+
+
+class Places:
+    """All places of the month, asked behind the platform's back."""
+
+    def __init__(self, stack: EmbeddedStack, data: Path) -> None:
+        self.stack = stack
+        self.data = data
+        e = stack.environment
+        self.bigquery = bigquery.Client(
+            project=e["TAXI_GCP_PROJECT"],
+            credentials=AnonymousCredentials(),
+            client_options={"api_endpoint": e["BIGQUERY_EMULATOR_HOST"]},
+        )
+        self.gcs = storage.Client(
+            project="test",
+            credentials=AnonymousCredentials(),
+            client_options={"api_endpoint": e["STORAGE_EMULATOR_HOST"]},
+        )
+
+    def hold(self) -> Holdings:
+        totals = "SELECT COUNT(*), SUM(total_amount) FROM {}.green_trips"
+        with psycopg.connect(self.stack.postgres().conninfo) as connection:
+            in_postgres = connection.execute(totals.format(NAME).encode()).fetchone()
+        in_bigquery = next(iter(self.bigquery.query_and_wait(totals.format(NAME))))
+        blob = self.gcs.bucket(NAME).get_blob(f"data/green/{MONTH.stem}.parquet")
+        assert in_postgres is not None
+        assert blob is not None
+        return Holdings(
+            raw=sha256_of(self.data / "raw" / "green" / f"{MONTH.stem}.parquet"),
+            cleaned=sha256_of(self.data / "cleaned" / "green" / f"{MONTH.stem}.parquet"),
+            lake=blob.crc32c,
+            bigquery=(in_bigquery[0], round(in_bigquery[1], 2)),
+            postgres=(in_postgres[0], round(in_postgres[1], 2)),
+        )
+
+    def leftovers(self) -> list[str]:
+        """What is not the month's files, tables and objects."""
+        expected = {
+            self.data / kind / "green" / f"{MONTH.stem}.parquet"
+            for kind in ("raw", "cleaned", "rejected")
+        }
+        files = {str(p) for p in self.data.rglob("*") if p.is_file() and p not in expected}
+        with psycopg.connect(self.stack.postgres().conninfo) as connection:
+            rows = connection.execute(
+                "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+                "WHERE nspname = %s AND relkind IN ('r', 'p')",
+                [NAME],
+            ).fetchall()
+        tables = {name for (name,) in rows} - {"green_trips", "green_trips_2024_08"}
+        objects = {b.name for b in self.gcs.list_blobs(NAME)} - {f"data/green/{MONTH.stem}.parquet"}
+        return sorted(files | tables | objects)
+
+
+@pytest.fixture(scope="module")
+def places(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    there = Places(stack, tmp_path_factory.mktemp("data"))
+    there.gcs.create_bucket(NAME)
+    yield there
+    there.bigquery.close()
+    there.gcs.close()
+
+
+@pytest.fixture(scope="module")
+def publisher() -> Iterator[Publisher]:
+    with running_publisher() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def worker(stack: EmbeddedStack, places: Places, publisher: Publisher) -> Iterator[Worker]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "taxi_platform_tests.faults.kill_worker"],
+        cwd=PROJECT,
+        env=stack.environ(
+            TAXI_SOURCE_URL=publisher.template,
+            TAXI_DATA_DIR=str(places.data),
+            TAXI_GCS_BUCKET=NAME,
+            TAXI_BIGQUERY_DATASET=NAME,
+            TAXI_POSTGRES_SCHEMA=NAME,
+            TAXI_RETRIES="0",
+        ),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield Worker(process)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def publications(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    bodies = []
+    for rows in ROWS:
+        path = tmp_path_factory.mktemp("published") / "month"
+        write_synthetic_month(MONTH, path, rows)
+        bodies.append(path.read_bytes())
+    return bodies
+
+
+class Turns:
+    """Two publications of the month, and what every place holds when one of them is loaded."""
+
+    def __init__(
+        self, worker: Worker, places: Places, publisher: Publisher, bodies: list[bytes]
+    ) -> None:
+        self._publisher = publisher
+        self._bodies = bodies
+        self.holdings: list[Holdings] = []
+        for which in (0, 1):
+            self.publish(which)
+            assert worker.run() == 0
+            self.holdings.append(places.hold())
+        self.current = 1
+
+    def publish(self, which: int) -> None:
+        # A version of its own, so that no half of one is continued with the other's rest.
+        self._publisher.publish(
+            f"{MONTH.stem}.parquet", self._bodies[which], etag=f'"version {which}"'
+        )
+
+
+@pytest.fixture(scope="module")
+def turns(worker: Worker, places: Places, publisher: Publisher, publications: list[bytes]) -> Turns:
+    return Turns(worker, places, publisher, publications)
+
+
+@pytest.mark.parametrize("point", KILL_POINTS)
+def test_a_run_that_is_killed_leaves_every_store_whole_and_the_next_completes_it(
+    worker: Worker, places: Places, turns: Turns, point: str
+) -> None:
+    old, new = turns.holdings[turns.current], turns.holdings[1 - turns.current]
+    turns.publish(1 - turns.current)
+    assert worker.run(KILL_POINTS[point]) == -signal.SIGKILL, "the point was not reached"
+    found = places.hold()
+    for place, holds in vars(found).items():
+        assert holds in (getattr(old, place), getattr(new, place)), place
+    assert worker.run() == 0
+    assert places.hold() == new
+    assert places.leftovers() == []
+    turns.current = 1 - turns.current
+
+
+def test_the_two_publications_differ_in_every_place(turns: Turns) -> None:
+    first, second = turns.holdings
+    assert all(getattr(first, place) != getattr(second, place) for place in vars(first))
+
+
+def test_the_points_are_many_and_lie_in_every_step() -> None:
+    assert len(KILL_POINTS) >= 20
+    stages = {
+        step[0].split(":")[0].rsplit(".", 1)[-1] for steps in KILL_POINTS.values() for step in steps
+    }
+    assert {"source", "files", "atomic_files", "lake", "bigquery", "postgres"} <= stages
