@@ -162,6 +162,39 @@ class BigQueryTrips:
 
         return pa.RecordBatchReader.from_batches(schema, batches())
 
+    def prove_usable(self) -> None:
+        """Asks a question that reads nothing: whether jobs can be started here.
+
+        Raises:
+            PermanentStoreError: BigQuery refuses.
+            TransientStoreError: BigQuery cannot be reached.
+        """
+        from taxi_platform.stores.google_errors import google_errors
+
+        with google_errors("trips", f"BigQuery, project {self._client.project}"):
+            self._client.query("SELECT 1", job_retry=None, **self._patience).result(
+                job_retry=None, **self._patience
+            )
+
+    def has_table(self, color: str) -> bool:
+        """Whether a color has a table, which the first load makes.
+
+        Raises:
+            PermanentStoreError: it does not fit the schema.
+            TransientStoreError: BigQuery cannot be reached.
+        """
+        from google.api_core.exceptions import NotFound
+
+        from taxi_platform.stores.google_errors import google_errors
+
+        with google_errors(f"{color} trips", f"BigQuery, {self.table_id(color)}"):
+            try:
+                table = self._client.get_table(self.table_id(color), **self._patience)
+            except NotFound:
+                return False
+            _refuse_misfit(f"{color} trips", table, self._table(color))
+        return True
+
     def _ask(self, month: TripMonth, expressions: str) -> Any:
         """Selects from a month; the expressions name columns of the schema only."""
         from google.cloud import bigquery
@@ -208,11 +241,7 @@ class BigQueryTrips:
             home.location = self.location
             self._client.create_dataset(home, exists_ok=True, **self._patience)
             table = self._client.create_table(wanted, exists_ok=True, **self._patience)
-        if problems := table_problems(table, wanted):
-            raise PermanentStoreError(
-                f"{month}: BigQuery table {self.table_id(month.color)} does not fit the schema: "
-                f"{'; '.join(problems)}. {HOW_TO_MIGRATE}"
-            )
+        _refuse_misfit(str(month), table, wanted)
         present = {field.name for field in table.schema}
         if missing := [field for field in wanted.schema if field.name not in present]:
             table.schema = [*table.schema, *missing]
@@ -300,12 +329,14 @@ def _partition(month: TripMonth) -> str:
     return f"{month.month:%Y%m}"
 
 
-def table_problems(table: "bigquery.Table", wanted: "bigquery.Table") -> list[str]:
-    """Why a month cannot be loaded into a table; missing columns are none, they are added."""
+def _refuse_misfit(subject: str, table: "bigquery.Table", wanted: "bigquery.Table") -> None:
+    """Refuses a table that no month can be loaded into; missing columns are added, not refused."""
     problems = []
-    field = table.time_partitioning.field if table.time_partitioning else None
-    kind = table.time_partitioning.type_ if table.time_partitioning else "none"
-    if (field, kind) != (DATA_FILE_MONTH, "MONTH"):
+    partitioning = table.time_partitioning
+    if partitioning is None or (partitioning.field, partitioning.type_) != (
+        DATA_FILE_MONTH,
+        "MONTH",
+    ):
         problems.append(f"it is not partitioned by month on {DATA_FILE_MONTH}")
     types = {column.name: column.field_type for column in wanted.schema}
     for column in table.schema:
@@ -316,7 +347,11 @@ def table_problems(table: "bigquery.Table", wanted: "bigquery.Table") -> list[st
             problems.append(
                 f"{column.name} is {column.mode} {is_type} and not NULLABLE {types[column.name]}"
             )
-    return problems
+    if problems:
+        raise PermanentStoreError(
+            f"{subject}: BigQuery, {table.full_table_id} does not fit the schema: "
+            f"{'; '.join(problems)}. {HOW_TO_MIGRATE}"
+        )
 
 
 def table_schema(schema: pa.Schema) -> "list[bigquery.SchemaField]":

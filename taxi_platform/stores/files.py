@@ -150,10 +150,11 @@ class LandingZone:
         Raises:
             PermanentStoreError: there is none.
         """
-        for ending in RAW_ENDINGS:
-            path = self.raw_path(month, ending)
-            if path.exists():
-                return RawFile(month, path, path.stat().st_size, sha256_of(path))
+        there = [p for e in RAW_ENDINGS if (p := self.raw_path(month, e)).exists()]
+        if there:
+            # A run killed as it changed from one format to another may have left both.
+            path = max(there, key=lambda p: p.stat().st_mtime_ns)
+            return RawFile(month, path, path.stat().st_size, sha256_of(path))
         raise PermanentStoreError(
             f"{month}: no published file in {self.root / 'raw' / month.color}: "
             "materialize raw_trips for this partition first"

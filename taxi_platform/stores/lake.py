@@ -5,6 +5,7 @@ arrived is compared with what was sent, and that a second writer is noticed.
 """
 
 import base64
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -127,18 +128,38 @@ class TripLake:
             )
         return self._describe(month, after, trips.totals), True
 
+    def prove_writable(self) -> None:
+        """Writes an object, and removes it: whether months can be uploaded, found out the sure way.
+
+        Raises:
+            PermanentStoreError: the bucket is not there or may not be written.
+            TransientStoreError: GCS cannot be reached.
+        """
+        from taxi_platform.stores.google_errors import google_errors
+
+        patience: Any = {"retry": None, "timeout": self._request_seconds}
+        with google_errors("trips", f"GCS, gs://{self.bucket}"):
+            self._require_bucket("trips")
+            blob = self._bucket().blob(f"doctor/{uuid.uuid4().hex}")
+            blob.upload_from_string(b"", **patience)
+            blob.delete(**patience)
+
     def _bucket(self) -> "storage.Bucket":
         return self._client.bucket(self.bucket)
 
     def _get(self, month: TripMonth) -> Any:
         bucket = self._bucket()
         blob = bucket.get_blob(self.object_name(month), retry=None, timeout=self._request_seconds)
-        if blob is None and not bucket.exists(retry=None, timeout=self._request_seconds):
+        if blob is None:
+            self._require_bucket(month)
+        return blob
+
+    def _require_bucket(self, subject: object) -> None:
+        if not self._bucket().exists(retry=None, timeout=self._request_seconds):
             raise PermanentStoreError(
-                f"{month}: there is no bucket gs://{self.bucket}: create it (gcloud storage "
+                f"{subject}: there is no bucket gs://{self.bucket}: create it (gcloud storage "
                 f"buckets create gs://{self.bucket}) or set TAXI_GCS_BUCKET to one that exists"
             )
-        return blob
 
     def _address(self, month: TripMonth) -> str:
         return f"gs://{self.bucket}/{self.object_name(month)}"

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 
 import adbc_driver_manager.dbapi as adbc
 import psycopg
@@ -18,18 +19,21 @@ import pyarrow.parquet as pq
 from psycopg import errors, sql
 
 from taxi_platform.stores.atomic_files import WRITER_WAIT_SECONDS
-from taxi_platform.stores.errors import StoreError, TransientStoreError
+from taxi_platform.stores.errors import PermanentStoreError, StoreError, TransientStoreError
 from taxi_platform.stores.files import TripParquet
 from taxi_platform.stores.postgres_server import (
     PostgresServer,
     postgres_error,
 )
 from taxi_platform.stores.postgres_table import ColorTable
-from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.month import COLORS, TripMonth
 from taxi_platform.trips.schema import DATA_FILE_MONTH, chosen_schema, trip_schema
 from taxi_platform.trips.totals import MonthTotals, cents_expression, dollar_columns
 
 BATCH_ROWS = 65_536
+
+INCOMING = "_incoming"
+"""What the name of a child table ends in until it has taken its place."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,10 @@ class PostgresTrips:
         """
         month = trips.month
         child = _child_name(month)
-        incoming = f"{child}_incoming"
-        with self._errors(month), self._connect() as connection:
+        incoming = f"{child}{INCOMING}"
+        with self._errors(str(month), self.table_name(month.color)), self._connect() as connection:
             self._lock_month(connection, month)
-            parent = ColorTable(
-                self.schema, month.color, f"{month}: Postgres at {self.server.address}"
-            )
+            parent = self._color_table(month.color, str(month))
             parent.ensure(connection)
             self._create_incoming(connection, incoming, month)
             rows = self._copy(trips, incoming, report)
@@ -108,7 +110,11 @@ class PostgresTrips:
         )
 
         def batches() -> Iterator[pa.RecordBatch]:
-            with self._errors(month), self._adbc() as connection, connection.cursor() as cursor:
+            with (
+                self._errors(str(month), self.table_name(month.color)),
+                self._adbc() as connection,
+                connection.cursor() as cursor,
+            ):
                 cursor.execute(query.as_string())
                 for batch in cursor.fetch_record_batch():
                     yield batch.cast(schema)
@@ -133,10 +139,71 @@ class PostgresTrips:
             sql.Identifier(DATA_FILE_MONTH),
             sql.Literal(month.month),
         )
-        with self._errors(month), self._connect() as connection:
+        with self._errors(str(month), self.table_name(month.color)), self._connect() as connection:
             row = connection.execute(query).fetchone() or ()
         rows, *cents = row
         return MonthTotals(rows, {n: int(c or 0) for n, c in zip(names, cents, strict=True)})
+
+    def prove_usable(self) -> None:
+        """Connects, and asks whether tables may be made.
+
+        Raises:
+            PermanentStoreError: Postgres refuses the user, or the user may not make tables.
+            TransientStoreError: Postgres cannot be reached.
+        """
+        with self._errors("trips", self.schema), self._connect() as connection:
+            row = connection.execute(
+                "SELECT CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = %(schema)s) "
+                "THEN has_schema_privilege(%(schema)s, 'CREATE') "
+                "ELSE has_database_privilege(current_database(), 'CREATE') END",
+                {"schema": self.schema},
+            ).fetchone()
+        if row is None or not row[0]:
+            raise PermanentStoreError(
+                f"trips: Postgres at {self.server.address}: user {self.server.user} may not make "
+                f"tables in schema {self.schema}: GRANT CREATE to that user"
+            )
+
+    def has_table(self, color: str) -> bool:
+        """Whether a color has a table, which the first load makes.
+
+        Raises:
+            PermanentStoreError: it does not fit the schema.
+            TransientStoreError: Postgres cannot be reached.
+        """
+        with self._errors(f"{color} trips", self.table_name(color)), self._connect() as connection:
+            table = self._color_table(color, f"{color} trips")
+            return table.missing_columns(connection) is not None
+
+    def abandoned(self, *, drop: bool = False) -> list[str]:
+        """Tables that killed runs left, unattached: of months that nobody is writing now.
+
+        Args:
+            drop: drop them, too. The next run of their month would.
+
+        Raises:
+            TransientStoreError: Postgres cannot be reached.
+        """
+        found = []
+        with self._errors("trips", self.schema), self._connect() as connection:
+            for color in COLORS:
+                names = connection.execute(
+                    "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+                    "WHERE nspname = %s AND relname ~ %s ORDER BY 1",
+                    [self.schema, rf"^{color}_trips_\d{{4}}_\d\d{INCOMING}$"],
+                ).fetchall()
+                for (name,) in names:
+                    year, month = name.removesuffix(INCOMING).split("_")[-2:]
+                    which = TripMonth(color, date(int(year), int(month), 1))
+                    if self._try_to_lock(connection, which):
+                        found.append(f"{self.schema}.{name}")
+                        if drop:
+                            table = sql.Identifier(self.schema, name)
+                            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+        return found
+
+    def _color_table(self, color: str, subject: str) -> ColorTable:
+        return ColorTable(self.schema, color, f"{subject}: Postgres at {self.server.address}")
 
     def _connect(self) -> psycopg.Connection:
         # Committing as it goes: the copy must see the new table, and only the exchange needs
@@ -150,20 +217,21 @@ class PostgresTrips:
 
     def _lock_month(self, connection: psycopg.Connection, month: TripMonth) -> None:
         """One writer a month, for as long as the connection lives, killed processes included."""
-        name = f"taxi_platform {self.schema} {month.key}"
         deadline = time.monotonic() + WRITER_WAIT_SECONDS
-        while True:
-            got = connection.execute(
-                "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name]
-            ).fetchone()
-            if got and got[0]:
-                return
+        while not self._try_to_lock(connection, month):
             if time.monotonic() > deadline:
                 raise TransientStoreError(
                     f"{month}: another run has been writing this month into Postgres at "
                     f"{self.server.address} for {WRITER_WAIT_SECONDS} s; try again when it ended"
                 )
             time.sleep(random.uniform(0.2, 0.6))  # noqa: S311
+
+    def _try_to_lock(self, connection: psycopg.Connection, month: TripMonth) -> bool:
+        name = f"taxi_platform {self.schema} {month.key}"
+        got = connection.execute(
+            "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name]
+        ).fetchone()
+        return bool(got and got[0])
 
     def _create_incoming(
         self, connection: psycopg.Connection, incoming: str, month: TripMonth
@@ -241,9 +309,9 @@ class PostgresTrips:
         )
 
     @contextmanager
-    def _errors(self, month: TripMonth) -> Iterator[None]:
+    def _errors(self, subject: str, table: str) -> Iterator[None]:
         """Maps Postgres' errors: by their SQLSTATE class, or by having none (no connection)."""
-        store = f"{month}: Postgres at {self.server.address}, {self.table_name(month.color)}"
+        store = f"{subject}: Postgres at {self.server.address}, {table}"
         try:
             yield
         except StoreError:
