@@ -24,6 +24,7 @@ from taxi_platform.stores.postgres_server import (
     column_definitions,
     postgres_error,
 )
+from taxi_platform.stores.trip_batches import batches_ahead, columns_with_values
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import DATA_FILE_MONTH, columns, trip_schema
 
@@ -36,7 +37,8 @@ EXCHANGE_SECONDS = 300
 WRITER_WAIT_SECONDS = 900
 """How long a second writer of the same month waits for the first."""
 
-BATCH_ROWS = 65_536
+BATCH_ROWS = 8_192
+"""Some 2 MB as COPY sends them: the server works on one batch while the next is encoded."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,7 @@ class PostgresTrips:
         with self._errors(month), self._connect() as connection:
             self._lock_month(connection, month)
             self._ensure_parent(connection, month.color)
-            self._create_incoming(connection, incoming, month)
-            rows = self._copy(trips, incoming, report)
-            if rows != trips.rows:
-                raise TransientStoreError(
-                    f"{month}: Postgres at {self.server.address} took {rows:,} rows of "
-                    f"{trips.rows:,}; {self.table_name(month.color)} is as it was"
-                )
-            self._index(connection, incoming)
+            rows = self._fill(trips, incoming, report)
             self._exchange(connection, month, child, incoming)
         return PostgresLoad(self.table_name(month.color), f"{self.schema}.{child}", rows)
 
@@ -112,14 +107,14 @@ class PostgresTrips:
         return table.cast(pa.schema([schema.field(name) for name in chosen]))
 
     def _connect(self) -> psycopg.Connection:
-        # Committing as it goes: the copy must see the new table, and only the exchange needs
-        # to be one transaction.
+        # Committing as it goes: the advisory lock outlives transactions, and the parent must be
+        # there for other months at once.
         return psycopg.connect(self.server.conninfo, autocommit=True)
 
-    def _adbc(self) -> adbc.Connection:
+    def _adbc(self, *, autocommit: bool = True) -> adbc.Connection:
         from adbc_driver_postgresql import dbapi
 
-        return dbapi.connect(self.server.conninfo, autocommit=True)
+        return dbapi.connect(self.server.conninfo, autocommit=autocommit)
 
     def _lock_month(self, connection: psycopg.Connection, month: TripMonth) -> None:
         """One writer a month, for as long as the connection lives, killed processes included."""
@@ -169,56 +164,80 @@ class PostgresTrips:
                     )
                 )
 
-    def _create_incoming(
-        self, connection: psycopg.Connection, incoming: str, month: TripMonth
-    ) -> None:
+    def _fill(self, trips: TripParquet, incoming: str, report: Callable[[int], None]) -> int:
+        """Makes, fills and indexes the new table in one transaction, and gives its rows.
+
+        One transaction, so that a server with ``wal_level=minimal`` writes no log of the copy.
+        """
+        month = trips.month
+        with self._adbc(autocommit=False) as connection, connection.cursor() as cursor:
+            self._create_incoming(cursor, incoming, month)
+            rows = self._copy(cursor, trips, incoming, report)
+            if rows != trips.rows:
+                raise TransientStoreError(
+                    f"{month}: Postgres at {self.server.address} took {rows:,} rows of "
+                    f"{trips.rows:,}; {self.table_name(month.color)} is as it was"
+                )
+            self._index(cursor, incoming)
+            connection.commit()
+        return rows
+
+    def _create_incoming(self, cursor: adbc.Cursor, incoming: str, month: TripMonth) -> None:
         """A new table like the parent, attached to nothing, that can only hold this month."""
         table = sql.Identifier(self.schema, incoming)
-        with connection.transaction():
+        for statement in (
+            # The server may still be ending the transaction of a run that was killed.
+            sql.SQL("SELECT pg_advisory_xact_lock(hashtextextended({}, 0))").format(
+                sql.Literal(f"taxi_platform {self.schema} {incoming}")
+            ),
             # One may be left by a run that was killed; the advisory lock says that it is dead.
-            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
-            connection.execute(
-                sql.SQL(
-                    "CREATE TABLE {} (LIKE {}, "
-                    "CONSTRAINT file_month CHECK ({} IS NOT NULL AND {} = {}))"
-                ).format(
-                    table,
-                    sql.Identifier(self.schema, f"{month.color}_trips"),
-                    sql.Identifier(DATA_FILE_MONTH),
-                    sql.Identifier(DATA_FILE_MONTH),
-                    sql.Literal(month.month),
-                )
-            )
+            sql.SQL("DROP TABLE IF EXISTS {}").format(table),
+            sql.SQL(
+                "CREATE TABLE {} (LIKE {}, "
+                "CONSTRAINT file_month CHECK ({} IS NOT NULL AND {} = {}))"
+            ).format(
+                table,
+                sql.Identifier(self.schema, f"{month.color}_trips"),
+                sql.Identifier(DATA_FILE_MONTH),
+                sql.Identifier(DATA_FILE_MONTH),
+                sql.Literal(month.month),
+            ),
+        ):
+            cursor.execute(statement.as_string())
 
-    def _copy(self, trips: TripParquet, incoming: str, report: Callable[[int], None]) -> int:
+    def _copy(
+        self,
+        cursor: adbc.Cursor,
+        trips: TripParquet,
+        incoming: str,
+        report: Callable[[int], None],
+    ) -> int:
         schema = trip_schema(trips.month.color)
 
-        def batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+        def batches(file: pq.ParquetFile, names: list[str]) -> Iterator[pa.RecordBatch]:
             done = 0
-            for batch in file.iter_batches(BATCH_ROWS, use_threads=False):
-                yield batch.select(schema.names)
+            for batch in batches_ahead(file, names, BATCH_ROWS):
+                yield batch.replace_schema_metadata()
                 done += batch.num_rows
                 report(done)
 
-        with (
-            pq.ParquetFile(trips.path, pre_buffer=False) as file,
-            self._adbc() as connection,
-            connection.cursor() as cursor,
-        ):
+        with pq.ParquetFile(trips.path, pre_buffer=False) as file:
+            # What the month lacks altogether is null without being sent.
+            names = columns_with_values(file)
             # Without field metadata, which the driver would have to carry.
-            bare = pa.schema([pa.field(f.name, f.type) for f in schema])
-            reader = pa.RecordBatchReader.from_batches(
-                bare, (batch.replace_schema_metadata() for batch in batches(file))
-            )
+            bare = pa.schema([pa.field(name, schema.field(name).type) for name in names])
+            reader = pa.RecordBatchReader.from_batches(bare, batches(file, names))
             return int(
                 cursor.adbc_ingest(incoming, reader, mode="append", db_schema_name=self.schema)
             )
 
-    def _index(self, connection: psycopg.Connection, incoming: str) -> None:
+    def _index(self, cursor: adbc.Cursor, incoming: str) -> None:
         """Builds here, unseen, what attaching would otherwise build under the table's lock."""
         table = sql.Identifier(self.schema, incoming)
-        connection.execute(sql.SQL("CREATE INDEX ON {} USING brin (pickup_datetime)").format(table))
-        connection.execute(sql.SQL("ANALYZE {}").format(table))
+        cursor.execute(
+            sql.SQL("CREATE INDEX ON {} USING brin (pickup_datetime)").format(table).as_string()
+        )
+        cursor.execute(sql.SQL("ANALYZE {}").format(table).as_string())
 
     def _exchange(
         self, connection: psycopg.Connection, month: TripMonth, child: str, incoming: str
