@@ -4,6 +4,7 @@ A month is replaced by one server-side load job from its object in the lake into
 partition, which BigQuery makes visible at once or not at all; no trip passes through here.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 REQUEST_SECONDS = 60
 LOAD_SECONDS = 1800
+FIRST_POLL_SECONDS = 0.02
+LAST_POLL_SECONDS = 2.0
 MOST_ATTEMPTS = 1000
 
 NO_RETRY: Any = None
@@ -99,7 +102,8 @@ class BigQueryTrips:
             self._ensure_table(month.color)
             job, attached = self._start(trips)
             report(job.job_id)
-            job.result(retry=NO_RETRY, timeout=LOAD_SECONDS)
+            _wait_for(job)
+            job.result(retry=NO_RETRY, timeout=REQUEST_SECONDS)
         partition = _partition(month)
         rows = int(job.output_rows or 0)
         if trips.rows is not None and rows != trips.rows:
@@ -244,6 +248,24 @@ class BigQueryTrips:
             if reasons.intersection(_TRANSIENT_JOB_REASONS):
                 raise TransientStoreError(str(error)) from cause
             raise
+
+
+def _wait_for(job: Any) -> None:
+    """Waits until a job has ended, well or badly.
+
+    The client's own wait sleeps up to a second before it asks for the second time, which is longer
+    than a small month takes.
+
+    Raises:
+        TimeoutError: it has not ended after ``LOAD_SECONDS``.
+    """
+    deadline = time.monotonic() + LOAD_SECONDS
+    wait = FIRST_POLL_SECONDS
+    while not job.done(retry=NO_RETRY, timeout=REQUEST_SECONDS):
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(wait)
+        wait = min(wait * 1.5, LAST_POLL_SECONDS)
 
 
 def _partition(month: TripMonth) -> str:
