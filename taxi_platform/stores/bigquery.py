@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 REQUEST_SECONDS = 60.0
 LOAD_SECONDS = 1800
-POLL_SECONDS = 3.0
+FIRST_POLL_SECONDS = 0.02
+LAST_POLL_SECONDS = 2.0
 MOST_ATTEMPTS = 1000
 
 NO_RETRY: Any = None
@@ -214,9 +215,13 @@ class BigQueryTrips:
             return job.result(job_retry=None, **self._patience)
 
     def _wait_for(self, job: Any, month: TripMonth) -> None:
-        """Asks after the job until it has ended; raises what it failed of."""
+        """Asks after the job until it has ended; raises what it failed of.
+
+        The client's own wait sleeps up to a second before it asks for the second time, which is
+        longer than a small month takes.
+        """
         deadline = time.monotonic() + LOAD_SECONDS
-        wait = 0.05
+        wait = FIRST_POLL_SECONDS
         while not job.done(reload=False):
             if time.monotonic() > deadline:
                 raise TransientStoreError(
@@ -224,7 +229,7 @@ class BigQueryTrips:
                     "s; another attempt attaches to it"
                 )
             time.sleep(wait)
-            wait = min(wait * 1.5, POLL_SECONDS)
+            wait = min(wait * 1.5, LAST_POLL_SECONDS)
             job.reload(**self._patience)
         job.result(retry=NO_RETRY)
 

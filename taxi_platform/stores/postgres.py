@@ -15,22 +15,20 @@ from datetime import date
 import adbc_driver_manager.dbapi as adbc
 import psycopg
 import pyarrow as pa
-import pyarrow.parquet as pq
 from psycopg import errors, sql
 
 from taxi_platform.stores.atomic_files import WRITER_WAIT_SECONDS
 from taxi_platform.stores.errors import PermanentStoreError, StoreError, TransientStoreError
 from taxi_platform.stores.files import TripParquet
+from taxi_platform.stores.postgres_child import fill_child
 from taxi_platform.stores.postgres_server import (
     PostgresServer,
     postgres_error,
 )
 from taxi_platform.stores.postgres_table import ColorTable
 from taxi_platform.trips.month import COLORS, TripMonth
-from taxi_platform.trips.schema import DATA_FILE_MONTH, chosen_schema, trip_schema
+from taxi_platform.trips.schema import DATA_FILE_MONTH, chosen_schema
 from taxi_platform.trips.totals import MonthTotals, cents_expression, dollar_columns
-
-BATCH_ROWS = 65_536
 
 INCOMING = "_incoming"
 """What the name of a child table ends in until it has taken its place."""
@@ -75,15 +73,8 @@ class PostgresTrips:
         with self._errors(str(month), self.table_name(month.color)), self._connect() as connection:
             self._lock_month(connection, month)
             parent = self._color_table(month.color, str(month))
-            parent.ensure(connection)
-            self._create_incoming(connection, incoming, month)
-            rows = self._copy(trips, incoming, report)
-            if rows != trips.rows:
-                raise TransientStoreError(
-                    f"{month}: Postgres at {self.server.address} took {rows:,} rows of "
-                    f"{trips.rows:,}; {self.table_name(month.color)} is as it was"
-                )
-            self._index(connection, incoming)
+            columns = parent.ensure(connection)
+            rows = fill_child(self.server, self.schema, incoming, columns, trips, report)
             parent.change_quickly(
                 connection, lambda: self._exchange(connection, parent, month, child, incoming)
             )
@@ -173,7 +164,7 @@ class PostgresTrips:
         """
         with self._errors(f"{color} trips", self.table_name(color)), self._connect() as connection:
             table = self._color_table(color, f"{color} trips")
-            return table.missing_columns(connection) is not None
+            return table.find_columns(connection) is not None
 
     def abandoned(self, *, drop: bool = False) -> list[str]:
         """Tables that killed runs left, unattached: of months that nobody is writing now.
@@ -206,8 +197,8 @@ class PostgresTrips:
         return ColorTable(self.schema, color, f"{subject}: Postgres at {self.server.address}")
 
     def _connect(self) -> psycopg.Connection:
-        # Committing as it goes: the copy must see the new table, and only the exchange needs
-        # to be one transaction.
+        # Committing as it goes: the advisory lock outlives transactions, and the parent must be
+        # there for other months at once.
         return psycopg.connect(self.server.conninfo, autocommit=True)
 
     def _adbc(self) -> adbc.Connection:
@@ -232,57 +223,6 @@ class PostgresTrips:
             "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name]
         ).fetchone()
         return bool(got and got[0])
-
-    def _create_incoming(
-        self, connection: psycopg.Connection, incoming: str, month: TripMonth
-    ) -> None:
-        """A new table like the parent, attached to nothing, that can only hold this month."""
-        table = sql.Identifier(self.schema, incoming)
-        with connection.transaction():
-            # One may be left by a run that was killed; the advisory lock says that it is dead.
-            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
-            connection.execute(
-                sql.SQL(
-                    "CREATE TABLE {} (LIKE {}, "
-                    "CONSTRAINT file_month CHECK ({} IS NOT NULL AND {} = {}))"
-                ).format(
-                    table,
-                    sql.Identifier(self.schema, f"{month.color}_trips"),
-                    sql.Identifier(DATA_FILE_MONTH),
-                    sql.Identifier(DATA_FILE_MONTH),
-                    sql.Literal(month.month),
-                )
-            )
-
-    def _copy(self, trips: TripParquet, incoming: str, report: Callable[[int], None]) -> int:
-        schema = trip_schema(trips.month.color)
-
-        def batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
-            done = 0
-            for batch in file.iter_batches(BATCH_ROWS, use_threads=False):
-                yield batch.select(schema.names)
-                done += batch.num_rows
-                report(done)
-
-        with (
-            pq.ParquetFile(trips.path, pre_buffer=False) as file,
-            self._adbc() as connection,
-            connection.cursor() as cursor,
-        ):
-            # Without field metadata, which the driver would have to carry.
-            bare = pa.schema([pa.field(f.name, f.type) for f in schema])
-            reader = pa.RecordBatchReader.from_batches(
-                bare, (batch.replace_schema_metadata() for batch in batches(file))
-            )
-            return int(
-                cursor.adbc_ingest(incoming, reader, mode="append", db_schema_name=self.schema)
-            )
-
-    def _index(self, connection: psycopg.Connection, incoming: str) -> None:
-        """Builds here, unseen, what attaching would otherwise build under the table's lock."""
-        table = sql.Identifier(self.schema, incoming)
-        connection.execute(sql.SQL("CREATE INDEX ON {} USING brin (pickup_datetime)").format(table))
-        connection.execute(sql.SQL("ANALYZE {}").format(table))
 
     def _exchange(
         self,

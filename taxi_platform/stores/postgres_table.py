@@ -41,21 +41,28 @@ class ColorTable:
         self.address = f"{where}, {schema}.{color}_trips"
         self.identifier = sql.Identifier(schema, f"{color}_trips")
 
-    def ensure(self, connection: psycopg.Connection) -> None:
+    def ensure(self, connection: psycopg.Connection) -> sql.Composed:
         """Makes the table, or adds the columns that it lacks; old rows have null there.
+
+        Returns:
+            The definitions of its columns, those of others among them.
 
         Raises:
             PermanentStoreError: the table does not fit the schema.
             TransientStoreError: it was locked for too long.
         """
-        missing = self.missing_columns(connection)
-        if missing is None:
+        found = self.find_columns(connection)
+        if found is None:
             self._create(connection)
-        elif missing:
+        elif missing := [name for name in trip_schema(self.color).names if name not in found]:
             self.change_quickly(connection, lambda: self._add(connection, missing))
+        return sql.SQL(", ").join(
+            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(is_type))
+            for name, is_type in (self.find_columns(connection) or {}).items()
+        )
 
-    def missing_columns(self, connection: psycopg.Connection) -> list[str] | None:
-        """The canonical columns that the table lacks, None if there is no table.
+    def find_columns(self, connection: psycopg.Connection) -> dict[str, str] | None:
+        """The table's columns and what Postgres calls their types, None if there is no table.
 
         Raises:
             PermanentStoreError: the table is another than the schema's.
@@ -68,7 +75,7 @@ class ColorTable:
             return None
         found = connection.execute(
             "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute "
-            "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
+            "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
             [self.identifier.as_string(connection)],
         ).fetchall()
         wanted = {field.name: postgres_type(field.type) for field in trip_schema(self.color)}
@@ -76,16 +83,15 @@ class ColorTable:
         if table[0] != f"LIST ({DATA_FILE_MONTH})":
             problems.append(f"it is not partitioned by list on {DATA_FILE_MONTH}")
         for name, is_type, not_null in found:
-            if name not in wanted and not_null:
-                problems.append(f"its own column {name} is NOT NULL")
-            elif name in wanted and is_type != wanted[name]:
+            if not_null:
+                problems.append(f"{name} is NOT NULL")
+            if name in wanted and is_type != wanted[name]:
                 problems.append(f"{name} is {is_type} and not {wanted[name]}")
         if problems:
             raise PermanentStoreError(
                 f"{self.address} does not fit the schema: {'; '.join(problems)}. {HOW_TO_MIGRATE}"
             )
-        present = {name for name, _, _ in found}
-        return [name for name in wanted if name not in present]
+        return {name: is_type for name, is_type, _ in found}
 
     def change_quickly(self, connection: psycopg.Connection, change: Callable[[], None]) -> None:
         """Changes the table while it is being read, in one short transaction.
@@ -127,7 +133,7 @@ class ColorTable:
                 "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
                 [f"taxi_platform {self.schema} tables"],
             )
-            if self.missing_columns(connection) is not None:
+            if self.find_columns(connection) is not None:
                 return
             connection.execute(
                 sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.schema))

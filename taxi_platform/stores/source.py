@@ -10,10 +10,8 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
-
-import httpx
 
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.files import RAW_ENDINGS, LandingZone, RawFile
@@ -21,6 +19,10 @@ from taxi_platform.trips.csv_reader import GZIP_MAGIC
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.reader import open_trip_file
+
+if TYPE_CHECKING:
+    # Imported where it is used: with its own command line it takes a third of a second.
+    import httpx
 
 PRESETS = {
     "tlc": "https://d37ci6vzurychx.cloudfront.net/trip-data/{color}_tripdata_{month}.parquet",
@@ -62,8 +64,10 @@ class Published:
     last_modified: str | None = None
 
 
-def timeout_of(request_seconds: float) -> httpx.Timeout:
+def timeout_of(request_seconds: float) -> "httpx.Timeout":
     """How long to wait for a server: for an answer and each part of it, and to connect."""
+    import httpx
+
     return httpx.Timeout(request_seconds, connect=min(CONNECT_SECONDS, request_seconds))
 
 
@@ -200,6 +204,8 @@ class HttpSource:
 
     def fetch(self, month: TripMonth, partial: Path, report: Report) -> Published:
         """See ``TripSource.fetch``."""
+        import httpx
+
         url = self.url(month)
         ending = ending_of(url)
         headers = {"Accept-Encoding": "identity", **_resume_headers(partial, url)}
@@ -239,7 +245,7 @@ def _resume_headers(partial: Path, url: str) -> dict[str, str]:
     return {"Range": f"bytes={size}-", "If-Range": notes["validator"]}
 
 
-def _refuse_status(month: TripMonth, url: str, response: httpx.Response, partial: Path) -> None:
+def _refuse_status(month: TripMonth, url: str, response: "httpx.Response", partial: Path) -> None:
     status = response.status_code
     if status in (200, 206):
         return
@@ -265,7 +271,9 @@ def is_passing(status: int) -> bool:
     return status in (408, 429) or status >= 500
 
 
-def _receive(response: httpx.Response, published: Published, partial: Path, report: Report) -> None:
+def _receive(
+    response: "httpx.Response", published: Published, partial: Path, report: Report
+) -> None:
     done = _resume_point(response, partial)
     total = response.headers.get("Content-Length")
     size = int(total) + done if total and total.isdigit() else None
@@ -287,7 +295,7 @@ def _receive(response: httpx.Response, published: Published, partial: Path, repo
         )
 
 
-def _resume_point(response: httpx.Response, partial: Path) -> int:
+def _resume_point(response: "httpx.Response", partial: Path) -> int:
     if response.status_code != 206:
         return 0
     start = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]

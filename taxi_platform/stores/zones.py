@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-import httpx
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -60,6 +59,8 @@ def fetch_zones(address: str) -> bytes | None:
     if urlsplit(address).scheme == "file":
         path = Path(unquote(urlsplit(address).path))
         return path.read_bytes() if path.is_file() else None
+    import httpx
+
     try:
         response = httpx.get(address, follow_redirects=True, timeout=timeout_of(REQUEST_SECONDS))
     except httpx.TransportError as error:

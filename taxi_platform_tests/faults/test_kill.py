@@ -37,6 +37,7 @@ SOURCE = "taxi_platform.stores.source"
 LAKE = "taxi_platform.stores.lake"
 BIGQUERY = "taxi_platform.stores.bigquery"
 POSTGRES = "taxi_platform.stores.postgres"
+CHILD = "taxi_platform.stores.postgres_child"
 BLOB = "google.cloud.storage.blob:Blob"
 HTTP = "http.client:HTTPConnection"
 
@@ -89,9 +90,10 @@ KILL_POINTS: dict[str, list[Step]] = {
     "in BigQuery's check": [(f"{BIGQUERY}:BigQueryTrips.totals", "call", 1)],
     "before Postgres": [(f"{POSTGRES}:PostgresTrips.replace_month", "call", 1)],
     "with the writer's lock": [(f"{POSTGRES}:PostgresTrips._lock_month", "return", 1)],
-    "before the COPY": [(f"{POSTGRES}:PostgresTrips._create_incoming", "return", 1)],
-    "mid-COPY": [(f"{POSTGRES}:PostgresTrips._copy.<locals>.batches", "call", 2)],
-    "after the COPY, before the index": [(f"{POSTGRES}:PostgresTrips._copy", "return", 1)],
+    "before the COPY": [(f"{CHILD}:_create", "return", 1)],
+    "mid-COPY": [(f"{CHILD}:_copy.<locals>.batches", "call", 4)],
+    "after the COPY, before the index": [(f"{CHILD}:_copy", "return", 1)],
+    "after the index, before its commit": [(f"{CHILD}:_index", "return", 1)],
     "after the index, before the swap": [(f"{POSTGRES}:PostgresTrips._exchange", "call", 1)],
     "inside the swap, the old table dropped": [
         (f"{POSTGRES}:PostgresTrips._exchange", "call", 1),

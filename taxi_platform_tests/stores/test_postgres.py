@@ -138,7 +138,7 @@ INCOMPATIBLE = {
     ),
     "a required column of somebody else": (
         "ALTER TABLE {}.green_trips ADD COLUMN note text NOT NULL DEFAULT ''",
-        "its own column note is NOT NULL",
+        "note is NOT NULL",
     ),
     "no partitions": (
         "DROP TABLE {0}.green_trips; CREATE TABLE {0}.green_trips (data_file_month date)",
@@ -257,6 +257,33 @@ def test_two_writers_of_a_month_take_turns(
         writer.join()
     assert failures == []
     assert holding(connection, MARCH) == (trips.rows, trips.total_amount)
+
+
+def test_a_long_copy_of_one_month_does_not_hold_up_another(
+    tables: PostgresTrips,
+    connection: psycopg.Connection,
+    landing: LandingZone,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(postgres_table, "CHANGE_SECONDS", 5)
+    march, april = cleaned_month(landing, MARCH, 20_000), cleaned_month(landing, APRIL, 500)
+    tables.replace_month(cleaned_month(landing, TripMonth.from_key("green|2023-05"), 100))
+    copying, other_is_there = threading.Event(), threading.Event()
+
+    def hold(_rows: int) -> None:
+        copying.set()
+        assert other_is_there.wait(60)
+
+    writer = threading.Thread(target=tables.replace_month, args=[march, hold])
+    writer.start()
+    try:
+        assert copying.wait(60)
+        tables.replace_month(april)
+        assert holding(connection, APRIL) == (april.rows, april.total_amount)
+    finally:
+        other_is_there.set()
+        writer.join()
+    assert holding(connection, MARCH) == (march.rows, march.total_amount)
 
 
 def test_a_wrong_password_fails_for_good_and_is_never_shown(
