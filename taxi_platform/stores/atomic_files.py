@@ -106,26 +106,12 @@ def _try_to_hold(path: Path) -> IO[bytes] | None:
     return None
 
 
-def abandoned(folder: Path) -> Iterator[Path]:
+def unheld(folder: Path) -> Iterator[Path]:
     """The unfinished files below a folder that no process holds."""
     for path in sorted(folder.rglob(f".*{PARTIAL}")):
-        with contextlib.suppress(FileNotFoundError):
-            if is_abandoned(path):
-                yield path
-
-
-def is_abandoned(path: Path) -> bool:
-    """Whether no process holds an unfinished file.
-
-    Raises:
-        FileNotFoundError: it is not there any more.
-    """
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            yield path
 
 
 def publish(partial: Path, target: Path) -> None:

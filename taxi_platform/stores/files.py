@@ -22,6 +22,7 @@ from taxi_platform.stores.atomic_files import (
     held,
     publish,
     sha256_of,
+    unheld,
 )
 from taxi_platform.stores.errors import PermanentStoreError
 from taxi_platform.trips.blocks import LINE_NUMBER, RAW_TEXT, REJECT_REASONS, reject_schema
@@ -252,6 +253,14 @@ class LandingZone:
             ) from error
         return found
 
+    def abandoned(self) -> Iterator[Path]:
+        """The unfinished files that killed runs left; the next run of their month replaces them."""
+        return (path for path in unheld(self.root) if not _is_resumable(path))
+
+    def resumable(self) -> Iterator[Path]:
+        """The downloads that broke off; the next run of their month takes them up."""
+        return filter(_is_resumable, unheld(self.root))
+
     @contextmanager
     def raw_partial(self, month: TripMonth) -> Iterator[Path]:
         """The unfinished download of a month, held by one process at a time.
@@ -261,6 +270,15 @@ class LandingZone:
         path = self.root / "raw" / month.color / f".{month.stem}{PARTIAL}"
         with disk_errors(month), held(path):
             yield path
+
+
+def notes_of(partial: Path) -> Path:
+    """Where the version of the file is noted that an unfinished download is a part of."""
+    return partial.with_name(f"{partial.name}.json")
+
+
+def _is_resumable(partial: Path) -> bool:
+    return notes_of(partial).exists()
 
 
 def totals_of_footer(month: TripMonth, footer: pq.FileMetaData) -> MonthTotals:

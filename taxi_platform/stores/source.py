@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
-from taxi_platform.stores.files import RAW_ENDINGS, LandingZone, RawFile
+from taxi_platform.stores.files import RAW_ENDINGS, LandingZone, RawFile, notes_of
 from taxi_platform.trips.csv_reader import GZIP_MAGIC
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.month import TripMonth
@@ -136,7 +136,7 @@ def land(
                 "zone is as it was"
             ) from error
         # Before the file leaves its name: what has that name afterwards is the next writer's.
-        _notes(partial).unlink(missing_ok=True)
+        notes_of(partial).unlink(missing_ok=True)
         raw = landing.publish_raw(month, published.ending, partial)
     return raw, published
 
@@ -170,12 +170,8 @@ def _rename(error: TripFileError, partial: Path, url: str) -> str:
 
 def forget(partial: Path) -> None:
     """Removes an unfinished download and what is known of it."""
-    _notes(partial).unlink(missing_ok=True)
+    notes_of(partial).unlink(missing_ok=True)
     partial.unlink(missing_ok=True)
-
-
-def _notes(partial: Path) -> Path:
-    return partial.with_name(f"{partial.name}.json")
 
 
 def ending_of(url: str) -> str:
@@ -236,7 +232,7 @@ class HttpSource:
 def _resume_headers(partial: Path, url: str) -> dict[str, str]:
     """Asks for the rest of an earlier download, if it was of the same version of the file."""
     try:
-        notes = json.loads(_notes(partial).read_text())
+        notes = json.loads(notes_of(partial).read_text())
         size = partial.stat().st_size
     except (OSError, ValueError):
         return {}
@@ -280,7 +276,7 @@ def _receive(
     # A weak ETag does not promise the same bytes, so nothing may be joined under it.
     strong = published.etag and not published.etag.startswith("W/")
     notes = {"url": published.url, "validator": published.etag if strong else None}
-    _notes(partial).write_text(json.dumps(notes))
+    notes_of(partial).write_text(json.dumps(notes))
     with partial.open("r+b" if done else "wb") as file:
         file.seek(done)
         file.truncate()

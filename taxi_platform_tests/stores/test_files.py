@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from taxi_platform.stores.atomic_files import abandoned, atomic_path
+from taxi_platform.stores.atomic_files import atomic_path, unheld
 from taxi_platform.stores.errors import PermanentStoreError
 from taxi_platform.stores.files import LandingZone
 from taxi_platform.trips.cleaning import CleaningOptions, clean_trips
@@ -77,16 +77,16 @@ def test_what_a_killed_run_left_is_overwritten_and_never_published(tmp_path: Pat
     target = tmp_path / "file"
     program = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from taxi_platform.stores.atomic_files import abandoned, atomic_path\n"
+        "from taxi_platform.stores.atomic_files import atomic_path, unheld\n"
         "with atomic_path(Path(sys.argv[1])) as partial:\n"
         "    partial.write_text('a long half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     killed = subprocess.run([sys.executable, "-c", program, target], check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert [left.name for left in abandoned(tmp_path)] == [".file.partial"]
+    assert [left.name for left in unheld(tmp_path)] == [".file.partial"]
     with atomic_path(target) as partial:
-        assert list(abandoned(tmp_path)) == []
+        assert list(unheld(tmp_path)) == []
         partial.write_text("whole")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
     assert target.read_text() == "whole"
