@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, EventLogEntry
+from dagster import (
+    AssetCheckEvaluation,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    EventLogEntry,
+)
 
 WILL_RETRY_TAG = "dagster/will_retry"
 RETRIED_BY_TAG = "dagster/auto_retry_run_id"
@@ -38,7 +45,8 @@ def failure_of(instance: DagsterInstance, run: DagsterRun) -> RunFailure:
             DagsterEventType.ASSET_CHECK_EVALUATION,
         },
     )
-    checks = _failed_checks(events)
+    evaluations = _failed_checks(events)
+    checks = tuple(e.check_name for e in evaluations)
     failed = [
         event
         for event in (entry.dagster_event for entry in events)
@@ -50,8 +58,7 @@ def failure_of(instance: DagsterInstance, run: DagsterRun) -> RunFailure:
         return RunFailure((), checks, _short(message), permanent=False)
     steps = tuple(dict.fromkeys(event.step_key or "" for event in failed))
     if checks:
-        message = f"{', '.join(checks)}: what was cleaned is not what a month must be"
-        return RunFailure(steps, checks, message, permanent=True)
+        return RunFailure(steps, checks, _short(_what_checks_found(evaluations)), permanent=True)
     data = failed[0].step_failure_data
     said_by_us = data.user_failure_data
     message = (said_by_us.description if said_by_us else None) or (
@@ -75,9 +82,17 @@ def was_retried(run: DagsterRun) -> bool:
     return RETRIED_BY_TAG in run.tags
 
 
-def _failed_checks(events: Sequence[EventLogEntry]) -> tuple[str, ...]:
+def _failed_checks(events: Sequence[EventLogEntry]) -> list[AssetCheckEvaluation]:
     evaluations = [entry.asset_check_evaluation for entry in events]
-    return tuple(e.check_name for e in evaluations if e and e.blocking and not e.passed)
+    return [e for e in evaluations if e and e.blocking and not e.passed]
+
+
+def _what_checks_found(evaluations: Sequence[AssetCheckEvaluation]) -> str:
+    return "; ".join(
+        f"{e.check_name} of {e.asset_key.to_user_string()}: "
+        + ", ".join(f"{name} {fact.value}" for name, fact in e.metadata.items())
+        for e in evaluations
+    )
 
 
 def _is_run_failure(entry: EventLogEntry) -> bool:
