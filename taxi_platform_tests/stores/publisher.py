@@ -18,6 +18,7 @@ class Publication:
         cut_after: bytes after which the connection is closed, once.
         honours_range: whether parts may be asked for.
         location: where it redirects to, instead of all that.
+        failures: how often it answers 503 to a download first.
     """
 
     body: bytes = b""
@@ -26,15 +27,26 @@ class Publication:
     cut_after: int | None = None
     honours_range: bool = True
     location: str | None = None
+    failures: int = 0
 
 
 @dataclass
 class Publisher:
-    """A server of publications, and what it was asked."""
+    """A server of publications, and what it was asked.
+
+    Attributes:
+        url: where it is.
+        files: what it publishes, by path.
+        asked: the headers of each download.
+        looks: how often it was asked for a file's headers alone.
+        down: whether it answers 503 to everything.
+    """
 
     url: str
     files: dict[str, Publication] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
+    looks: int = 0
+    down: bool = False
 
     @property
     def template(self) -> str:
@@ -65,9 +77,21 @@ def _handler(publisher: Publisher) -> Callable[..., BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_HEAD(self) -> None:
+            publisher.looks += 1
+            self._answer(publisher.files.get(self.path, Publication(b"nothing here", 404)))
+
         def do_GET(self) -> None:
             publisher.asked.append(dict(self.headers.items()))
             file = publisher.files.get(self.path, Publication(b"nothing here", 404))
+            if file.failures:
+                file.failures -= 1
+                file = Publication(b"try again", 503)
+            self._answer(file)
+
+        def _answer(self, file: Publication) -> None:
+            if publisher.down:
+                file = Publication(b"down", 503, etag=None)
             if file.location is not None:
                 self.send_response(302)
                 self.send_header("Location", file.location)
@@ -84,7 +108,8 @@ def _handler(publisher: Publisher) -> Callable[..., BaseHTTPRequestHandler]:
             if file.etag:
                 self.send_header("ETag", file.etag)
             self.end_headers()
-            self._send(file, start)
+            if self.command == "GET":
+                self._send(file, start)
 
         def _range_start(self, file: Publication) -> int:
             asked = self.headers.get("Range")
