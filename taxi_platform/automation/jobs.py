@@ -10,7 +10,6 @@ from taxi_platform.assets.trips import (
     postgres_trips,
     raw_trips,
 )
-from taxi_platform.partitions import trip_partitions
 
 REASON_TAG = "taxi/reason"
 """The tag of a run that nobody started by hand: what it was started for."""
@@ -18,25 +17,21 @@ REASON_TAG = "taxi/reason"
 web_to_gcs = define_asset_job(
     "web_to_gcs",
     AssetSelection.assets(raw_trips, cleaned_trips, gcs_trips),
-    partitions_def=trip_partitions,
     description="Download and clean a month, and put it into the lake.",
 )
 gcs_to_bigquery = define_asset_job(
     "gcs_to_bigquery",
     AssetSelection.assets(bigquery_trips),
-    partitions_def=trip_partitions,
     description="Load a month's object from the lake into BigQuery.",
 )
 web_to_postgres = define_asset_job(
     "web_to_postgres",
     AssetSelection.assets(raw_trips, cleaned_trips, postgres_trips),
-    partitions_def=trip_partitions,
     description="Download and clean a month, and load it into Postgres.",
 )
 ingest_month = define_asset_job(
     "ingest_month",
     AssetSelection.assets(*TRIP_ASSETS),
-    partitions_def=trip_partitions,
     description="Take a month the whole way: files, lake, BigQuery and Postgres.",
 )
 

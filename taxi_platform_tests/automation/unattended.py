@@ -12,13 +12,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 from dagster import DagsterInstance, DagsterRun, RunsFilter
+from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._grpc.client import DagsterGrpcClient
+from google.api_core.exceptions import NotFound
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 from psycopg import sql
@@ -111,38 +114,44 @@ class UnattendedPlatform:
         named = {name.replace("__", "/"): value for name, value in tags.items()}
         return list(self.instance.get_runs(RunsFilter(tags=named)))
 
+    def ended(self, **tags: str) -> int:
+        """How many runs with these tags have ended."""
+        return sum(run.is_finished for run in self.runs(**tags))
+
+    def wait_for_ends(self, count: int, **tags: str) -> None:
+        """Waits until so many runs with these tags have ended."""
+        wait_until(lambda: self.ended(**tags) >= count, 240)
+
     def runs_of(self, month: TripMonth) -> list[DagsterRun]:
         return self.runs(dagster__partition=month.key)
 
-    def rows(self, month: TripMonth) -> tuple[int, int]:
-        """Rows of a month in Postgres and in BigQuery."""
-        return self._rows_in_postgres(month), self._rows_in_bigquery(month)
+    def rows(self, color: str = "green") -> dict[date, tuple[int, int]]:
+        """Rows in Postgres and in BigQuery, by month of the file."""
+        postgres, bigquery_rows = self._rows_in_postgres(color), self._rows_in_bigquery(color)
+        months = postgres.keys() | bigquery_rows.keys()
+        return {m: (postgres.get(m, 0), bigquery_rows.get(m, 0)) for m in sorted(months)}
 
-    def _rows_in_postgres(self, month: TripMonth) -> int:
-        table = sql.Identifier(self.environment["TAXI_POSTGRES_SCHEMA"], f"{month.color}_trips")
-        query = sql.SQL("SELECT count(*) FROM {} WHERE data_file_month = %s").format(table)
+    def _rows_in_postgres(self, color: str) -> dict[date, int]:
+        table = sql.Identifier(self.environment["TAXI_POSTGRES_SCHEMA"], f"{color}_trips")
+        query = sql.SQL("SELECT data_file_month, count(*) FROM {} GROUP BY 1").format(table)
         with psycopg.connect(self.stack.postgres().conninfo) as connection:
             try:
-                row = connection.execute(query, [month.month]).fetchone()
+                return dict(connection.execute(query).fetchall())
             except psycopg.errors.UndefinedTable:
-                return 0
-        return int(row[0]) if row else 0
+                return {}
 
-    def _rows_in_bigquery(self, month: TripMonth) -> int:
+    def _rows_in_bigquery(self, color: str) -> dict[date, int]:
         dataset = self.environment["TAXI_BIGQUERY_DATASET"]
+        query = f"SELECT data_file_month, COUNT(*) FROM {dataset}.{color}_trips GROUP BY 1"
         with bigquery.Client(
             project=self.environment["TAXI_GCP_PROJECT"],
             credentials=AnonymousCredentials(),
             client_options={"api_endpoint": self.environment["BIGQUERY_EMULATOR_HOST"]},
         ) as client:
-            names = [t.table_id for t in client.list_tables(dataset)]
-            if f"{month.color}_trips" not in names:
-                return 0
-            query = (
-                f"SELECT COUNT(*) FROM {dataset}.{month.color}_trips "
-                f"WHERE data_file_month = DATE '{month.month}'"
-            )
-            return int(next(iter(client.query_and_wait(query)))[0])
+            try:
+                return {row[0]: row[1] for row in client.query_and_wait(query)}
+            except NotFound:
+                return {}
 
     def bucket(self) -> storage.Bucket:
         client = storage.Client(
@@ -160,13 +169,13 @@ class UnattendedPlatform:
 
     def is_loaded_whole(self, month: TripMonth) -> bool:
         """Whether both tables hold exactly what the cleaning kept."""
-        return self.rows(month) == (self.kept_rows(month),) * 2
+        return self.rows(month.color).get(month.month) == (self.kept_rows(month),) * 2
 
 
 def _answers(client: DagsterGrpcClient) -> bool:
     try:
         return bool(client.ping("are you there?"))
-    except Exception:
+    except DagsterUserCodeUnreachableError:
         return False
 
 
@@ -246,14 +255,13 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 class WebServer:
-    """Dagster's web server, asked in GraphQL."""
+    """Dagster's web server, asked and told in GraphQL."""
 
-    def __init__(self, platform: UnattendedPlatform) -> None:
-        self.url = f"http://127.0.0.1:{free_port()}"
-        port = self.url.rpartition(":")[2]
+    def __init__(self, platform: UnattendedPlatform, url: str) -> None:
+        port = url.rpartition(":")[2]
         where = ("-h", "127.0.0.1", "-p", port, "-w", "workspace.yaml")
         platform.start("web", "dagster-webserver", *where)
-        self.client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
+        self.client = httpx.Client(base_url=url, timeout=60, trust_env=False)
         wait_until(self._answers, START_SECONDS)
 
     def _answers(self) -> bool:
@@ -268,4 +276,49 @@ class WebServer:
         data: dict[str, Any] = answer["data"]
         return data
 
+    def start_schedule(self, name: str) -> None:
+        self._tell("startSchedule(scheduleSelector: $selector) { __typename }", name, "schedule")
 
+    def stop_schedule(self, name: str) -> None:
+        state = self._state(name, "schedule")
+        self.ask(f'mutation {{ stopRunningSchedule(id: "{state["id"]}") {{ __typename }} }}')
+
+    def start_sensor(self, name: str) -> None:
+        self._tell("startSensor(sensorSelector: $selector) { __typename }", name, "sensor")
+
+    def wait_for_looks(self, sensor: str, count: int) -> list[dict[str, Any]]:
+        """Waits until a sensor has looked so many times from now on, from begin to end."""
+        now = time.time()
+
+        def looks() -> list[dict[str, Any]]:
+            ticks: list[dict[str, Any]] = self._state(sensor, "sensor")["ticks"]
+            return [t for t in ticks if t["timestamp"] > now and t["status"] != "STARTED"]
+
+        return wait_until(lambda: found if len(found := looks()) >= count else None, 240)
+
+    def _tell(self, mutation: str, name: str, kind: str) -> None:
+        answer = self.ask(
+            f"mutation Tell($selector: {kind.capitalize()}Selector!) {{ {mutation} }}",
+            selector=_selector(name, kind),
+        )
+        (told,) = answer.values()
+        assert told["__typename"] in ("Sensor", "ScheduleStateResult"), told
+
+    def _state(self, name: str, kind: str) -> dict[str, Any]:
+        state = "id ticks(limit: 50) { timestamp status skipReason }"
+        answer = self.ask(
+            f"query State($selector: {kind.capitalize()}Selector!) {{ "
+            f"{kind}OrError({kind}Selector: $selector) {{ "
+            f"... on {kind.capitalize()} {{ {kind}State {{ {state} }} }} }} }}",
+            selector=_selector(name, kind),
+        )
+        found: dict[str, Any] = answer[f"{kind}OrError"][f"{kind}State"]
+        return found
+
+
+def _selector(name: str, kind: str) -> dict[str, str]:
+    return {
+        "repositoryLocationName": "taxi_platform",
+        "repositoryName": "__repository__",
+        f"{kind}Name": name,
+    }
