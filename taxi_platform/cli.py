@@ -60,6 +60,29 @@ def demo(
 
 
 @app.command()
+def doctor(
+    fix: Annotated[bool, typer.Option("--fix", help="Remove what killed runs left.")] = False,
+) -> None:
+    """Examine settings, credentials, every store, and what killed runs left there."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from taxi_platform.doctor import State, examine
+
+    colors = {State.FINE: "green", State.LEFT: "yellow", State.WRONG: "red"}
+    console = Console()
+    worst = 0
+    for finding in examine(fix=fix):
+        line = Text.assemble(
+            (f"{finding.state:<6}", colors[finding.state]), f"{finding.where}: {finding.says}"
+        )
+        console.print(line, soft_wrap=True)
+        worst = max(worst, finding.state is not State.FINE)
+    if worst:
+        raise typer.Exit(1)
+
+
+@app.command()
 def inspect(
     file: Annotated[Path, typer.Argument(help="A trip file: Parquet, CSV or gzipped CSV.")],
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
@@ -180,6 +203,43 @@ def rejects(
         for row in shown.get(reason, []):
             typer.echo(f"  line {row['line_number']}: {row['text']}")
     typer.echo(f"\nAll of them are in {trips.rejects_path}")
+
+
+@app.command()
+def backfill(
+    color: Annotated[list[str], typer.Option(help="A color; give it twice for both.")],
+    first: Annotated[str, typer.Option("--from", help="The first month, such as 2019-01.")],
+    last: Annotated[str, typer.Option("--to", help="The last month.")],
+    missing_only: Annotated[
+        bool, typer.Option("--missing-only", help="Leave out what is loaded whole.")
+    ] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Request it, and do not wait.")] = False,
+) -> None:
+    """Load a range of months through Dagster's daemon, a run each, and show how far it is.
+
+    It may be interrupted at any time: the daemon goes on, and the same command looks on again.
+    Exits with 1 if months failed, and says which, why, and what to do.
+    """
+    if unknown := set(color) - set(COLORS):
+        raise _fail(f"--color is {unknown.pop()!r}: one of {', '.join(COLORS)}")
+    from dagster import DagsterInstance
+    from dagster._core.errors import DagsterHomeNotSetError
+    from rich.console import Console
+
+    from taxi_platform.settings import SettingsError
+
+    try:
+        from taxi_platform.automation.backfill_command import run_backfill
+        from taxi_platform.automation.backfills import months_between
+
+        months = months_between(sorted(set(color)), first, last)
+        with DagsterInstance.get() as instance:
+            code = run_backfill(
+                instance, months, Console(), missing_only=missing_only, detach=detach
+            )
+    except (DagsterHomeNotSetError, SettingsError, ValueError) as error:
+        raise _fail(" ".join(str(error).split())) from error
+    raise typer.Exit(code)
 
 
 class Store(StrEnum):

@@ -4,6 +4,11 @@ from dagster import Definitions, in_process_executor
 
 from taxi_platform.assets.trips import TRIP_ASSETS
 from taxi_platform.assets.zones import taxi_zones
+from taxi_platform.automation.alerts.sensors import alert_sensors
+from taxi_platform.automation.jobs import JOBS
+from taxi_platform.automation.lake_objects import lake_objects
+from taxi_platform.automation.published_months import published_months
+from taxi_platform.automation.schedule import monthly
 from taxi_platform.checks import TRIP_CHECKS
 from taxi_platform.io_managers.files import RawFileIOManager, TripParquetIOManager
 from taxi_platform.io_managers.lake import GCSObjectIOManager
@@ -44,6 +49,9 @@ def build_resources(chosen: Settings) -> dict[str, object]:
 defs = Definitions(
     assets=[*TRIP_ASSETS, taxi_zones],
     asset_checks=TRIP_CHECKS,
+    jobs=JOBS,
+    schedules=[monthly],
+    sensors=[published_months, lake_objects, *alert_sensors(settings())],
     resources=build_resources(settings()),
     # Within a run one process: starting one a step costs four times the work of a small month.
     # Runs are what goes side by side.

@@ -66,28 +66,26 @@ Said = Iterator[tuple[State, str]]
 
 
 def _dagster(_chosen: Settings, _fix: bool) -> Said:
+    from dagster import DagsterInstance
+
     home = os.environ.get("DAGSTER_HOME")
     if not home:
-        yield (
-            State.WRONG,
+        yield _wrong(
             "DAGSTER_HOME is not set, so runs from the command line are not recorded: run "
-            "'taxi-platform local up', or set it to the folder of dagster.yaml",
+            "'taxi-platform local up', or set it to the folder of dagster.yaml"
         )
         return
     if not Path(home, "dagster.yaml").is_file():
-        yield State.WRONG, f"there is no dagster.yaml in DAGSTER_HOME, {home}: link it there"
+        yield _wrong(f"there is no dagster.yaml in DAGSTER_HOME, {home}: link it there")
         return
-    from dagster import DagsterInstance
-
     try:
         with DagsterInstance.get() as instance:
             runs = instance.get_runs_count()
     except Exception as error:  # noqa: BLE001 (whatever its storage raises)
         message = str(error).strip().splitlines()[0]
-        yield (
-            State.WRONG,
+        yield _wrong(
             f"the instance of {home} cannot be opened ({message}): is its Postgres up, and are the "
-            "TAXI_POSTGRES_* variables right?",
+            "TAXI_POSTGRES_* variables right?"
         )
         return
     yield State.FINE, f"instance of {home}, {runs:,} runs"
@@ -102,15 +100,14 @@ def _landing_zone(chosen: Settings, fix: bool) -> Said:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        yield State.WRONG, f"cannot write to {folder} ({error.strerror}): set TAXI_DATA_DIR"
+        yield _wrong(f"cannot write to {folder} ({error.strerror}): set TAXI_DATA_DIR")
         return
     free = shutil.disk_usage(folder).free
-    enough = free >= LEAST_FREE_BYTES
-    yield (
-        State.FINE if enough else State.WRONG,
-        f"{folder}, {free / 1e9:,.1f} GB free"
-        + ("" if enough else ": the largest months need 5; free some space or set TAXI_DATA_DIR"),
-    )
+    room = f"{folder}, {free / 1e9:,.1f} GB free"
+    if free < LEAST_FREE_BYTES:
+        yield _wrong(f"{room}: two of the largest months need 5; free some or set TAXI_DATA_DIR")
+    else:
+        yield State.FINE, room
     zone = LandingZone(folder)
     for path in zone.resumable():
         yield State.FINE, f"{path} is a download that broke off; its next run takes it up there"
@@ -161,6 +158,10 @@ def _postgres(chosen: Settings, fix: bool) -> Said:
 
 def _table(name: str, there: bool) -> tuple[State, str]:
     return State.FINE, f"{name} {'fits the schema' if there else 'will be made by the first load'}"
+
+
+def _wrong(says: str) -> tuple[State, str]:
+    return State.WRONG, says
 
 
 def _left(what: str, fixed: bool) -> tuple[State, str]:

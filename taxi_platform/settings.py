@@ -54,9 +54,53 @@ class Settings(BaseSettings):
     retry_seconds: float = Field(
         2.0, ge=0, description="Wait before the first retry; it doubles, with jitter."
     )
+    automation: bool = Field(
+        False,
+        description="Whether the schedule and the sensors run from the start; else they wait to be "
+        "switched on in the UI.",
+    )
+    lookback_months: int = Field(
+        6, ge=1, description="How many of the newest months are looked at for publications."
+    )
+    schedule_cron: str = Field(
+        "0 5 1 * *", description="When the schedule looks for missing months, New York time."
+    )
+    published_seconds: int = Field(
+        1800, ge=1, description="How often the source is asked what it has published."
+    )
+    lake_seconds: int = Field(
+        300, ge=1, description="How often the bucket is looked through for new objects."
+    )
+    request_again_seconds: int = Field(
+        3600,
+        ge=1,
+        description="Wait before a sensor requests a month again whose run failed for a passing "
+        "reason; it doubles, up to a day.",
+    )
+    ui_url: str | None = Field(
+        None, description="Where people reach Dagster's UI, for the links in alerts."
+    )
+    alert_seconds: int = Field(60, ge=1, description="How often alerts are gathered and sent.")
+    overdue_days: int = Field(
+        75, ge=1, description="Days after a month's end from which it is overdue, if not loaded."
+    )
+    alert_webhook_url: SecretStr | None = Field(
+        None, description="Slack-compatible webhook that alerts are sent to."
+    )
+    alert_email_to: str | None = Field(
+        None, description="Addresses that alerts are sent to, separated by commas."
+    )
+    alert_email_from: str = Field("taxi-platform@localhost", description="Their sender.")
+    smtp_host: str = Field("127.0.0.1", description="SMTP server of alerts.")
+    smtp_port: int = Field(587, description="Its port.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How its connection is encrypted; `none` on trusted networks only."
+    )
+    smtp_user: str | None = Field(None, description="User of the SMTP server, if it asks for one.")
+    smtp_password: SecretStr = Field(SecretStr(""), description="That user's password.")
 
     retry_deadline_seconds: float = Field(
-        3600, ge=0, description="How long after its start a step is still retried."
+        1800, ge=0, description="How long after its start a step is still retried."
     )
     request_seconds: float = Field(
         60, gt=0, description="How long a source or a store may be silent before a request fails."
@@ -67,6 +111,15 @@ class Settings(BaseSettings):
     def _month(cls, value: str) -> str:
         if not re.fullmatch(r"(20\d\d)-(0[1-9]|1[0-2])", value) or value < "2009-01":
             raise ValueError("give a month from 2009-01, such as 2019-01")
+        return value
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _web_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if not value.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("give an http:// or https:// address")
         return value
 
     @field_validator("data_dir")

@@ -28,6 +28,9 @@ RETRIES = RetryPolicy(
 )
 
 RETRY_DEADLINE = {RETRY_DEADLINE_TAG: str(settings().retry_deadline_seconds)}
+# How many steps may ask each at once, over all runs: dagster.yaml says, or `dagster instance
+# concurrency set`.
+SOURCE_POOL, BIGQUERY_POOL, POSTGRES_POOL = "source", "bigquery", "postgres"
 
 COMMON: dict[str, Any] = {
     "partitions_def": trip_partitions,
@@ -69,7 +72,13 @@ class CleaningConfig(Config):
         )
 
 
-@asset(io_manager_key="raw_file", group_name="trips", kinds={"http", "file"}, **COMMON)
+@asset(
+    io_manager_key="raw_file",
+    group_name="trips",
+    kinds={"http", "file"},
+    pool=SOURCE_POOL,
+    **COMMON,
+)
 def raw_trips(context: AssetExecutionContext) -> TripMonth:
     """The month's file as the TLC published it, byte for byte, landed on local disk.
 
@@ -98,13 +107,25 @@ def gcs_trips(cleaned_trips: TripParquet) -> TripParquet:
     return cleaned_trips
 
 
-@asset(io_manager_key="bigquery_table", group_name="trips", kinds={"bigquery"}, **COMMON)
+@asset(
+    io_manager_key="bigquery_table",
+    group_name="trips",
+    kinds={"bigquery"},
+    pool=BIGQUERY_POOL,
+    **COMMON,
+)
 def bigquery_trips(gcs_trips: TripObject) -> TripObject:
     """The month in BigQuery, its partition replaced whole by one load job from the lake."""
     return gcs_trips
 
 
-@asset(io_manager_key="postgres_table", group_name="trips", kinds={"postgres"}, **COMMON)
+@asset(
+    io_manager_key="postgres_table",
+    group_name="trips",
+    kinds={"postgres"},
+    pool=POSTGRES_POOL,
+    **COMMON,
+)
 def postgres_trips(cleaned_trips: TripParquet) -> TripParquet:
     """The month in Postgres, its child table exchanged whole in one short transaction."""
     return cleaned_trips

@@ -2,13 +2,19 @@
 
 from dagster import ConfigurableIOManager, InputContext, MetadataValue, OutputContext
 
+from taxi_platform.io_managers.charts import trips_by_day
 from taxi_platform.io_managers.failures import failing_clearly, month_of
 from taxi_platform.io_managers.metadata import column_schema, every_few_seconds, preview
+from taxi_platform.io_managers.versions import set_content_version
 from taxi_platform.resources.files import LandingZoneResource, TripSourceResource
 from taxi_platform.stores.files import RawFile, TripParquet
+from taxi_platform.stores.lake import crc32c_of
 from taxi_platform.stores.source import land
 from taxi_platform.trips.cleaning import CleanedTrips
 from taxi_platform.trips.month import TripMonth
+
+SOURCE_VERSION = "source_version"
+"""The entry of a landed file's metadata that says which version of it was published."""
 
 
 class RawFileIOManager(ConfigurableIOManager):
@@ -29,9 +35,11 @@ class RawFileIOManager(ConfigurableIOManager):
                     f"{obj}: {done:,} bytes" + (f" of {total:,}" if total else "")
                 ),
             )
+        set_content_version(context, raw.sha256)
         context.add_output_metadata(
             {
                 "source": MetadataValue.url(published.url),
+                SOURCE_VERSION: published.version,
                 "path": MetadataValue.path(raw.path),
                 "size_bytes": raw.size,
                 "sha256": raw.sha256,
@@ -61,6 +69,7 @@ class TripParquetIOManager(ConfigurableIOManager):
                 obj, lambda rows: say(f"{month}: {rows:,} rows read")
             )
             first_rows = preview(trips.path)
+            set_content_version(context, crc32c_of(trips.path), trips.size)
         context.log.info(
             f"{month}: {trips.rows_read:,} rows read = {trips.rows:,} kept + "
             f"{trips.rows_rejected:,} rejected ({obj.summary.describe_rejected()})"
@@ -72,6 +81,7 @@ class TripParquetIOManager(ConfigurableIOManager):
                 "rows_read": trips.rows_read,
                 "rows_rejected": trips.rows_rejected,
                 "rejected_by_reason": MetadataValue.json(trips.rejected_by_reason),
+                "trips_by_day": trips_by_day(month, trips.statistics["rows_by_day"]),
                 "total_amount": float(trips.total_amount),
                 "statistics": MetadataValue.json(trips.statistics),
                 "columns_mapped": MetadataValue.json(

@@ -4,6 +4,7 @@ from dagster import ConfigurableIOManager, InputContext, MetadataValue, OutputCo
 
 from taxi_platform.io_managers.failures import failing_clearly, month_of
 from taxi_platform.io_managers.metadata import column_schema
+from taxi_platform.io_managers.versions import set_content_version
 from taxi_platform.resources.gcs import LakeResource
 from taxi_platform.stores.files import TripParquet
 from taxi_platform.stores.lake import TripObject
@@ -20,9 +21,11 @@ class GCSObjectIOManager(ConfigurableIOManager):
             stored, uploaded = self.gcs.get_lake().upload(obj)
         if not uploaded:
             context.log.info(f"{obj.month}: {stored.uri} holds exactly this already")
+        set_content_version(context, stored.crc32c, stored.size)
         context.add_output_metadata(
             {
                 "dagster/uri": stored.uri,
+                "object": MetadataValue.url(self.gcs.browser_url(stored.name)),
                 "dagster/row_count": obj.rows,
                 "dagster/column_schema": column_schema(obj.month.color),
                 "generation": MetadataValue.text(str(stored.generation)),

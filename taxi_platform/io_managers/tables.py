@@ -13,6 +13,7 @@ from dagster import (
     ConfigurableIOManager,
     Failure,
     InputContext,
+    MetadataValue,
     OutputContext,
 )
 
@@ -23,10 +24,11 @@ from taxi_platform.io_managers.metadata import (
     preview_of,
     schema_metadata,
 )
+from taxi_platform.io_managers.versions import set_content_version
 from taxi_platform.resources.bigquery import TripBigQueryResource
 from taxi_platform.resources.postgres import PostgresResource
 from taxi_platform.stores.files import TripParquet
-from taxi_platform.stores.lake import TripObject
+from taxi_platform.stores.lake import TripObject, crc32c_of
 from taxi_platform.stores.zones import (
     SUBJECT,
     read_from_postgres,
@@ -39,6 +41,9 @@ from taxi_platform.trips.zones import ZONE_SCHEMA
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SOURCE_GENERATION = "source_generation"
+"""The entry of a BigQuery partition's metadata that says which object it was loaded from."""
 
 
 class BigQueryTableIOManager(ConfigurableIOManager):
@@ -53,16 +58,18 @@ class BigQueryTableIOManager(ConfigurableIOManager):
             load = tables.replace_month(
                 obj, lambda job: context.log.info(f"{month}: load job {job} from {obj.uri}")
             )
+        set_content_version(context, obj.crc32c, obj.size)
         context.add_output_metadata(
             {
                 "dagster/relation_identifier": load.table,
+                "table": MetadataValue.url(self.bigquery.browser_url(load.table)),
                 "dagster/partition_row_count": load.rows,
                 "dagster/column_schema": column_schema(month.color),
                 "bigquery_partition": load.partition,
                 "job_id": load.job_id,
                 "attached_to_earlier_job": load.attached,
                 "source_uri": obj.uri,
-                "source_generation": str(obj.generation),
+                SOURCE_GENERATION: str(obj.generation),
             }
         )
 
@@ -91,6 +98,7 @@ class PostgresTableIOManager(ConfigurableIOManager):
             load = tables.replace_month(
                 obj, lambda rows: say(f"{month}: {rows:,} of {obj.rows:,} rows copied")
             )
+        set_content_version(context, crc32c_of(obj.path), obj.size)
         context.add_output_metadata(
             {
                 "dagster/relation_identifier": f"{self.postgres.database}.{load.table}",
@@ -98,6 +106,7 @@ class PostgresTableIOManager(ConfigurableIOManager):
                 "dagster/column_schema": column_schema(month.color),
                 "child_table": load.child,
                 "server": tables.server.address,
+                "query": f"SELECT * FROM {load.table} WHERE data_file_month = '{month.month}'",  # noqa: S608
             }
         )
 

@@ -1,5 +1,6 @@
 """The resource of BigQuery: dagster-gcp's own, which also knows its dataset and the emulator."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
@@ -44,6 +45,17 @@ class TripBigQueryResource(BigQueryResource):
         else:
             with super().get_client() as client:
                 yield client
+
+    def browser_url(self, table: str) -> str:
+        """Where people look at a table, given as ``project.dataset.table``, once they may."""
+        project, dataset, name = table.split(".")
+        if self.environment == "local":
+            server = os.environ.get("BIGQUERY_EMULATOR_HOST", "")
+            return f"{server}/bigquery/v2/projects/{project}/datasets/{dataset}/tables/{name}"
+        return (
+            f"https://console.cloud.google.com/bigquery?project={project}"
+            f"&ws=!1m5!1m4!4m3!1s{project}!2s{dataset}!3s{name}"
+        )
 
     @contextmanager
     def get_tables(self) -> Iterator[BigQueryTrips]:

@@ -1,6 +1,8 @@
 """The resource of the lake: dagster-gcp's own, which also knows its bucket and the emulator."""
 
+import os
 from typing import Self
+from urllib.parse import quote
 
 from dagster_gcp import GCSResource
 from google.cloud import storage
@@ -35,6 +37,13 @@ class LakeResource(GCSResource):
 
             return storage.Client(project=self.project, credentials=AnonymousCredentials())
         return super().get_client()
+
+    def browser_url(self, name: str) -> str:
+        """Where people look at an object of the bucket, once they may."""
+        server = os.environ.get("STORAGE_EMULATOR_HOST", "")
+        if self.environment == "local":
+            return f"{server}/storage/v1/b/{self.bucket}/o/{quote(name, safe='')}"
+        return f"https://console.cloud.google.com/storage/browser/_details/{self.bucket}/{name}"
 
     def get_lake(self) -> TripLake:
         """The trip objects of the bucket."""

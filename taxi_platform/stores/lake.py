@@ -5,6 +5,7 @@ arrived is compared with what was sent, and that a second writer is noticed.
 """
 
 import base64
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.files import TripParquet, totals_of_footer
-from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.month import COLORS, TripMonth
 from taxi_platform.trips.totals import MonthTotals
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ UPLOAD_CHUNK_BYTES = 16 << 20
 
 FOOTER_BYTES = 256 << 10
 """What is read of an object's end at first; the footer of a month has some 20 KB."""
+
+PREFIX = "data/"
+
+_OBJECT_NAME = re.compile(
+    rf"{PREFIX}({'|'.join(COLORS)})/\1_tripdata_(20[0-9][0-9]-(?:0[1-9]|1[0-2]))\.parquet"
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ class TripLake:
 
     def object_name(self, month: TripMonth) -> str:
         """The name of a month's object."""
-        return f"data/{month.color}/{month.stem}.parquet"
+        return f"{PREFIX}{month.color}/{month.stem}.parquet"
 
     def find(self, month: TripMonth) -> TripObject:
         """The month's object as it is now.
@@ -94,6 +101,26 @@ class TripLake:
             )
         with self._errors(month):
             return self._describe(month, blob, self._read_totals(month, blob))
+
+    def generations(self) -> dict[TripMonth, int]:
+        """The generation of every month's object that there is now, by one listing.
+
+        Raises:
+            PermanentStoreError: the bucket is not there, or may not be listed.
+            TransientStoreError: GCS cannot be reached.
+        """
+        from taxi_platform.stores.google_errors import google_errors
+
+        found = {}
+        with google_errors("trip objects", f"GCS, gs://{self.bucket}/{PREFIX}"):
+            listed = self._client.list_blobs(
+                self.bucket, prefix=PREFIX, retry=None, timeout=REQUEST_SECONDS
+            )
+            for blob in listed:
+                if match := _OBJECT_NAME.fullmatch(blob.name):
+                    month = TripMonth.from_key(f"{match[1]}|{match[2]}")
+                    found[month] = int(blob.generation)
+        return found
 
     def upload(self, trips: TripParquet) -> tuple[TripObject, bool]:
         """Puts a cleaned month into the lake, unless exactly that is there already.

@@ -43,6 +43,15 @@ CONNECT_SECONDS = 10.0
 NOT_PUBLISHED = (403, 404, 410)
 """Statuses of a file that is not there; some servers answer 403 for it."""
 
+NO_HEAD = (405, 501)
+"""Statuses of a server that answers GET only."""
+
+UNVERSIONED = "unversioned"
+"""The version of a file of whose version the server says nothing: it is never published anew."""
+
+ASK_SECONDS = 15.0
+"""How long a source may be silent that is only asked what is published."""
+
 Report = Callable[[int, int | None], None]
 """Told the bytes so far and the bytes in all, the latter None if the server does not say."""
 
@@ -63,6 +72,11 @@ class Published:
     etag: str | None = None
     last_modified: str | None = None
 
+    @property
+    def version(self) -> str:
+        """What tells this file from an earlier or later one at the same address."""
+        return self.etag or self.last_modified or UNVERSIONED
+
 
 def timeout_of(request_seconds: float) -> "httpx.Timeout":
     """How long to wait for a server: for an answer and each part of it, and to connect."""
@@ -80,6 +94,17 @@ class TripSource(Protocol):
         Raises:
             PermanentStoreError: the month is not published.
             TransientStoreError: the source cannot be reached, or broke off.
+        """
+        ...
+
+    def published(self, month: TripMonth) -> str | None:
+        """The version of a month's file that is published now, None if none is; cheap.
+
+        It is ``Published.version`` of a fetch at this moment.
+
+        Raises:
+            PermanentStoreError: the source refuses to say.
+            TransientStoreError: the source cannot be reached.
         """
         ...
 
@@ -228,6 +253,39 @@ class HttpSource:
             raise PermanentStoreError(f"{month}: {url}: {error}; check TAXI_SOURCE_URL") from error
         return published
 
+    def published(self, month: TripMonth) -> str | None:
+        """See ``TripSource.published``."""
+        import httpx
+
+        url = self.url(month)
+        headers = {"Accept-Encoding": "identity"}
+        timeout = timeout_of(min(ASK_SECONDS, self.request_seconds))
+        try:
+            with httpx.Client(follow_redirects=True, timeout=timeout) as client:
+                response = client.head(url, headers=headers)
+                if response.status_code in NO_HEAD:
+                    with client.stream("GET", url, headers=headers) as response:
+                        pass  # what it says of the file is enough
+        except httpx.TransportError as error:
+            raise TransientStoreError(
+                f"{month}: {url}: the source cannot be reached ({type(error).__name__}: {error})"
+            ) from error
+        except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
+            raise PermanentStoreError(f"{month}: {url}: {error}; check TAXI_SOURCE_URL") from error
+        status = response.status_code
+        if status in NOT_PUBLISHED:
+            return None
+        if status != 200:
+            kind = TransientStoreError if is_passing(status) else PermanentStoreError
+            raise kind(f"{month}: {url} answered {status} {response.reason_phrase}")
+        file = Published(
+            url,
+            ending_of(url),
+            response.headers.get("ETag"),
+            response.headers.get("Last-Modified"),
+        )
+        return file.version
+
 
 def _resume_headers(partial: Path, url: str) -> dict[str, str]:
     """Asks for the rest of an earlier download, if it was of the same version of the file."""
@@ -311,17 +369,37 @@ class FolderSource:
 
     def fetch(self, month: TripMonth, partial: Path, report: Report) -> Published:
         """See ``TripSource.fetch``."""
-        url = self.template.format(color=month.color, month=month.year_month)
-        origin = Path(unquote(urlsplit(url).path))
+        url, origin = self._place(month)
         try:
+            # Before the copy: of a file that is replaced meanwhile, the old version is noted, and
+            # the new one noticed.
+            version = _version_of(origin)
             shutil.copyfile(origin, partial)
-            size = origin.stat().st_size
+            size = partial.stat().st_size
         except (FileNotFoundError, IsADirectoryError) as error:
             raise PermanentStoreError(
                 f"{month}: not published: there is no file {origin}; check TAXI_SOURCE_URL"
             ) from error
         report(size, size)
-        return Published(url, ending_of(url))
+        return Published(url, ending_of(url), etag=version)
+
+    def published(self, month: TripMonth) -> str | None:
+        """See ``TripSource.published``."""
+        _, origin = self._place(month)
+        try:
+            return _version_of(origin) if origin.is_file() else None
+        except OSError as error:
+            raise TransientStoreError(f"{month}: {origin}: {error.strerror}") from error
+
+    def _place(self, month: TripMonth) -> tuple[str, Path]:
+        url = self.template.format(color=month.color, month=month.year_month)
+        return url, Path(unquote(urlsplit(url).path))
+
+
+def _version_of(file: Path) -> str:
+    """Time and size, as web servers make an ETag of them."""
+    facts = file.stat()
+    return f'"{facts.st_mtime_ns:x}-{facts.st_size:x}"'
 
 
 class SyntheticSource:
@@ -335,3 +413,7 @@ class SyntheticSource:
         size = partial.stat().st_size
         report(size, size)
         return Published(f"synthetic:{month.stem}", publication_ending(month))
+
+    def published(self, month: TripMonth) -> str | None:  # noqa: ARG002
+        """See ``TripSource.published``: every month is, always the same."""
+        return UNVERSIONED

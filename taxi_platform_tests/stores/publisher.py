@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +19,7 @@ class Publication:
         cut_after: bytes after which the connection is closed, once.
         honours_range: whether parts may be asked for.
         location: where it redirects to, instead of all that.
+        failures: how often it answers 503 to a download first.
     """
 
     body: bytes = b""
@@ -27,15 +28,28 @@ class Publication:
     cut_after: int | None = None
     honours_range: bool = True
     location: str | None = None
+    failures: int = 0
 
 
 @dataclass
 class Publisher:
-    """A server of publications, and what it was asked."""
+    """A server of publications, and what it was asked.
+
+    Attributes:
+        url: where it is.
+        files: what it publishes, by path.
+        asked: the headers of each download.
+        looks: how often it was asked for a file's headers alone.
+        down: whether it answers 503 to everything.
+        knows_head: whether it can be asked for a file's headers alone.
+    """
 
     url: str
     files: dict[str, Publication] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
+    looks: int = 0
+    down: bool = False
+    knows_head: bool = True
 
     @property
     def template(self) -> str:
@@ -58,7 +72,7 @@ class _Server(ThreadingHTTPServer):
 def running_publisher() -> Iterator[Publisher]:
     server = _Server(("127.0.0.1", 0), BaseHTTPRequestHandler)
     publisher = Publisher(f"http://127.0.0.1:{server.server_port}")
-    server.RequestHandlerClass = _handler(publisher)
+    server.RequestHandlerClass = type("Handler", (_Handler,), {"publisher": publisher})
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -69,46 +83,60 @@ def running_publisher() -> Iterator[Publisher]:
         thread.join()
 
 
-def _handler(publisher: Publisher) -> Callable[..., BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    publisher: Publisher
+    protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:
-            publisher.asked.append(dict(self.headers.items()))
-            file = publisher.files.get(self.path, Publication(b"nothing here", 404))
-            if file.location is not None:
-                self.send_response(302)
-                self.send_header("Location", file.location)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            start = self._range_start(file)
-            self.send_response(206 if start else file.status)
-            if start:
-                self.send_header(
-                    "Content-Range", f"bytes {start}-{len(file.body) - 1}/{len(file.body)}"
-                )
-            self.send_header("Content-Length", str(len(file.body) - start))
-            if file.etag:
-                self.send_header("ETag", file.etag)
+    def do_HEAD(self) -> None:
+        self.publisher.looks += 1
+        if not self.publisher.knows_head:
+            self._answer(Publication(status=405))
+            return
+        self._answer(self.publisher.files.get(self.path, Publication(b"nothing here", 404)))
+
+    def do_GET(self) -> None:
+        self.publisher.asked.append(dict(self.headers.items()))
+        file = self.publisher.files.get(self.path, Publication(b"nothing here", 404))
+        if file.failures:
+            file.failures -= 1
+            file = Publication(b"try again", 503)
+        self._answer(file)
+
+    def _answer(self, file: Publication) -> None:
+        if self.publisher.down:
+            file = Publication(b"down", 503, etag=None)
+        if file.location is not None:
+            self.send_response(302)
+            self.send_header("Location", file.location)
+            self.send_header("Content-Length", "0")
             self.end_headers()
+            return
+        start = self._range_start(file)
+        self.send_response(206 if start else file.status)
+        if start:
+            self.send_header(
+                "Content-Range", f"bytes {start}-{len(file.body) - 1}/{len(file.body)}"
+            )
+        self.send_header("Content-Length", str(len(file.body) - start))
+        if file.etag:
+            self.send_header("ETag", file.etag)
+        self.end_headers()
+        if self.command == "GET":
             self._send(file, start)
 
-        def _range_start(self, file: Publication) -> int:
-            asked = self.headers.get("Range")
-            if not asked or not file.honours_range or self.headers.get("If-Range") != file.etag:
-                return 0
-            return int(asked.removeprefix("bytes=").removesuffix("-"))
+    def _range_start(self, file: Publication) -> int:
+        asked = self.headers.get("Range")
+        if not asked or not file.honours_range or self.headers.get("If-Range") != file.etag:
+            return 0
+        return int(asked.removeprefix("bytes=").removesuffix("-"))
 
-        def _send(self, file: Publication, start: int) -> None:
-            if file.cut_after is None:
-                self.wfile.write(file.body[start:])
-                return
-            self.wfile.write(file.body[start : file.cut_after])
-            file.cut_after = None
-            self.close_connection = True
+    def _send(self, file: Publication, start: int) -> None:
+        if file.cut_after is None:
+            self.wfile.write(file.body[start:])
+            return
+        self.wfile.write(file.body[start : file.cut_after])
+        file.cut_after = None
+        self.close_connection = True
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    return Handler
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass

@@ -1,5 +1,7 @@
 import gzip
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -171,3 +173,53 @@ def test_the_same_synthetic_month_lands_the_same(landing: LandingZone) -> None:
 def test_a_source_setting_that_names_no_source_is_refused(template: str) -> None:
     with pytest.raises(StoreError, match=r"TAXI_SOURCE_URL.*synthetic"):
         source_of(template)
+
+
+def test_the_version_of_a_published_month_is_that_of_its_download(
+    publisher: Publisher, landing: LandingZone, green_parquet: bytes
+) -> None:
+    source = source_of(publisher.template)
+    assert source.published(GREEN) is None
+    publisher.publish(f"{GREEN.stem}.parquet", green_parquet, etag='"v7"')
+    assert source.published(GREEN) == '"v7"'
+    assert publisher.looks == 2
+    assert publisher.asked == []  # no file was downloaded for it
+    _, published = land(source, GREEN, landing)
+    assert published.version == '"v7"'
+
+
+def test_a_source_that_is_down_is_told_from_a_month_that_is_not_published(
+    publisher: Publisher,
+) -> None:
+    publisher.down = True
+    with pytest.raises(TransientStoreError, match="503"):
+        source_of(publisher.template).published(GREEN)
+    nobody = source_of("http://127.0.0.1:9/{color}_tripdata_{month}.parquet")
+    with pytest.raises(TransientStoreError, match="cannot be reached"):
+        nobody.published(GREEN)
+    publisher.down = False
+    publisher.publish(f"{GREEN.stem}.parquet", status=400)
+    with pytest.raises(PermanentStoreError, match="400"):
+        source_of(publisher.template).published(GREEN)
+
+
+def test_a_server_that_knows_no_head_is_asked_otherwise(
+    publisher: Publisher, green_parquet: bytes
+) -> None:
+    publisher.knows_head = False
+    publisher.publish(f"{GREEN.stem}.parquet", green_parquet, etag='"v7"')
+    assert source_of(publisher.template).published(GREEN) == '"v7"'
+
+
+def test_a_file_in_a_folder_has_a_version_too(
+    tmp_path: Path, landing: LandingZone, green_parquet: bytes
+) -> None:
+    source = source_of(f"file://{tmp_path}/{{color}}_tripdata_{{month}}.parquet")
+    assert source.published(GREEN) is None
+    file = tmp_path / f"{GREEN.stem}.parquet"
+    file.write_bytes(green_parquet)
+    before = source.published(GREEN)
+    _, published = land(source, GREEN, landing)
+    assert published.version == before
+    os.utime(file, ns=(1, 1))
+    assert source.published(GREEN) not in (None, before)

@@ -1,0 +1,132 @@
+"""The ways to people: a webhook, and e-mail. Neither retries: the next look of its sensor does."""
+
+import logging
+import smtplib
+import ssl
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import formatdate
+from typing import Literal, Protocol
+
+import httpx
+
+from taxi_platform.automation.alerts.messages import Message
+from taxi_platform.settings import Settings
+
+SECONDS = 15.0
+
+
+class DeliveryError(Exception):
+    """A message was not taken; says why, and nothing of where it was sent."""
+
+
+class Channel(Protocol):
+    """A way to people."""
+
+    @property
+    def name(self) -> str:
+        """What it is called: ``webhook``, ``email``."""
+        ...
+
+    def deliver(self, message: Message) -> None:
+        """Hands a message over.
+
+        Raises:
+            DeliveryError: it was not taken.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """An address that takes Slack's JSON. The address itself is the secret."""
+
+    url: str
+    name: str = "webhook"
+
+    def __repr__(self) -> str:
+        return "Webhook(…)"
+
+    def deliver(self, message: Message) -> None:
+        """See ``Channel.deliver``."""
+        # At INFO, httpx writes the address of each request into the log.
+        for logger in ("httpx", "httpcore"):
+            logging.getLogger(logger).setLevel(logging.WARNING)
+        try:
+            response = httpx.post(self.url, json=message.payload, timeout=SECONDS)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            # Not the error itself: its request holds the address.
+            raise DeliveryError(
+                f"the alert webhook cannot be reached ({type(error).__name__}); the alerts are "
+                "kept and sent later. Is TAXI_ALERT_WEBHOOK_URL right?"
+            ) from None
+        if not response.is_success:
+            raise DeliveryError(
+                f"the alert webhook answered {response.status_code}; the alerts are kept and sent "
+                "later. Is TAXI_ALERT_WEBHOOK_URL right?"
+            )
+
+
+@dataclass(frozen=True)
+class Email:
+    """An SMTP server and the people to write to."""
+
+    recipients: tuple[str, ...]
+    sender: str
+    host: str
+    port: int
+    security: Literal["starttls", "tls", "none"]
+    user: str | None
+    password: str
+    name: str = "email"
+
+    def __repr__(self) -> str:
+        return f"Email({self.host}:{self.port})"
+
+    def deliver(self, message: Message) -> None:
+        """See ``Channel.deliver``."""
+        mail = EmailMessage()
+        mail["From"], mail["To"] = self.sender, ", ".join(self.recipients)
+        mail["Subject"], mail["Date"] = message.subject, formatdate(localtime=True)
+        mail.set_content(message.text)
+        try:
+            with self._connect() as server:
+                if self.security == "starttls":
+                    server.starttls(context=ssl.create_default_context())
+                if self.user:
+                    server.login(self.user, self.password)
+                server.send_message(mail)
+        except (smtplib.SMTPException, OSError) as error:
+            said = f"{error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
+            raise DeliveryError(
+                f"the SMTP server {self.host}:{self.port} did not take the alerts "
+                f"({type(error).__name__} {said}); they are kept and sent later. Are TAXI_SMTP_* "
+                "and TAXI_ALERT_EMAIL_* right?"
+            ) from None
+
+    def _connect(self) -> smtplib.SMTP:
+        if self.security == "tls":
+            context = ssl.create_default_context()
+            return smtplib.SMTP_SSL(self.host, self.port, timeout=SECONDS, context=context)
+        return smtplib.SMTP(self.host, self.port, timeout=SECONDS)
+
+
+def channels_of(chosen: Settings) -> list[Channel]:
+    """The channels that the settings configure; none by default."""
+    found: list[Channel] = []
+    if chosen.alert_webhook_url is not None:
+        found.append(Webhook(chosen.alert_webhook_url.get_secret_value()))
+    recipients = [part.strip() for part in (chosen.alert_email_to or "").split(",")]
+    if any(recipients):
+        found.append(
+            Email(
+                recipients=tuple(filter(None, recipients)),
+                sender=chosen.alert_email_from,
+                host=chosen.smtp_host,
+                port=chosen.smtp_port,
+                security=chosen.smtp_security,
+                user=chosen.smtp_user,
+                password=chosen.smtp_password.get_secret_value(),
+            )
+        )
+    return found

@@ -1,0 +1,85 @@
+"""Alerts as people read them: one message for all that there is to tell at a time."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from taxi_platform.automation.alerts.incidents import Alert
+
+MOST_ALERTS = 10
+"""Alerts that a message tells in full; the others are counted, and shown in the UI."""
+
+_SIGNS = {"failed": "🔴", "check failed": "🔴", "overdue": "🟠", "recovered": "🟢"}
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is sent: a subject of one line, plain text, and a Slack-compatible payload."""
+
+    subject: str
+    text: str
+    payload: dict[str, Any]
+
+
+def message_of(alerts: Sequence[Alert], ui_url: str | None, secrets: Iterable[str]) -> Message:
+    """Puts alerts into words.
+
+    Args:
+        alerts: at least one.
+        ui_url: where Dagster's UI is, for links; without it there are none.
+        secrets: what must not be said, should an error message have said it.
+    """
+    hidden = [secret for secret in secrets if secret]
+    told = [_redacted(alert, hidden) for alert in alerts[:MOST_ALERTS]]
+    more = len(alerts) - len(told)
+    subject = told[0].headline if len(alerts) == 1 else f"{len(alerts)} alerts: {_counts(alerts)}"
+    rest = f"and {more} more: {_counts(alerts[MOST_ALERTS:])}" if more else ""
+    parts = [_plain(alert, ui_url) for alert in told]
+    blocks = [_section(_marked(alert, ui_url)) for alert in told]
+    if rest:
+        link = _link("/runs?view=ALL", ui_url)
+        parts.append(f"{rest}{': ' + link if link else ''}")
+        blocks.append(_section(_escape(rest) + (f"\n<{link}|all runs>" if link else "")))
+    return Message(
+        subject=f"[taxi_platform] {subject}",
+        text="\n\n".join(parts) + "\n",
+        payload={"text": _escape(subject), "blocks": blocks},
+    )
+
+
+def _redacted(alert: Alert, secrets: Iterable[str]) -> Alert:
+    headline, detail = alert.headline, alert.detail
+    for secret in secrets:
+        headline, detail = headline.replace(secret, "***"), detail.replace(secret, "***")
+    return Alert(alert.kind, alert.subject, headline, detail, alert.remedy, alert.path)
+
+
+def _counts(alerts: Sequence[Alert]) -> str:
+    kinds = [alert.kind for alert in alerts]
+    return ", ".join(f"{kinds.count(kind)} {kind}" for kind in _SIGNS if kind in kinds)
+
+
+def _link(path: str, ui_url: str | None) -> str | None:
+    return f"{ui_url.rstrip('/')}{path}" if ui_url else None
+
+
+def _plain(alert: Alert, ui_url: str | None) -> str:
+    lines = [f"{_SIGNS[alert.kind]} {alert.headline}", alert.detail, alert.remedy]
+    return "\n".join(line for line in [*lines, _link(alert.path, ui_url)] if line)
+
+
+def _marked(alert: Alert, ui_url: str | None) -> str:
+    link = _link(alert.path, ui_url)
+    headline = f"{_SIGNS[alert.kind]} *{_escape(alert.headline)}*"
+    lines = [headline, _escape(alert.detail), _escape(alert.remedy)]
+    return "\n".join(line for line in [*lines, f"<{link}|open in Dagster>" if link else ""] if line)
+
+
+def _section(text: str) -> dict[str, Any]:
+    # Slack takes at most 3,000 characters a section.
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:2_900]}}
+
+
+def _escape(text: str) -> str:
+    """What Slack's markup gives a meaning is taken as it is."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

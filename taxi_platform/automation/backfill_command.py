@@ -1,0 +1,152 @@
+"""`taxi-platform backfill`: requests a backfill, or finds the one that runs, and shows it live.
+
+The daemon does the work: to end the command does not end the backfill, and to run it again goes
+on where it is.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+
+from dagster import DagsterInstance
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
+
+from taxi_platform.automation.backfills import (
+    MonthProgress,
+    Progress,
+    backfills_in_hand,
+    daemon_is_alive,
+    follow,
+    months_to_load,
+    request_backfill,
+)
+from taxi_platform.automation.failures import failure_of
+from taxi_platform.trips.month import TripMonth
+
+LOOK_SECONDS = 1.0
+INTERRUPTED = 130
+
+NO_DAEMON = (
+    "No daemon is running, so nothing happens yet: start one with `dagster-daemon run`, or all of "
+    "Dagster with `make dev`."
+)
+
+
+def run_backfill(
+    instance: DagsterInstance,
+    months: Sequence[TripMonth],
+    console: Console,
+    *,
+    missing_only: bool = False,
+    detach: bool = False,
+) -> int:
+    """Loads months and shows how far they are.
+
+    Args:
+        instance: the Dagster instance whose daemon does it.
+        months: the months to load.
+        console: where to show it.
+        missing_only: leave out months that are loaded whole.
+        detach: request it and do not wait.
+
+    Returns:
+        An exit code: 0 if all months are loaded, 1 if some failed, 130 if one stopped looking.
+    """
+    backfills = backfills_in_hand(instance, months)
+    if backfills:
+        ids = ", ".join(sorted(set(backfills.values())))
+        console.print(f"{len(backfills)} of the months are in the hands of backfill {ids} already.")
+    wanted = [month for month in months if month not in backfills]
+    if missing_only:
+        wanted = months_to_load(instance, wanted)
+    if wanted:
+        backfill_id = request_backfill(instance, wanted)
+        backfills |= dict.fromkeys(wanted, backfill_id)
+        console.print(f"Requested backfill {backfill_id} of {len(wanted)} months.")
+    if not backfills:
+        console.print("All of the months are loaded: there is nothing to do.")
+        return 0
+    if not daemon_is_alive(instance):
+        console.print(NO_DAEMON, style="yellow")
+    if detach:
+        return 0
+    try:
+        progress = _watch(instance, backfills, console)
+    except KeyboardInterrupt:
+        console.print(
+            "\nThe backfill goes on in the daemon. Run the same command again to look on; cancel "
+            "it in the UI, under Runs, Backfills."
+        )
+        return INTERRUPTED
+    return _report(instance, progress, console)
+
+
+def _watch(
+    instance: DagsterInstance, backfills: Mapping[TripMonth, str], console: Console
+) -> dict[TripMonth, MonthProgress]:
+    """Shows the months until each is over."""
+    told: set[TripMonth] = set()
+    with ProgressBar(
+        TextColumn("  {task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[state]}"),
+        console=console,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("months", total=len(backfills), state="")
+        while True:
+            progress = follow(instance, backfills)
+            over = [month for month, state in progress.items() if state.is_over]
+            bar.update(task, completed=len(over), state=_state(progress))
+            for month in sorted(set(over) - told):
+                failed = progress[month].progress is Progress.FAILED
+                if failed or not console.is_terminal:
+                    bar.console.print(f"  {month}: {progress[month].progress}", highlight=False)
+                told.add(month)
+            if len(over) == len(progress):
+                return progress
+            time.sleep(LOOK_SECONDS)
+
+
+def _state(progress: Mapping[TripMonth, MonthProgress]) -> str:
+    running = [m.key for m, state in progress.items() if state.progress is Progress.RUNNING]
+    failed = sum(state.progress is Progress.FAILED for state in progress.values())
+    said = [f"running {', '.join(running)}"] if running else []
+    if failed:
+        said.append(f"{failed} failed")
+    return "; ".join(said) or "waiting for the daemon"
+
+
+def _report(
+    instance: DagsterInstance, progress: Mapping[TripMonth, MonthProgress], console: Console
+) -> int:
+    failed = {m: s for m, s in progress.items() if s.progress is Progress.FAILED}
+    console.print(f"{len(progress) - len(failed)} months loaded, {len(failed)} failed.")
+    if not failed:
+        return 0
+    for month, state in sorted(failed.items()):
+        message = "it was canceled, or its backfill failed before it had a run"
+        if state.run is not None:
+            with suppress(LookupError):
+                message = failure_of(instance, state.run).message
+            message = f"{message} (run {state.run.run_id})"
+        console.print(f"  {month}: {message}", highlight=False, soft_wrap=True)
+    console.print("Once the cause is mended, load them again with:")
+    for command in repair_commands(failed):
+        console.print(f"  {command}", highlight=False, soft_wrap=True)
+    return 1
+
+
+def repair_commands(months: Iterable[TripMonth]) -> list[str]:
+    """A command for each color that loads its months again, and no other."""
+    by_color: dict[str, list[str]] = {}
+    for month in sorted(months):
+        by_color.setdefault(month.color, []).append(month.year_month)
+    return [
+        f"taxi-platform backfill --color {color} --from {found[0]} --to {found[-1]} --missing-only"
+        for color, found in by_color.items()
+    ]

@@ -1,0 +1,185 @@
+"""Backfills of months: requested of Dagster's daemon, found again, and followed.
+
+They are Dagster's own asset backfills, so the daemon does the work, a run a month, whether or not
+anybody looks on. (A job's backfill would do too, but loses a month if the daemon dies between
+making its run and submitting it; an asset's backfill reserves its run ids first.)
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.execution.backfill import (
+    BULK_ACTION_TERMINAL_STATUSES,
+    BulkActionsFilter,
+    BulkActionStatus,
+    PartitionBackfill,
+)
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
+from dagster._core.utils import make_new_backfill_id
+from dagster._time import get_current_timestamp
+
+from taxi_platform.assets.trips import TRIP_ASSETS
+from taxi_platform.automation.failures import will_be_retried
+from taxi_platform.automation.jobs import REASON_TAG
+from taxi_platform.automation.months import ASSET_KEYS, PARTITION_TAG, missing_months
+from taxi_platform.partitions import trip_partitions
+from taxi_platform.trips.month import TripMonth
+
+BACKFILL_TAG = "dagster/backfill"
+
+DAEMONS = ("BACKFILL", "QUEUED_RUN_COORDINATOR")
+"""The daemons without which a backfill does not move."""
+
+# History waits for what is new: the queue takes runs of higher priority first.
+_TAGS = {REASON_TAG: "backfill", "dagster/priority": "-1"}
+
+
+class Progress(StrEnum):
+    """How far a month is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class MonthProgress:
+    """How far a month is, and in which run; None before it has one."""
+
+    progress: Progress
+    run: DagsterRun | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.progress in (Progress.DONE, Progress.FAILED)
+
+
+def months_between(colors: Iterable[str], first: str, last: str) -> list[TripMonth]:
+    """The months of colors from one to another, such as ``2019-01``, both included.
+
+    Raises:
+        ValueError: there are none, or not all of them are partitions; says which there are.
+    """
+    months = trip_partitions.get_partitions_def_for_dimension("month").get_partition_keys()
+    for name, month in (("--from", first), ("--to", last)):
+        if month not in months:
+            raise ValueError(
+                f"{name} is {month!r}: there are months from {months[0]} (TAXI_FIRST_MONTH) to "
+                f"{months[-1]}, the last that has ended"
+            )
+    if first > last:
+        raise ValueError(f"--from {first} is after --to {last}")
+    chosen = [month for month in months if first <= month <= last]
+    return [TripMonth.from_key(f"{color}|{month}") for color in colors for month in chosen]
+
+
+def months_to_load(instance: DagsterInstance, months: Sequence[TripMonth]) -> list[TripMonth]:
+    """Those of the months that are not loaded whole, or of which the last attempt failed."""
+    wanted = {month.key for month in missing_months(instance, months)}
+    keys = [month.key for month in months]
+    for asset in ASSET_KEYS:
+        found = instance.get_status_by_partition(asset, keys, trip_partitions) or {}
+        wanted |= {key for key, is_ in found.items() if is_ is AssetPartitionStatus.FAILED}
+    return [month for month in months if month.key in wanted]
+
+
+def request_backfill(instance: DagsterInstance, months: Sequence[TripMonth]) -> str:
+    """Asks the daemon to load months, all assets of each in a run of its own.
+
+    Returns:
+        The backfill's id.
+    """
+    backfill = PartitionBackfill.from_asset_partitions(
+        backfill_id=make_new_backfill_id(),
+        asset_graph=_asset_graph(),
+        partition_names=[month.key for month in months],
+        asset_selection=ASSET_KEYS,
+        backfill_timestamp=get_current_timestamp(),
+        tags=_TAGS,
+        dynamic_partitions_store=instance,
+        all_partitions=False,
+        title=f"{len(months)} months from {months[0].key} to {months[-1].key}",
+        description=None,
+        run_config=None,
+    )
+    instance.add_backfill(backfill)
+    return backfill.backfill_id
+
+
+def backfills_in_hand(
+    instance: DagsterInstance, months: Collection[TripMonth]
+) -> dict[TripMonth, str]:
+    """The unfinished backfills that see to some of the months, whoever requested them.
+
+    Returns:
+        For each month that a backfill has loaded or has still to load, its id. Months that failed
+        in it are left out: they have to be requested anew.
+    """
+    found: dict[TripMonth, str] = {}
+    unfinished = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
+    for backfill in instance.get_backfills(filters=unfinished):
+        targets = _targets(backfill)
+        progress = follow(instance, dict.fromkeys(targets, backfill.backfill_id))
+        if all(month.is_over for month in progress.values()):
+            continue  # it has ended, and the daemon has not noted it yet
+        found |= {
+            month: backfill.backfill_id
+            for month, state in progress.items()
+            if month in months and state.progress is not Progress.FAILED
+        }
+    return found
+
+
+def _targets(backfill: PartitionBackfill) -> list[TripMonth]:
+    """The months that a backfill loads whole."""
+    if not backfill.is_asset_backfill or not set(ASSET_KEYS) <= set(backfill.asset_selection or []):
+        return []
+    data = backfill.get_asset_backfill_data(_asset_graph())
+    keys = data.get_target_partitions_subset(ASSET_KEYS[0]).get_partition_keys()
+    return [TripMonth.from_key(str(key)) for key in keys]
+
+
+def _asset_graph() -> AssetGraph:
+    return AssetGraph.from_assets(TRIP_ASSETS)
+
+
+def follow(
+    instance: DagsterInstance, backfills: Mapping[TripMonth, str]
+) -> dict[TripMonth, MonthProgress]:
+    """How far months are, each in the backfill that sees to it."""
+    ids = sorted(set(backfills.values()))
+    runs: dict[tuple[str, str], DagsterRun] = {}
+    ended: set[str] = set()
+    for backfill_id in ids:
+        backfill = instance.get_backfill(backfill_id)
+        if backfill is None or backfill.status in BULK_ACTION_TERMINAL_STATUSES:
+            ended.add(backfill_id)
+        # The newest first; of a month that was run again after a crash, the last run counts.
+        for run in instance.get_runs(RunsFilter(tags={BACKFILL_TAG: backfill_id})):
+            runs.setdefault((backfill_id, run.tags.get(PARTITION_TAG, "")), run)
+    return {
+        month: _progress(runs.get((backfill_id, month.key)), backfill_id in ended)
+        for month, backfill_id in backfills.items()
+    }
+
+
+def _progress(run: DagsterRun | None, ended: bool) -> MonthProgress:
+    if run is None:
+        return MonthProgress(Progress.FAILED if ended else Progress.WAITING)
+    if run.status is DagsterRunStatus.SUCCESS:
+        return MonthProgress(Progress.DONE, run)
+    if run.is_finished and (ended or not will_be_retried(run)):
+        return MonthProgress(Progress.FAILED, run)
+    if run.status in (DagsterRunStatus.STARTED, DagsterRunStatus.STARTING):
+        return MonthProgress(Progress.RUNNING, run)
+    return MonthProgress(Progress.WAITING, run)
+
+
+def daemon_is_alive(instance: DagsterInstance) -> bool:
+    """Whether a daemon runs that sees to backfills."""
+    return all(status.healthy for status in instance.get_daemon_statuses(DAEMONS).values())

@@ -1,0 +1,105 @@
+"""Why a run failed, from its own events: for people to read and for sensors to act on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dagster import (
+    AssetCheckEvaluation,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    EventLogEntry,
+)
+
+WILL_RETRY_TAG = "dagster/will_retry"
+RETRIED_BY_TAG = "dagster/auto_retry_run_id"
+
+MOST_CHARACTERS = 600
+
+
+@dataclass(frozen=True)
+class RunFailure:
+    """Why a run failed.
+
+    Attributes:
+        steps: the steps that failed; none if the run's process died.
+        checks: the blocking checks that did not pass.
+        message: what the first of them said, shortened.
+        permanent: whether trying again is of no use until somebody changes something.
+    """
+
+    steps: tuple[str, ...]
+    checks: tuple[str, ...]
+    message: str
+    permanent: bool
+
+
+def failure_of(instance: DagsterInstance, run: DagsterRun) -> RunFailure:
+    """Why a failed run failed."""
+    events = instance.all_logs(
+        run.run_id,
+        of_type={
+            DagsterEventType.STEP_FAILURE,
+            DagsterEventType.RUN_FAILURE,
+            DagsterEventType.ASSET_CHECK_EVALUATION,
+        },
+    )
+    evaluations = _failed_checks(events)
+    checks = tuple(e.check_name for e in evaluations)
+    failed = [
+        event
+        for event in (entry.dagster_event for entry in events)
+        if event is not None and event.is_step_failure
+    ]
+    if not failed:
+        said = [entry.user_message for entry in events if _is_run_failure(entry)]
+        message = said[-1] if said else "the run ended without a word: its process died"
+        return RunFailure((), checks, _short(message), permanent=False)
+    steps = tuple(dict.fromkeys(event.step_key or "" for event in failed))
+    if checks:
+        return RunFailure(steps, checks, _short(_what_checks_found(evaluations)), permanent=True)
+    data = failed[0].step_failure_data
+    said_by_us = data.user_failure_data
+    message = (said_by_us.description if said_by_us else None) or (
+        data.error.to_string() if data.error else "no error was recorded"
+    )
+    fault = said_by_us.metadata.get("fault") if said_by_us else None
+    return RunFailure(steps, checks, _short(message), fault is None or fault.value != "transient")
+
+
+def will_be_retried(run: DagsterRun) -> bool:
+    """Whether Dagster runs it again by itself: its process died, and it has not done so yet."""
+    return (
+        run.status is DagsterRunStatus.FAILURE
+        and run.tags.get(WILL_RETRY_TAG) == "true"
+        and RETRIED_BY_TAG not in run.tags
+    )
+
+
+def was_retried(run: DagsterRun) -> bool:
+    """Whether another run has taken its place."""
+    return RETRIED_BY_TAG in run.tags
+
+
+def _failed_checks(events: Sequence[EventLogEntry]) -> list[AssetCheckEvaluation]:
+    evaluations = [entry.asset_check_evaluation for entry in events]
+    return [e for e in evaluations if e and e.blocking and not e.passed]
+
+
+def _what_checks_found(evaluations: Sequence[AssetCheckEvaluation]) -> str:
+    return "; ".join(
+        f"{e.check_name} of {e.asset_key.to_user_string()}: "
+        + ", ".join(f"{name} {fact.value}" for name, fact in e.metadata.items())
+        for e in evaluations
+    )
+
+
+def _is_run_failure(entry: EventLogEntry) -> bool:
+    event = entry.dagster_event
+    return event is not None and event.event_type is DagsterEventType.RUN_FAILURE
+
+
+def _short(message: str) -> str:
+    text = " ".join(message.split())
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"

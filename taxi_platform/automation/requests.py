@@ -1,0 +1,156 @@
+"""Runs on request of a sensor: each version of a month once, and again only where that may help.
+
+Both sensors see versions of months, published files or objects in the lake, and must load each
+that is not loaded yet. What they have seen to is kept in the sensor's cursor. Dagster's own run
+keys are not enough for that: they hold for ever, so a version that comes back would be dropped,
+and a run that failed because the source was down would never be made again.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+
+from dagster import DagsterInstance, DagsterRunStatus, RunRequest, RunsFilter
+
+from taxi_platform.automation.failures import failure_of, will_be_retried
+from taxi_platform.automation.jobs import REASON_TAG
+from taxi_platform.automation.months import months_on_their_way
+from taxi_platform.trips.month import TripMonth
+
+RUN_KEY_TAG = "dagster/run_key"
+VERSION_TAG = "taxi/version"
+
+MOST_REQUESTS = 25
+"""Runs that one look may request; what remains is seen to at the next."""
+
+LONGEST_WAIT = 86_400.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was done about a version of a month.
+
+    Attributes:
+        version: the version that was seen last.
+        requests: how many runs were requested for this month so far, of whatever version.
+        tries: how many of them were for this version.
+        at: when the last was, seconds since 1970.
+        settled: whether nothing remains to be done about it.
+    """
+
+    version: str
+    requests: int = 0
+    tries: int = 0
+    at: float = 0.0
+    settled: bool = False
+
+
+class Ledger:
+    """What a sensor has seen, by partition key; kept as its cursor."""
+
+    def __init__(self, cursor: str | None) -> None:
+        known = json.loads(cursor) if cursor else {}
+        self._seen = {key: Seen(**entry) for key, entry in known.items()}
+
+    def cursor(self) -> str:
+        """The same as a cursor."""
+        return json.dumps({key: asdict(seen) for key, seen in sorted(self._seen.items())})
+
+    def keep_only(self, keys: set[str]) -> None:
+        """Forgets months that are looked at no more."""
+        self._seen = {key: seen for key, seen in self._seen.items() if key in keys}
+
+    def due(
+        self,
+        instance: DagsterInstance,
+        offered: Mapping[TripMonth, str],
+        is_loaded: Callable[[TripMonth, str], bool],
+        first_wait: float,
+    ) -> list[RunRequest]:
+        """The runs to request now; they count as requested from here on.
+
+        Args:
+            instance: where runs are recorded.
+            offered: the version of each month that there is.
+            is_loaded: whether a version of a month is loaded, whoever did it.
+            first_wait: seconds before a version is requested again whose run failed for a
+                passing reason; it doubles with each try, up to a day.
+        """
+        open_ones = {
+            month: version
+            for month, version in offered.items()
+            if not self._is_settled(month, version)
+        }
+        # A run that has a month in hand may be loading just this version: its end is waited for.
+        busy = months_on_their_way(instance, open_ones)
+        requested: list[RunRequest] = []
+        for month, version in open_ones.items():
+            if len(requested) == MOST_REQUESTS:
+                break
+            if month in busy:
+                continue
+            if is_loaded(month, version) or self._is_given_up(instance, month, version):
+                self._settle(month, version)
+            elif self._may_be_requested(month, version, first_wait):
+                requested.append(self._request(month, version))
+        return requested
+
+    def _is_settled(self, month: TripMonth, version: str) -> bool:
+        seen = self._seen.get(month.key)
+        return seen is not None and seen.version == version and seen.settled
+
+    def _is_given_up(self, instance: DagsterInstance, month: TripMonth, version: str) -> bool:
+        """Whether the last run for this version ended in a way that another would not mend."""
+        seen = self._seen.get(month.key)
+        if seen is None or seen.version != version or not seen.tries:
+            return False
+        chosen = RunsFilter(tags={RUN_KEY_TAG: _run_key(month, seen)})
+        run = next(iter(instance.get_runs(chosen, limit=1)), None)
+        if run is None or run.status in (DagsterRunStatus.SUCCESS, DagsterRunStatus.CANCELED):
+            return True
+        return (
+            run.status is DagsterRunStatus.FAILURE
+            and not will_be_retried(run)
+            and failure_of(instance, run).permanent
+        )
+
+    def _may_be_requested(self, month: TripMonth, version: str, first_wait: float) -> bool:
+        seen = self._seen.get(month.key)
+        if seen is None or seen.version != version or not seen.tries:
+            return True
+        wait = min(first_wait * 2 ** (seen.tries - 1), LONGEST_WAIT)
+        return time.time() >= seen.at + wait
+
+    def _settle(self, month: TripMonth, version: str) -> None:
+        seen = self._seen.get(month.key, Seen(version))
+        self._seen[month.key] = replace(seen, version=version, tries=0, settled=True)
+
+    def _request(self, month: TripMonth, version: str) -> RunRequest:
+        before = self._seen.get(month.key)
+        again = before is not None and before.version == version
+        seen = Seen(
+            version,
+            requests=(before.requests if before else 0) + 1,
+            tries=(before.tries if before and again else 0) + 1,
+            at=time.time(),
+        )
+        self._seen[month.key] = seen
+        return RunRequest(
+            run_key=_run_key(month, seen),
+            partition_key=month.key,
+            tags={VERSION_TAG: version},
+        )
+
+
+def _run_key(month: TripMonth, seen: Seen) -> str:
+    # With the number of the request: a version that comes back after another is a new one.
+    return f"{month.key} {seen.version} {seen.requests}"
+
+
+def tagged(requests: list[RunRequest], reason: str) -> list[RunRequest]:
+    """The same requests, with what they were made for."""
+    return [
+        request.with_replaced_attrs(tags={**request.tags, REASON_TAG: reason})
+        for request in requests
+    ]

@@ -1,0 +1,31 @@
+import base64
+import re
+from xml.etree import ElementTree
+
+from taxi_platform.io_managers.charts import trips_by_day
+from taxi_platform.trips.month import TripMonth
+
+MONTH = TripMonth.from_key("green|2024-02")
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_the_chart_is_a_picture_with_a_bar_for_each_day_of_the_month() -> None:
+    rows = {"2024-02-01": 100, "2024-02-29": 50, "2024-03-01": 7, "2008-12-31": 3}
+    markdown = str(trips_by_day(MONTH, rows).value)
+    # The form that the UI's Markdown takes for a picture.
+    found = re.match(r"!\[[^]]+\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)\)\n", markdown)
+    assert found
+    picture = ElementTree.fromstring(base64.b64decode(found[1]))  # noqa: S314 - our own
+    bars = [rect for rect in picture.iter(f"{SVG}rect") if rect.find(f"{SVG}title") is not None]
+    titles = [bar.findtext(f"{SVG}title") for bar in bars]
+    assert len(bars) == 29
+    assert titles[0] == "1: 100"
+    assert titles[1] == "2: 0"
+    heights = [float(bar.attrib["height"]) for bar in bars]
+    assert heights[28] == heights[0] / 2 > 0
+    assert heights[1] == 0
+    assert "10 trips are dated outside the month" in markdown
+
+
+def test_a_month_without_trips_has_a_chart_too() -> None:
+    assert "data:image/svg+xml" in str(trips_by_day(MONTH, {}).value)
