@@ -139,14 +139,15 @@ class TripLake:
             if before is not None and before.crc32c == checksum:
                 return self._describe(month, before, trips.totals), False
             blob = self._bucket().blob(self.object_name(month), UPLOAD_CHUNK_BYTES)
-            blob.upload_from_filename(
-                str(trips.path),
-                content_type="application/vnd.apache.parquet",
-                checksum="crc32c",
-                if_generation_match=before.generation if before else 0,
-                timeout=self._request_seconds,
-                retry=None,
-            )
+            with self._requiring_bucket(month):
+                blob.upload_from_filename(
+                    str(trips.path),
+                    content_type="application/vnd.apache.parquet",
+                    checksum="crc32c",
+                    if_generation_match=before.generation if before else 0,
+                    timeout=self._request_seconds,
+                    retry=None,
+                )
             after = self._get(month)
         if after is None or after.crc32c != checksum or after.size != trips.size:
             raise TransientStoreError(
@@ -166,27 +167,34 @@ class TripLake:
 
         patience: Any = {"retry": None, "timeout": self._request_seconds}
         with google_errors("trips", f"GCS, gs://{self.bucket}"):
-            self._require_bucket("trips")
             blob = self._bucket().blob(f"doctor/{uuid.uuid4().hex}")
-            blob.upload_from_string(b"", **patience)
+            with self._requiring_bucket("trips"):
+                blob.upload_from_string(b"", **patience)
             blob.delete(**patience)
 
     def _bucket(self) -> "storage.Bucket":
         return self._client.bucket(self.bucket)
 
     def _get(self, month: TripMonth) -> Any:
-        bucket = self._bucket()
-        blob = bucket.get_blob(self.object_name(month), retry=None, timeout=self._request_seconds)
-        if blob is None:
-            self._require_bucket(month)
-        return blob
+        return self._bucket().get_blob(
+            self.object_name(month), retry=None, timeout=self._request_seconds
+        )
 
-    def _require_bucket(self, subject: object) -> None:
-        if not self._bucket().exists(retry=None, timeout=self._request_seconds):
+    @contextmanager
+    def _requiring_bucket(self, subject: object) -> Iterator[None]:
+        """An upload finds nothing only if there is no bucket.
+
+        Whether there is one cannot be asked: who may write objects need not see the bucket.
+        """
+        from google.api_core.exceptions import NotFound
+
+        try:
+            yield
+        except NotFound as error:
             raise PermanentStoreError(
                 f"{subject}: there is no bucket gs://{self.bucket}: create it (gcloud storage "
                 f"buckets create gs://{self.bucket}) or set TAXI_GCS_BUCKET to one that exists"
-            )
+            ) from error
 
     def _address(self, month: TripMonth) -> str:
         return f"gs://{self.bucket}/{self.object_name(month)}"
