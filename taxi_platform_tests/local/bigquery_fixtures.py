@@ -13,8 +13,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -296,3 +299,23 @@ def rows(client: bigquery.Client, sql: str) -> list[tuple[Any, ...]]:
 def moment(text: str) -> datetime.datetime:
     """A time, without zone unless the text has one."""
     return datetime.datetime.fromisoformat(text)
+
+
+@contextmanager
+def repeating(*reads: Callable[[], None]) -> Iterator[None]:
+    """Runs each read again and again, in a thread of its own, as long as the body runs."""
+    stop = threading.Event()
+
+    def repeat(read: Callable[[], None]) -> None:
+        while not stop.is_set():
+            read()
+
+    threads = [threading.Thread(target=repeat, args=[read]) for read in reads]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

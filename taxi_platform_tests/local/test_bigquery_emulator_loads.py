@@ -1,7 +1,6 @@
 """Load jobs: a partition is replaced whole or not at all."""
 
 import datetime
-import threading
 
 import google.api_core.exceptions
 import httpx
@@ -15,6 +14,7 @@ from taxi_platform_tests.local.bigquery_fixtures import (
     SCHEMA,
     load,
     month,
+    repeating,
     replace,
     rows,
     stored,
@@ -50,26 +50,17 @@ def test_readers_see_the_old_partition_or_the_new_one(
     sql = f"SELECT COUNT(*), MIN(fare), MAX(fare) FROM {trips}"
     seen: set[tuple[str, ...]] = set()
     faults: list[object] = []
-    stop = threading.Event()
 
     def read() -> None:
-        while not stop.is_set():
-            answer = http.post("/queries", json={"query": sql, "useLegacySql": False})
-            try:
-                seen.add(tuple(cell["v"] for cell in answer.json()["rows"][0]["f"]))
-            except KeyError:
-                faults.append(answer.text)
+        answer = http.post("/queries", json={"query": sql, "useLegacySql": False})
+        try:
+            seen.add(tuple(cell["v"] for cell in answer.json()["rows"][0]["f"]))
+        except KeyError:
+            faults.append(answer.text)
 
-    readers = [threading.Thread(target=read) for _ in range(4)]
-    for reader in readers:
-        reader.start()
-    try:
+    with repeating(read, read, read, read):
         for turn in range(6):
             replace(client, uris[(turn + 1) % 2], f"{trips}$202401")
-    finally:
-        stop.set()
-        for reader in readers:
-            reader.join()
 
     assert not faults
     assert seen == {("200000", "200000.0", "200000.0"), ("300000", "300000.0", "300000.0")}

@@ -34,6 +34,8 @@ from taxi_platform.local.bigquery.storage import Cursor, quoted
 _WRITE = ("WRITE_TRUNCATE", "WRITE_APPEND", "WRITE_EMPTY")
 _CREATE = ("CREATE_IF_NEEDED", "CREATE_NEVER")
 _UPDATES = ("ALLOW_FIELD_ADDITION", "ALLOW_FIELD_RELAXATION")
+# Write dispositions, and whether for a whole table, that go with schemaUpdateOptions.
+_MAY_UPDATE_SCHEMA = {("WRITE_APPEND", True), ("WRITE_APPEND", False), ("WRITE_TRUNCATE", False)}
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,16 @@ class Destination:
             raise unsupported(f"destinationTableProperties.{extra[0]}")
         if unknown := updates.difference(_UPDATES):
             raise invalid(f"Invalid value for schemaUpdateOptions: {min(unknown)}")
+        write = _one_of(_WRITE, configuration.get("writeDisposition"), default_write)
+        if updates and (write, partition_id is None) not in _MAY_UPDATE_SCHEMA:
+            raise invalid(
+                "Schema update options should only be specified with WRITE_APPEND disposition, or "
+                "with WRITE_TRUNCATE disposition on a table partition."
+            )
         return cls(
             name=TableName(name.project, name.dataset, table),
             partition_id=partition_id,
-            write=_one_of(_WRITE, configuration.get("writeDisposition"), default_write),
+            write=write,
             create=_one_of(_CREATE, configuration.get("createDisposition"), _CREATE[0]),
             schema_updates=updates,
             partitioning=configuration.get("timePartitioning") or None,
