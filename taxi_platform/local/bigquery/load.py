@@ -124,6 +124,7 @@ class Loader:
             self.storage.transaction() as cursor,
         ):
             job.works_with(cursor)
+            catalog.check_location(cursor, destination.name, job.name.location)
             sources = self._opened(cursor, request, files)
             target = destination.prepared(
                 cursor,
