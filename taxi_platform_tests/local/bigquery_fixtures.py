@@ -252,6 +252,8 @@ SCHEMA = [
     bigquery.SchemaField("fare", "FLOAT64"),
     bigquery.SchemaField("m", "DATE", "REQUIRED"),
 ]
+# Options of a load that may add columns to its table.
+ADDITION = {"schema_update_options": ["ALLOW_FIELD_ADDITION"]}
 
 
 def month(number: int, rows: int, fare: float = 1.0) -> pa.Table:

@@ -9,6 +9,7 @@ from pathlib import Path
 import google.api_core.exceptions
 import httpx
 import psutil
+import pyarrow as pa
 import pytest
 from google.cloud import bigquery
 from google.cloud.storage import Bucket
@@ -256,3 +257,35 @@ def test_every_answer_was_checked(answers: DiscoveryCheck, client: bigquery.Clie
     before = answers.checked
     client.query_and_wait("SELECT 1")
     assert answers.checked > before
+
+
+def test_a_dataset_is_found_only_where_it_lies(
+    client: bigquery.Client, bucket: Bucket, dataset: str
+) -> None:
+    european = bigquery.Dataset(f"{PROJECT}.{dataset}_eu")
+    european.location = "EU"
+    client.create_dataset(european)
+    table = f"{dataset}_eu.t"
+    try:
+        job = client.query(f"CREATE TABLE {table} (vendor_id INT64)")
+        job.result()
+        assert job.location == "EU"
+        assert client.query(f"SELECT * FROM {table}").location == "EU"
+        uri = stored(bucket, pa.table({"vendor_id": [1]}))
+        to = f"{PROJECT}.{table}"
+        elsewhere = bigquery.QueryJobConfig(destination=to, write_disposition="WRITE_APPEND")
+        parquet = bigquery.LoadJobConfig(source_format="PARQUET")
+        message = f"Not found: Dataset {PROJECT}:{dataset}_eu was not found in location US"
+        for start in (
+            lambda: client.query(f"SELECT * FROM {table}", location="US"),
+            lambda: client.query(f"INSERT INTO {table} VALUES (1)", location="US"),
+            lambda: client.query(f"DROP TABLE {table}", location="US"),
+            lambda: client.query(f"SELECT 1 FROM {table}, {dataset}.t", location="US"),
+            lambda: client.query("SELECT 1 AS vendor_id", elsewhere, location="US"),
+            lambda: client.load_table_from_uri(uri, to, job_config=parquet, location="US"),
+        ):
+            with pytest.raises(google.api_core.exceptions.NotFound, match=message):
+                start().result()
+        assert client.get_table(table).num_rows == 0
+    finally:
+        client.delete_dataset(european, delete_contents=True)

@@ -9,6 +9,7 @@ from google.cloud import bigquery
 from google.cloud.storage import Bucket
 
 from taxi_platform_tests.local.bigquery_fixtures import (
+    ADDITION,
     load,
     moment,
     month,
@@ -61,7 +62,7 @@ def test_a_new_column_needs_leave(client: bigquery.Client, bucket: Bucket, trips
     ):
         replace(client, wider, f"{trips}$202401")
 
-    replace(client, wider, f"{trips}$202401", schema_update_options=["ALLOW_FIELD_ADDITION"])
+    replace(client, wider, f"{trips}$202401", **ADDITION)
 
     assert rows(client, f"SELECT tip FROM {trips} ORDER BY m") == [(0.5,), (None,)]
 

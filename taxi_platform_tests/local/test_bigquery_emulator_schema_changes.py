@@ -10,6 +10,7 @@ from google.cloud import bigquery
 from google.cloud.storage import Bucket
 
 from taxi_platform_tests.local.bigquery_fixtures import (
+    ADDITION,
     PROJECT,
     load,
     month,
@@ -20,8 +21,6 @@ from taxi_platform_tests.local.bigquery_fixtures import (
 )
 
 pytestmark = pytest.mark.integration
-
-ADDITION = {"schema_update_options": ["ALLOW_FIELD_ADDITION"]}
 
 
 def with_tip(table: pa.Table, tip: float = 0.5) -> pa.Table:

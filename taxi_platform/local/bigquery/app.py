@@ -61,6 +61,7 @@ def create_app(data_dir: Path, gcs_url: str) -> Starlette:
     return Starlette(
         routes=[
             Route("/", _healthy),
+            Route("/token", _token, methods=["POST"]),
             Mount("/bigquery/v2", routes=routes),
             Mount("/upload/bigquery/v2", routes=upload_routes),
             *routes,
@@ -103,6 +104,11 @@ def _routes(datasets: DatasetApi, tables: TableApi, jobs: JobApi) -> list[Route]
 
 async def _healthy(_: Request) -> Response:
     return json_response({"status": "ok", "service": "bigquery-emulator"})
+
+
+async def _token(_: Request) -> Response:
+    """An OAuth token, for clients that insist on credentials: any is good, none is looked at."""
+    return json_response({"access_token": "emulator", "token_type": "Bearer", "expires_in": 3600})
 
 
 async def _uncovered(request: Request, _: Exception | None = None) -> Response:

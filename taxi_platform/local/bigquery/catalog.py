@@ -129,6 +129,19 @@ def find_dataset(cursor: Cursor, project: str, dataset: str) -> Dataset:
     return Dataset(project, dataset, json.loads(row[0]), row[1], row[2])
 
 
+def check_location(cursor: Cursor, name: TableName, location: str) -> None:
+    """Refuses a job that runs elsewhere than a dataset lies; a dataset that is absent passes.
+
+    Raises:
+        ApiError: it does.
+    """
+    for dataset in list_datasets(cursor, name.project):
+        if dataset.dataset == name.dataset and dataset.location.upper() != location.upper():
+            raise not_found(
+                f"Dataset {name.project}:{name.dataset} was not found in location {location}"
+            )
+
+
 def list_datasets(cursor: Cursor, project: str) -> list[Dataset]:
     """The datasets of a project, by name."""
     rows = cursor.execute(

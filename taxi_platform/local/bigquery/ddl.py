@@ -84,7 +84,7 @@ class Definitions:
         properties = _properties(self._statement)
         if extra := sorted(set(properties) - {"location", "description", "labels", "friendlyName"}):
             raise unsupported(f"the option {extra[0]} of CREATE SCHEMA")
-        resource = {"location": "US", "access": []} | properties
+        resource = {"location": self._translation.location, "access": []} | properties
         try:
             create_dataset(self._cursor, project, dataset, resource)
         except ApiError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +66,8 @@ class JobApi:
         if configuration["jobType"] != "LOAD":
             raise invalid("Only load jobs take an upload")
         request = LoadRequest.from_configuration(configuration["load"], uploaded=True)
-        job = self._job(project, configuration, body.get("jobReference") or {})
+        datasets = [request.destination.name.dataset]
+        job = self._job(project, configuration, body.get("jobReference") or {}, datasets)
         return self.jobs.start(job, self.loader.work(request, upload))
 
     def get(self, call: Call) -> dict[str, Any]:
@@ -178,25 +179,24 @@ class JobApi:
 
     def _started(self, project: str, configuration: dict[str, Any], named: dict[str, Any]) -> Job:
         work: Callable[[Job], Outcome | None]
-        default: str | None
         if configuration["jobType"] == "LOAD":
             load = LoadRequest.from_configuration(configuration["load"], uploaded=False)
             work = self.loader.work(load)
-            default = load.destination.name.dataset
+            datasets = [load.destination.name.dataset]
         else:
             query = QueryRequest.from_configuration(configuration["query"], project)
             work = self.queries.work(query)
-            default = query.default_dataset
-        job = self._job(project, configuration, named, default)
+            datasets = query.datasets
+        job = self._job(project, configuration, named, datasets)
         return self.jobs.start(job, work)
 
     def _dry_run(self, project: str, configuration: dict[str, Any], named: dict[str, Any]) -> Job:
         if configuration["jobType"] != "QUERY":
             raise unsupported("dry runs of other jobs than queries")
         request = QueryRequest.from_configuration(configuration["query"], project)
-        job = self._job(project, configuration, named, request.default_dataset)
+        job = self._job(project, configuration, named, request.datasets)
         job.started_ms = job.created_ms
-        job.outcome = self.queries.dry_run(request)
+        job.outcome = self.queries.dry_run(request, job.name.location)
         job.outcome.ended_ms = now_ms()
         return job
 
@@ -205,20 +205,17 @@ class JobApi:
         project: str,
         configuration: dict[str, Any],
         named: dict[str, Any],
-        dataset: str | None = None,
+        datasets: Sequence[str],
     ) -> Job:
-        location = named.get("location") or self._location_of(project, dataset)
+        location = named.get("location") or self._location_of(project, datasets)
         name = JobName(project, location, named.get("jobId") or new_job_id())
         return Job(name, configuration)
 
-    def _location_of(self, project: str, dataset: str | None) -> str:
-        """Where a job runs that did not say so: where its dataset lies."""
-        if dataset:
-            with self.storage.snapshot() as cursor:
-                for held in catalog.list_datasets(cursor, project):
-                    if held.dataset == dataset:
-                        return held.location
-        return "US"
+    def _location_of(self, project: str, datasets: Sequence[str]) -> str:
+        """Where a job runs that did not say so: where the first of its datasets lies."""
+        with self.storage.snapshot() as cursor:
+            held = {one.dataset: one.location for one in catalog.list_datasets(cursor, project)}
+        return next((held[name] for name in datasets if name in held), "US")
 
     def _found(self, call: Call) -> Job:
         return self.jobs.find(call.path["project"], call.path["job"], call.query.get("location"))

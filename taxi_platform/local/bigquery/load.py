@@ -1,7 +1,7 @@
 """Load jobs: files into a table or one of its partitions, all of them or nothing.
 
-What columns a Parquet file may bring into which table is in parquet_columns.py; how the table is
-made ready for them is in destination.py.
+What columns a Parquet file may bring into which table is in parquet_columns.py, how CSV is read in
+csv_rows.py; how the table is made ready for them is in destination.py.
 """
 
 from __future__ import annotations
@@ -14,10 +14,16 @@ from typing import Any
 
 import duckdb
 
-from taxi_platform.local.bigquery import catalog
+from taxi_platform.local.bigquery import catalog, csv_rows
 from taxi_platform.local.bigquery.column_types import Field, checked_fields
+from taxi_platform.local.bigquery.csv_rows import CsvFile, CsvFormat
 from taxi_platform.local.bigquery.destination import Destination
-from taxi_platform.local.bigquery.errors import ApiError, invalid, unsupported
+from taxi_platform.local.bigquery.errors import (
+    UNSUPPORTED_MARK,
+    ApiError,
+    invalid,
+    unsupported,
+)
 from taxi_platform.local.bigquery.gcs import GcsObjects
 from taxi_platform.local.bigquery.jobs import Job, Jobs, Outcome
 from taxi_platform.local.bigquery.parquet_columns import ParquetFile
@@ -41,6 +47,7 @@ _HANDLED = {
 _WITHOUT_EFFECT = {"autodetect", "encoding", "maxBadRecords"}
 
 Files = list[tuple[str, Path]]
+Source = ParquetFile | CsvFile
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class LoadRequest:
     declared: list[Field] | None
     lists_inferred: bool
     ignore_unknown: bool
+    csv: CsvFormat | None
 
     @classmethod
     def from_configuration(cls, load: dict[str, Any], *, uploaded: bool) -> LoadRequest:
@@ -61,11 +69,14 @@ class LoadRequest:
             ApiError: it is wrong, or asks for something that is not supported.
         """
         meant = {key for key, value in load.items() if value not in (None, {}, [], "", False, 0)}
-        if extra := sorted(meant - _HANDLED - _WITHOUT_EFFECT):
-            raise unsupported(f"the load option {extra[0]}")
         source_format = (load.get("sourceFormat") or "CSV").upper()
-        if source_format != "PARQUET":
-            raise unsupported(f"loads of the format {source_format}, only PARQUET")
+        if source_format not in ("PARQUET", "CSV"):
+            raise unsupported(f"loads of the format {source_format}, only PARQUET and CSV")
+        is_csv = source_format == "CSV"
+        if extra := sorted(
+            meant - _HANDLED - _WITHOUT_EFFECT - (csv_rows.OPTIONS if is_csv else set())
+        ):
+            raise unsupported(f"the load option {extra[0]}")
         options = load.get("parquetOptions") or {}
         if options.get("enumAsString") or options.get("mapTargetType"):
             raise unsupported("the Parquet options enumAsString and mapTargetType")
@@ -81,6 +92,7 @@ class LoadRequest:
             declared=checked_fields(schema) if schema else None,
             lists_inferred=bool(options.get("enableListInference")),
             ignore_unknown=bool(load.get("ignoreUnknownValues")),
+            csv=CsvFormat.from_configuration(load) if is_csv else None,
         )
 
 
@@ -112,7 +124,8 @@ class Loader:
             self.storage.transaction() as cursor,
         ):
             job.works_with(cursor)
-            sources = [ParquetFile.opened(cursor, uri, path) for uri, path in files]
+            catalog.check_location(cursor, destination.name, job.name.location)
+            sources = self._opened(cursor, request, files)
             target = destination.prepared(
                 cursor,
                 self._incoming(cursor, request, sources),
@@ -122,12 +135,7 @@ class Loader:
             rows = 0
             for source in sources:
                 job.raise_if_cancelled()
-                columns, select, parameters = source.selection(
-                    target.table.fields,
-                    declared=request.declared is not None,
-                    lists_inferred=request.lists_inferred,
-                    ignore_unknown=request.ignore_unknown,
-                )
+                columns, select, parameters = _selection(source, request, target.table.fields)
                 try:
                     rows += target.insert(columns, select, parameters)
                 except duckdb.Error as error:
@@ -143,24 +151,51 @@ class Loader:
             }
             self.jobs.record(cursor, job, Outcome(statistics))
 
-    def _incoming(
-        self, cursor: Cursor, request: LoadRequest, sources: list[ParquetFile]
-    ) -> list[Field]:
+    def _opened(self, cursor: Cursor, request: LoadRequest, files: Files) -> list[Source]:
+        if request.csv is None:
+            return [ParquetFile.opened(cursor, uri, path) for uri, path in files]
+        columns = request.declared
+        if columns is None:
+            table = catalog.find_table_or_none(cursor, request.destination.name)
+            columns = table.fields if table else None
+        if not columns:
+            raise invalid("No schema specified on job or table.")
+        return [CsvFile(uri, path, request.csv, columns) for uri, path in files]
+
+    def _incoming(self, cursor: Cursor, request: LoadRequest, sources: list[Source]) -> list[Field]:
         """The columns that the job brings: declared, or those of the last file, as in BigQuery."""
+        last = sources[-1]
         if request.declared is not None:
             return request.declared
+        if isinstance(last, CsvFile):
+            return last.columns
         table = catalog.find_table_or_none(cursor, request.destination.name)
         held = table.fields if table else []
-        fields = sources[-1].fields(held, lists_inferred=request.lists_inferred)
+        fields = last.fields(held, lists_inferred=request.lists_inferred)
         if request.ignore_unknown and held and not request.destination.replaces_schema:
             names = {field["name"].lower() for field in held}
             fields = [field for field in fields if field["name"].lower() in names]
         return fields
 
 
-def _unreadable(source: ParquetFile, error: duckdb.Error) -> ApiError:
+def _selection(
+    source: Source, request: LoadRequest, target: list[Field]
+) -> tuple[list[str], str, dict[str, Any]]:
+    if isinstance(source, CsvFile):
+        return source.selection(target)
+    return source.selection(
+        target,
+        declared=request.declared is not None,
+        lists_inferred=request.lists_inferred,
+        ignore_unknown=request.ignore_unknown,
+    )
+
+
+def _unreadable(source: Source, error: duckdb.Error) -> ApiError:
     if isinstance(error, duckdb.InterruptException):
         return ApiError("stopped", "Job execution was cancelled: User requested cancellation")
     reason = "backendError" if isinstance(error, duckdb.OutOfMemoryException) else "invalid"
     detail = str(error).split("\n")[0]
+    if UNSUPPORTED_MARK in detail:
+        return ApiError("notImplemented", f"{detail} File: {source.uri}")
     return ApiError(reason, f"Error while reading data, error message: {detail} File: {source.uri}")

@@ -35,11 +35,12 @@ from taxi_platform.local.bigquery.storage import Cursor, Storage
 class Translation:
     """One query's statement on its way to DuckDB, in one transaction."""
 
-    def __init__(self, cursor: Cursor, request: QueryRequest) -> None:
+    def __init__(self, cursor: Cursor, request: QueryRequest, location: str) -> None:
         self.cursor = cursor
+        self.location = location
         self._original = request.statement
         self.statement = request.statement.copy()
-        self.tables = TableNames(cursor, request.project, request.default, metadata_view)
+        self.tables = TableNames(cursor, request.project, request.default, metadata_view, location)
         self._parameters = QueryParameters(request.parameters)
         self._translator = Translator(self.tables, self._parameters)
 
@@ -131,14 +132,14 @@ class QueryRunner:
             return lambda job: self._select_into_table(job, request)
         return lambda job: self._select(job, request)
 
-    def dry_run(self, request: QueryRequest) -> Outcome:
+    def dry_run(self, request: QueryRequest, location: str) -> Outcome:
         """Checks a query as far as can be without running it.
 
         Raises:
             ApiError: the query would fail.
         """
         with self.storage.snapshot() as cursor:
-            translation = Translation(cursor, request)
+            translation = Translation(cursor, request, location)
             statement = translation.statement
             if isinstance(statement, exp.Query):
                 check_reading(translation)
@@ -176,6 +177,7 @@ class QueryRunner:
             rows = ResultTable.from_entry(outcome.result or {})
             with self.storage.transaction() as cursor:
                 job.works_with(cursor)
+                catalog.check_location(cursor, destination.name, job.name.location)
                 target = destination.prepared(
                     cursor, rows.fields, self.storage.next_id, modes_count=False
                 )
@@ -219,7 +221,7 @@ class QueryRunner:
     def _translating(self, job: Job, request: QueryRequest) -> Iterator[Translation]:
         with self.storage.transaction() as cursor:
             job.works_with(cursor)
-            yield Translation(cursor, request)
+            yield Translation(cursor, request, job.name.location)
 
     @contextmanager
     def _locked_for_target(self, request: QueryRequest) -> Iterator[None]:

@@ -54,9 +54,12 @@ class QueryRequest:
     destination: Destination | None
 
     @property
-    def default_dataset(self) -> str | None:
-        """The dataset whose location the job takes."""
-        return self.default[1] if self.default else None
+    def datasets(self) -> list[str]:
+        """The datasets that the query names, from whose location the job takes its own."""
+        named = [table.db for table in self.statement.find_all(exp.Table) if table.db]
+        chosen = [self.destination.name.dataset] if self.destination else []
+        default = [self.default[1]] if self.default else []
+        return [*named, *chosen, *default]
 
     @classmethod
     def from_configuration(cls, query: dict[str, Any], project: str) -> QueryRequest:

@@ -24,18 +24,21 @@ class TableNames:
         project: str,
         default: tuple[str, str] | None,
         metadata_view: MetadataView,
+        location: str | None = None,
     ) -> None:
         self._cursor = cursor
         self.project = project
         self._default = default
         self._metadata_view = metadata_view
+        self._location = location
         self.used: dict[TableName, Table] = {}
 
     def name_of(self, node: exp.Table) -> TableName:
         """The full name that a table in a query stands for.
 
         Raises:
-            ApiError: it lacks a dataset, and the query has no default one.
+            ApiError: it lacks a dataset, and the query has no default one; or its dataset does
+                not lie where the job runs.
         """
         name, dataset, project = node.name, node.db, node.catalog
         if "." in project:  # a project of a domain would be written "domain.com:project"
@@ -45,8 +48,13 @@ class TableNames:
                 raise invalid_query(
                     f'Table "{name}" must be qualified with a dataset (e.g. dataset.table).'
                 )
-            return TableName(*self._default, name)
-        return TableName(project or self.project, dataset, name)
+            return self._located(TableName(*self._default, name))
+        return self._located(TableName(project or self.project, dataset, name))
+
+    def _located(self, name: TableName) -> TableName:
+        if self._location is not None:
+            catalog.check_location(self._cursor, name, self._location)
+        return name
 
     def table_of(self, node: exp.Table) -> Table:
         """The table of the catalog that is named.
@@ -102,6 +110,7 @@ class TableNames:
             if self._default is None:
                 raise unsupported(f"{name} without a dataset")
             project, dataset = self._default
+        self._located(TableName(project, dataset, view))
         found = self._metadata_view(self._cursor, project, dataset, view)
         if found is None:
             raise unsupported(name)
