@@ -11,11 +11,15 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from taxi_platform.trips.arrow_values import integers
 from taxi_platform.trips.schema import DATA_FILE_MONTH, Column, ColumnMap, columns, trip_schema
 
 REJECT_REASONS = "reject_reasons"
 LINE_NUMBER = "line_number"
 RAW_TEXT = "raw_text"
+
+BLOCK_ROWS = 1 << 15
+"""The most rows of a block: enough for its overhead to be lost, few enough for flat memory."""
 
 UNPARSEABLE = "unparseable"
 """The reason of a row that could not be read at all, before any rule saw it."""
@@ -103,9 +107,20 @@ def canonical_batch(color: str, arrays: dict[str, pa.Array], length: int) -> pa.
     """Puts arrays by canonical name in the canonical order, nulls where the file has no column."""
     ordered = parsed_columns(color)
     return pa.RecordBatch.from_arrays(
-        [arrays[c.name] if c.name in arrays else pa.nulls(length, c.type) for c in ordered],
+        [arrays[c.name] if c.name in arrays else _nulls(c.type, length) for c in ordered],
         names=[c.name for c in ordered],
     )
+
+
+def _nulls(type_: pa.DataType, length: int) -> pa.Array:
+    """Nulls, cut from one piece that all blocks share: zeros, too, take time to write."""
+    shared = _many_nulls(type_)
+    return shared[:length] if length <= len(shared) else pa.nulls(length, type_)
+
+
+@cache
+def _many_nulls(type_: pa.DataType) -> pa.Array:
+    return pa.nulls(BLOCK_ROWS, type_)
 
 
 def split_block(
@@ -123,7 +138,7 @@ def split_block(
         return RowSet(
             rows.filter(mask),
             line_numbers.filter(mask),
-            lambda indices: text(positions.take(pa.array(indices, type=pa.int64())).to_pylist()),
+            lambda indices: text(positions.take(integers(indices)).to_pylist()),
         )
 
     return ParsedBlock(part(pc.invert(bad)), part(bad))

@@ -5,11 +5,12 @@ left, so that one of them never costs its neighbours. Which values count as miss
 numbers no taximeter shows, is decided here, for every format alike.
 """
 
-import math
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from taxi_platform.trips.arrow_values import booleans, numbers_of, texts
 from taxi_platform.trips.schema import TIME, Column
 
 MISSING_SPELLINGS = ("", "NULL", "null", "NaN", "nan", "N/A", "NA")
@@ -17,9 +18,8 @@ MISSING_SPELLINGS = ("", "NULL", "null", "NaN", "nan", "N/A", "NA")
 LARGEST_AMOUNT = 1e12
 """Beyond it a number is damage: the largest ever published is a distance of 259,778 miles."""
 
-_FIRST_TIME, _LAST_TIME = (
-    pa.scalar(text).cast(TIME).value for text in ("0001-01-01", "9999-12-31 23:59:59.999999")
-)
+_BOUNDS_OF_TIME = texts(["0001-01-01", "9999-12-31 23:59:59.999999"], TIME)
+_FIRST_TIME, _LAST_TIME = (bound.value for bound in _BOUNDS_OF_TIME)
 """The years 1 to 9999, beyond which neither BigQuery nor Python has times."""
 
 
@@ -34,15 +34,13 @@ def fits(array: pa.Array) -> bool:
     if array.null_count == len(array):
         return True
     if pa.types.is_timestamp(array.type):
-        bounds = pc.min_max(array.cast(pa.int64()))
-        return bounds["min"].as_py() >= _FIRST_TIME and bounds["max"].as_py() <= _LAST_TIME
+        bounds = pc.min_max(array)
+        return bounds["min"].value >= _FIRST_TIME and bounds["max"].value <= _LAST_TIME
     if not pa.types.is_floating(array.type):
         return True
-    # A sum is NaN or infinite if any value is; min_max alone passes over NaN.
-    if not math.isfinite(pc.sum(array).as_py()):
-        return False
-    bounds = pc.min_max(array)
-    return bounds["min"].as_py() >= -LARGEST_AMOUNT and bounds["max"].as_py() <= LARGEST_AMOUNT
+    numbers = numbers_of(array.drop_null() if array.null_count else array)
+    # NumPy's extremes, unlike Arrow's, are NaN if any value is; and then neither holds.
+    return bool(numbers.min() >= -LARGEST_AMOUNT and numbers.max() <= LARGEST_AMOUNT)
 
 
 def cast_whole(array: pa.Array, column: Column) -> pa.Array:
@@ -52,10 +50,19 @@ def cast_whole(array: pa.Array, column: Column) -> pa.Array:
         pa.ArrowInvalid: some value does not fit.
     """
     array = _spelled_out(array)
+    if pa.types.is_string(array.type) and _is_canonical(array, column):
+        return array
     # Of numbers that become numbers, a missing one does not fit, and is seen to by cast_each.
     if _is_text(array) or pa.types.is_string(column.type):
         array = _without_missing(array, column)
     return _spell_as_canonical(_cast(_words_as_codes(array, column), column.type), column)
+
+
+def _is_canonical(array: pa.Array, column: Column) -> bool:
+    """Whether a text column holds canonical words alone: far fewer are looked at than there are."""
+    if not column.spelled or not pa.types.is_string(column.type):
+        return False
+    return set(pc.unique(array).to_pylist()) <= {None, *(meaning for _, meaning in column.spelled)}
 
 
 def _cast(array: pa.Array, target: pa.DataType) -> pa.Array:
@@ -75,7 +82,7 @@ def cast_each(array: pa.Array, column: Column) -> tuple[pa.Array, pa.BooleanArra
     pieces: list[tuple[pa.Array, bool]] = []
     _cast_halves(array, column.type, pieces)
     values = pa.concat_arrays([piece for piece, _ in pieces]) if pieces else pa.nulls(0)
-    bad = pa.array([is_bad for piece, is_bad in pieces for _ in range(len(piece))], type=pa.bool_())
+    bad = booleans([is_bad for piece, is_bad in pieces for _ in range(len(piece))])
     return _spell_as_canonical(values.cast(column.type), column), bad
 
 
@@ -95,19 +102,24 @@ def _spell_as_canonical(array: pa.Array, column: Column) -> pa.Array:
     """Replaces other spellings in a text column, such as 0 and 1 for N and Y."""
     if not column.spelled or not pa.types.is_string(column.type):
         return array
-    words = pa.array([word for word, _ in column.spelled], type=array.type)
-    return _translated(array, pc.index_in(array, value_set=words), column)
+    index = pc.index_in(array, value_set=_words(column, array.type))
+    return _translated(array, index, column)
 
 
 def _index_of_words(array: pa.Array, column: Column) -> pa.Int32Array:
-    words = pa.array([word for word, _ in column.spelled], type=array.type)
+    words = _words(column, array.type)
     return pc.index_in(pc.utf8_lower(pc.utf8_trim_whitespace(array)), value_set=words)
+
+
+@cache
+def _words(column: Column, type_: pa.DataType) -> pa.Array:
+    return texts([word for word, _ in column.spelled], type_)
 
 
 def _translated(array: pa.Array, index: pa.Int32Array, column: Column) -> pa.Array:
     if index.null_count == len(index):
         return array
-    meanings = pa.array([meaning for _, meaning in column.spelled], type=array.type)
+    meanings = texts([meaning for _, meaning in column.spelled], array.type)
     return pc.coalesce(meanings.take(index), array)
 
 
@@ -124,12 +136,12 @@ def _without_missing(array: pa.Array, column: Column) -> pa.Array:
     if _is_text(array):
         if not pa.types.is_string(column.type):
             array = pc.utf8_trim_whitespace(array)
-        missing = pc.is_in(array, value_set=pa.array(MISSING_SPELLINGS, type=array.type))
+        missing = pc.is_in(array, value_set=texts(MISSING_SPELLINGS, array.type))
     elif pa.types.is_floating(array.type):
         missing = pc.is_nan(array)
     else:
         return array
-    return pc.if_else(missing, pa.scalar(None, array.type), array)
+    return pc.if_else(missing, pa.nulls(1, array.type)[0], array)
 
 
 def _cast_halves(array: pa.Array, target: pa.DataType, pieces: list[tuple[pa.Array, bool]]) -> None:

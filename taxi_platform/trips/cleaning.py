@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from taxi_platform.trips.arrow_values import booleans, integers, lists_of_texts, scalar, texts
 from taxi_platform.trips.blocks import (
     LINE_NUMBER,
     UNPARSEABLE,
@@ -28,14 +29,18 @@ from taxi_platform.trips.errors import TooManyRejectedError, TripFileError
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.reader import infer_month, open_trip_file
 from taxi_platform.trips.rules import Rule, RuleContext, rules_named
-from taxi_platform.trips.schema import ColumnMap, trip_schema
+from taxi_platform.trips.schema import CODE, ColumnMap, trip_schema
 from taxi_platform.trips.statistics import TripStatistics, cents_of
 
 PARSERS = 2
 """Threads that parse and clean; the caller's own unpacks gzip, and writes."""
 
-BLOCKS_UNDER_WAY = 16
+BLOCKS_UNDER_WAY = 8
 """Blocks read ahead: enough work for the parsers while the caller writes out a row group."""
+
+
+_FALSE = booleans([False])[0]
+_ZERO = scalar("0", CODE)
 
 
 @dataclass(frozen=True)
@@ -235,7 +240,10 @@ class _Cleaner:
         self._rules: tuple[Rule, ...] = rules_named(options.rules)
         self._context = RuleContext(month, options.days_outside_month)
         self._fill_passengers = options.missing_passenger_count == "zero"
-        self._file_month = pa.scalar(month.month, pa.date32())
+        self._file_month = scalar(month.month.isoformat(), pa.date32())
+        self._none_rejected = pa.RecordBatch.from_arrays(
+            [pa.nulls(0, field.type) for field in self._reject_schema], schema=self._reject_schema
+        )
 
     def clean(self, block: ParsedBlock) -> CleanedBatch:
         counts: Counter[str] = Counter()
@@ -246,7 +254,7 @@ class _Cleaner:
             counts[UNPARSEABLE] += len(reasons)
         parsed = block.parsed
         broken = [
-            pc.fill_null(rule.breaks(parsed.rows, self._context), False) for rule in self._rules
+            pc.fill_null(rule.breaks(parsed.rows, self._context), _FALSE) for rule in self._rules
         ]
         keep = parsed.rows
         any_broken = _any(broken, len(parsed))
@@ -255,13 +263,13 @@ class _Cleaner:
             reasons = self._reasons(broken, positions)
             counts.update(row[0] for row in reasons)
             rejected.append(self._reject(_take(parsed, positions), reasons))
-            keep = parsed.rows.filter(pc.invert(any_broken))
+            keep = _filtered(parsed.rows, pc.invert(any_broken))
         kept = self._finish(keep)
         statistics = TripStatistics.of(kept, self._context.month.color)
         return CleanedBatch(kept, self._concat(rejected), counts, statistics)
 
     def _reasons(self, broken: list[pa.BooleanArray], positions: list[int]) -> list[list[str]]:
-        columns = [mask.take(pa.array(positions)).to_pylist() for mask in broken]
+        columns = [mask.take(integers(positions)).to_pylist() for mask in broken]
         return [
             [rule.reason for rule, hit in zip(self._rules, row, strict=True) if hit]
             for row in zip(*columns, strict=True)
@@ -271,26 +279,25 @@ class _Cleaner:
         arrays = list(rows.columns)
         if self._fill_passengers:
             at = rows.schema.get_field_index("passenger_count")
-            arrays[at] = pc.fill_null(arrays[at], 0)
+            arrays[at] = pc.fill_null(arrays[at], _ZERO)
         arrays.append(pa.repeat(self._file_month, rows.num_rows))
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def _reject(self, rows: RowSet, reasons: list[list[str]]) -> pa.RecordBatch:
-        texts = rows.raw_text(range(len(rows)))
         return pa.RecordBatch.from_arrays(
             [
                 *rows.rows.columns,
                 pa.repeat(self._file_month, len(rows)),
-                pa.array(reasons, type=pa.list_(pa.string())),
+                lists_of_texts(reasons),
                 rows.line_numbers,
-                pa.array(texts, type=pa.string()),
+                texts(rows.raw_text(range(len(rows)))),
             ],
             schema=self._reject_schema,
         )
 
     def _concat(self, batches: list[pa.RecordBatch]) -> pa.RecordBatch:
         if not batches:
-            return pa.RecordBatch.from_pylist([], schema=self._reject_schema)
+            return self._none_rejected
         if len(batches) == 1:
             return batches[0]
         # In the file's order, so that the reject file does not depend on how rows were batched.
@@ -298,14 +305,26 @@ class _Cleaner:
 
 
 def _any(masks: list[pa.BooleanArray], length: int) -> pa.BooleanArray:
-    result = pa.repeat(pa.scalar(False), length)
+    result = pa.repeat(_FALSE, length)
     for mask in masks:
         result = pc.or_(result, mask)
     return result
 
 
+def _filtered(rows: pa.RecordBatch, keep: pa.BooleanArray) -> pa.RecordBatch:
+    """The rows to keep; a column of nothing but nulls is shortened, which takes no time."""
+    length = keep.true_count
+    return pa.RecordBatch.from_arrays(
+        [
+            column[:length] if column.null_count == len(column) else column.filter(keep)
+            for column in rows.columns
+        ],
+        schema=rows.schema,
+    )
+
+
 def _take(rows: RowSet, positions: list[int]) -> RowSet:
-    taken = pa.array(positions, type=pa.int64())
+    taken = integers(positions)
     return RowSet(
         rows.rows.take(taken),
         rows.line_numbers.take(taken),

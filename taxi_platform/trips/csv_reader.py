@@ -8,26 +8,33 @@ import csv
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from isal import igzip, isal_zlib
 
-from taxi_platform.trips.blocks import ParsedBlock, RowSet, canonical_batch, split_block
+from taxi_platform.trips.arrow_values import booleans, integers, numbers_of, texts
+from taxi_platform.trips.blocks import (
+    BLOCK_ROWS,
+    ParsedBlock,
+    RowSet,
+    canonical_batch,
+    split_block,
+)
 from taxi_platform.trips.casting import MISSING_SPELLINGS, cast_each, cast_whole, is_spelled
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.schema import Column, ColumnMap, map_columns
 
-BLOCK_BYTES = 1 << 20
-"""Large enough that a block's overhead is lost in its parsing, small enough for flat memory."""
+BLOCK_BYTES = 1 << 21
+"""Some 20,000 trips: larger blocks are hardly faster, and take more memory."""
 
-BLOCK_LINES = 1 << 15
-"""More than a block of trips has: a row takes memory however short its line is."""
-
-LONGEST_LINE = 1 << 20
+LONGEST_LINE = BLOCK_BYTES
 """A trip is some 100 to 200 bytes; a line beyond this is not one, and must not fill memory."""
 
 WIDTH_LINES = 100
@@ -35,13 +42,25 @@ WIDTH_LINES = 100
 
 GZIP_MAGIC = b"\x1f\x8b"
 
+_NEWLINE, _RETURN = b"\n\r"
+
+Bytes = npt.NDArray[np.uint8]
+"""NumPy's view of bytes: it looks at many at once, and lets other threads run meanwhile."""
+
 
 @dataclass(frozen=True)
 class RawCsvBlock:
-    """Whole lines as they stand in the file; ``first_line`` is the first one's number, from 1."""
+    """Whole lines as they stand in the file.
 
-    data: bytes
+    Attributes:
+        data: the lines.
+        first_line: the first one's number in the file, from 1.
+        line_ends: how many newlines there are; the file's last line may lack its own.
+    """
+
+    data: pa.Buffer
     first_line: int
+    line_ends: int
 
 
 def read_first_bytes(path: Path, size: int) -> bytes:
@@ -50,8 +69,9 @@ def read_first_bytes(path: Path, size: int) -> bytes:
     Raises:
         TripFileError: the gzip stream is damaged.
     """
+    start = bytearray(size)
     with _open_binary(path) as stream:
-        return _read(stream, size, path)
+        return bytes(start[: _fill(memoryview(start), stream, path)])
 
 
 def _open_binary(path: Path) -> IO[bytes]:
@@ -65,13 +85,17 @@ def _open_binary(path: Path) -> IO[bytes]:
     return stream
 
 
-def _read(stream: IO[bytes], size: int, path: Path) -> bytes:
+def _fill(target: memoryview, stream: IO[bytes], path: Path) -> int:
+    """Reads until the target is full or the file at its end; gives the bytes read."""
+    filled = 0
     try:
-        return stream.read(size)
+        while filled < len(target) and (read := stream.readinto(target[filled:])):  # type: ignore[attr-defined]
+            filled += read
     except (EOFError, OSError, isal_zlib.error) as error:  # type: ignore[misc] # stubbed as a value
         raise TripFileError(
             f"{path.name} is a damaged or truncated gzip file ({error}): download it again"
         ) from error
+    return filled
 
 
 class CsvTripReader:
@@ -100,6 +124,7 @@ class CsvTripReader:
         self._stream = _open_binary(path)
         try:
             header, self._rest = self._read_header()
+            self._next_line = 2
             self._quoted = b'"' in header
             names = self._split(header.decode("utf-8", "replace"))
             self.columns: ColumnMap = map_columns(names, color)
@@ -116,11 +141,12 @@ class CsvTripReader:
 
     def _read_header(self) -> tuple[bytes, bytes]:
         """The header line, and what was read beyond it."""
-        start = _read(self._stream, LONGEST_LINE, self._path)
+        start = bytearray(LONGEST_LINE)
+        start = start[: _fill(memoryview(start), self._stream, self._path)]
         header, newline, rest = start.partition(b"\n")
         if not header.strip() or (not newline and len(start) >= LONGEST_LINE):
             raise TripFileError(f"{self._path.name} has no header line")
-        return header, rest
+        return bytes(header), bytes(rest)
 
     def _split(self, line: str) -> list[str]:
         line = line.rstrip("\r")
@@ -158,28 +184,36 @@ class CsvTripReader:
         Raises:
             TripFileError: the gzip stream is damaged, or a line has no end.
         """
-        rest, first_line = self._rest, 2
-        self._rest = b""
-        size, at_end = self._block_bytes, False
-        while rest or not at_end:
-            if len(rest) < size and not at_end:
-                chunk = _read(self._stream, size - len(rest), self._path)
-                at_end = not chunk
-                rest += chunk
-            cut = len(rest) if at_end and len(rest) <= size else rest.rfind(b"\n", 0, size) + 1
+        for lines in self._whole_lines():
+            line_ends = _bytes_of(lines) == _NEWLINE
+            blocks = list(_in_blocks(lines, line_ends, self._next_line))
+            if not _is_blank(lines):
+                yield from blocks
+            self._next_line += sum(block.line_ends for block in blocks)
+
+    def _whole_lines(self) -> Iterator[pa.Buffer]:
+        """What is left of the file, cut at ends of lines: ``block_bytes`` or one longer line."""
+        size = self._block_bytes
+        while True:
+            # Arrow's memory is used again and again; the system's has to be cleared every time.
+            buffer = pa.allocate_buffer(size)
+            block = memoryview(buffer).cast("B")
+            start, self._rest = self._rest[:size], self._rest[size:]
+            block[: len(start)] = start
+            filled = len(start) + _fill(block[len(start) :], self._stream, self._path)
+            cut = _end_of_last_line(block) if filled == size else filled
+            self._rest = bytes(block[cut:filled]) + self._rest
             if cut:
-                block, rest, size = rest[:cut], rest[cut:], self._block_bytes
-                if not block.strip(b"\r\n"):
-                    first_line += block.count(b"\n")
-                    continue
-                for part in _in_parts(block):
-                    yield RawCsvBlock(part, first_line)
-                    first_line += part.count(b"\n")
-            elif len(rest) > LONGEST_LINE:
+                yield buffer.slice(0, cut)
+                size = self._block_bytes
+            elif not filled:
+                return
+            elif size > LONGEST_LINE:
                 raise TripFileError(
-                    f"{self._path.name}: line {first_line} is longer than {LONGEST_LINE:,} bytes"
+                    f"{self._path.name}: line {self._next_line} is longer than "
+                    f"{LONGEST_LINE:,} bytes"
                 )
-            else:  # a line that is longer than a block
+            else:
                 size = min(2 * size, LONGEST_LINE + 1)
 
     def parse(self, raw: RawCsvBlock) -> ParsedBlock:
@@ -190,7 +224,7 @@ class CsvTripReader:
             return self._parse_lines(raw)
 
     def _parse_whole(self, raw: RawCsvBlock) -> ParsedBlock:
-        _refuse_odd_bytes(raw.data)
+        _refuse_odd_bytes(_bytes_of(raw.data))
         names = [
             self._by_position[i].name if i in self._by_position else f"unread {i}"
             for i in range(self._width)
@@ -199,7 +233,7 @@ class CsvTripReader:
         table = pa_csv.read_csv(
             pa.BufferReader(raw.data),
             read_options=pa_csv.ReadOptions(
-                use_threads=False, block_size=len(raw.data) + 1, column_names=names
+                use_threads=False, block_size=raw.data.size + 1, column_names=names
             ),
             parse_options=pa_csv.ParseOptions(quote_char='"' if self._quoted else False),
             convert_options=pa_csv.ConvertOptions(
@@ -222,31 +256,31 @@ class CsvTripReader:
         A last line without its end cannot: it may have been cut anywhere, in the middle of an
         amount too, and still look whole.
         """
-        texts: list[str] = []
+        lines: list[str] = []
         numbers: list[int] = []
         fields: list[list[str]] = []
         misfits: list[bool] = []
         nothing = [""] * self._width
-        unended = raw.first_line + raw.data.count(b"\n")
-        for number, line in enumerate(raw.data.split(b"\n"), raw.first_line):
+        unended = raw.first_line + raw.line_ends
+        for number, line in enumerate(raw.data.to_pybytes().split(b"\n"), raw.first_line):
             if not line.strip(b"\r"):
                 continue
             text = line.decode("utf-8", "replace").rstrip("\r")
             split = self._split(text)
             misfit = len(split) != self._width or "\ufffd" in text
-            texts.append(text)
+            lines.append(text)
             numbers.append(number)
             fields.append(nothing if misfit else split)
             misfits.append(misfit or number == unended)
-        bad = pa.array(misfits, type=pa.bool_())
+        bad = booleans(misfits)
         arrays: dict[str, pa.Array] = {}
         for position, column in self._by_position.items():
-            values = pa.array([row[position] for row in fields], type=pa.string())
+            values = texts([row[position] for row in fields])
             arrays[column.name], bad_here = cast_each(values, column)
             bad = pc.or_(bad, bad_here)
             self._widen(column, values)
         rows = canonical_batch(self.color, arrays, len(fields))
-        return split_block(rows, pa.array(numbers, type=pa.int64()), bad, _text_by_position(texts))
+        return split_block(rows, integers(numbers), bad, _text_by_position(lines))
 
     def _widen(self, column: Column, values: pa.Array) -> None:
         """Reads a code column as text or floats from here on, if the file spells it so.
@@ -264,33 +298,58 @@ class CsvTripReader:
             self._types = {**self._types, column.name: wider}
 
 
-def _in_parts(block: bytes) -> Iterator[bytes]:
-    """A block in parts of at most ``BLOCK_LINES`` lines; nearly always the block itself."""
-    while block.count(b"\n") > BLOCK_LINES:
-        rest = block.split(b"\n", BLOCK_LINES)[-1]
-        yield block[: len(block) - len(rest)]
-        block = rest
-    if block:
-        yield block
+def _bytes_of(buffer: pa.Buffer) -> Bytes:
+    return np.frombuffer(buffer, dtype=np.uint8)
+
+
+def _end_of_last_line(block: memoryview) -> int:
+    """Where the last newline ends; 0 if there is none."""
+    for size in (1 << 12, len(block)):  # nearly all lines are short
+        tail = bytes(block[-size:])
+        if end := tail.rfind(b"\n") + 1:
+            return len(block) - len(tail) + end
+    return 0
+
+
+def _is_blank(lines: pa.Buffer) -> bool:
+    """Whether there is nothing but ends of lines."""
+    return lines[0] in b"\r\n" and not lines.to_pybytes().strip(b"\r\n")
+
+
+def _in_blocks(
+    lines: pa.Buffer, line_ends: npt.NDArray[np.bool_], first_line: int
+) -> Iterator[RawCsvBlock]:
+    """Lines in blocks of at most ``BLOCK_ROWS``: a row takes memory however short its line is."""
+    count = int(np.count_nonzero(line_ends))
+    if count <= BLOCK_ROWS:
+        yield RawCsvBlock(lines, first_line, count)
+        return
+    cuts = (np.flatnonzero(line_ends)[BLOCK_ROWS - 1 :: BLOCK_ROWS] + 1).tolist()
+    for start, end in pairwise([0, *cuts, lines.size]):
+        if start < end:
+            count = int(np.count_nonzero(line_ends[start:end]))
+            yield RawCsvBlock(lines.slice(start, end - start), first_line, count)
+            first_line += count
 
 
 def _single_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _refuse_odd_bytes(data: bytes) -> None:
+def _refuse_odd_bytes(data: Bytes) -> None:
     """Leaves to the slow path what Arrow and it would see differently.
 
     Raises:
         pa.ArrowInvalid: a byte beyond ASCII, a carriage return that does not end a line, or a
             last line without its end.
     """
-    if not data.endswith(b"\n"):
+    if data[-1] != _NEWLINE:
         raise pa.ArrowInvalid("the last line has no end")
-    if not data.isascii():
+    if data.max() > 127:
         raise pa.ArrowInvalid("a byte beyond ASCII")
     # Arrow ends a row at a lone carriage return; a line ends at a newline.
-    if data.count(b"\r") != data.count(b"\r\n"):
+    returns = data[:-1] == _RETURN
+    if returns.any() and (returns & (data[1:] != _NEWLINE)).any():
         raise pa.ArrowInvalid("a carriage return within a line")
 
 
@@ -300,14 +359,13 @@ def _line_numbers(raw: RawCsvBlock, rows: int) -> pa.Int64Array:
     Raises:
         pa.ArrowInvalid: rows and lines do not match, as where a quote swallowed a line's end.
     """
-    data = raw.data
-    lines = data.count(b"\n")
-    if lines == rows:
-        return pa.arange(raw.first_line, raw.first_line + lines)
-    numbers = [n for n, line in enumerate(data.split(b"\n"), raw.first_line) if line.strip(b"\r")]
+    if raw.line_ends == rows:
+        return pa.arange(raw.first_line, raw.first_line + rows)
+    lines = raw.data.to_pybytes().split(b"\n")
+    numbers = [n for n, line in enumerate(lines, raw.first_line) if line.strip(b"\r")]
     if len(numbers) != rows:
         raise pa.ArrowInvalid("rows and lines do not match")
-    return pa.array(numbers, type=pa.int64())
+    return integers(numbers)
 
 
 def _text_by_position(texts: list[str]) -> Callable[[Sequence[int]], list[str | None]]:
@@ -318,10 +376,12 @@ def _text_by_line(
     raw: RawCsvBlock, numbers: pa.Int64Array
 ) -> Callable[[Sequence[int]], list[str | None]]:
     def text(positions: Sequence[int]) -> list[str | None]:
-        lines = raw.data.split(b"\n")
+        ends = np.flatnonzero(_bytes_of(raw.data) == _NEWLINE)
+        lines = numbers_of(numbers)[list(positions)] - raw.first_line
+        starts = np.concatenate([[-1], ends])[lines] + 1
         return [
-            lines[numbers[p].as_py() - raw.first_line].rstrip(b"\r").decode("utf-8", "replace")
-            for p in positions
+            raw.data[start:end].to_pybytes().rstrip(b"\r").decode("utf-8", "replace")
+            for start, end in zip(starts.tolist(), ends[lines].tolist(), strict=True)
         ]
 
     return text

@@ -11,12 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from taxi_platform.trips.blocks import ParsedBlock, RowSet, canonical_batch, split_block
+from taxi_platform.trips.arrow_values import booleans, texts
+from taxi_platform.trips.blocks import BLOCK_ROWS, ParsedBlock, RowSet, canonical_batch, split_block
 from taxi_platform.trips.casting import cast_each, cast_whole
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.schema import ColumnMap, map_columns
-
-BLOCK_ROWS = 16_384
 
 PARQUET_MAGIC = b"PAR1"
 
@@ -118,20 +117,20 @@ def _with_valid_text(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.BooleanA
     Raises:
         pa.ArrowInvalid: the batch is damaged otherwise.
     """
-    bad = pa.repeat(pa.scalar(False), batch.num_rows)
+    bad = booleans([False] * batch.num_rows)
     try:
         batch.validate(full=True)
     except pa.ArrowInvalid:
         for position, column in enumerate(batch.columns):
             if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-                texts = column.cast(pa.large_binary()).to_pylist()
-                mended = [None if t is None else t.decode("utf-8", "replace") for t in texts]
+                published = column.cast(pa.large_binary()).to_pylist()
+                mended = [None if t is None else t.decode("utf-8", "replace") for t in published]
                 differ = [
                     t is not None and (m or "").encode() != t
-                    for t, m in zip(texts, mended, strict=True)
+                    for t, m in zip(published, mended, strict=True)
                 ]
-                bad = pc.or_(bad, pa.array(differ))
-                array = pa.array(mended, type=column.type)
+                bad = pc.or_(bad, booleans(differ))
+                array = texts(mended, column.type)
                 batch = batch.set_column(position, batch.schema.field(position), array)
         batch.validate(full=True)
     return batch, bad

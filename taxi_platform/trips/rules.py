@@ -9,11 +9,16 @@ differ from the sum of their parts, trips that share times and zones.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from taxi_platform.trips.arrow_values import scalar
 from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.schema import CODE, TIME
+
+_ZERO = scalar("0", CODE)
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,12 @@ def _pickup_outside_month(rows: pa.RecordBatch, context: RuleContext) -> pa.Bool
     return pc.or_(pc.less(pickups, first), pc.greater_equal(pickups, past))
 
 
+@cache
 def _pickup_bounds(context: RuleContext) -> tuple[pa.Scalar, pa.Scalar]:
-    start = context.month.month
     margin = timedelta(days=context.days_outside_month)
-    return (
-        pa.scalar(datetime.combine(start, time()) - margin, pa.timestamp("us")),
-        pa.scalar(datetime.combine(context.month.following, time()) + margin, pa.timestamp("us")),
-    )
+    first = datetime.combine(context.month.month, time()) - margin
+    past = datetime.combine(context.month.following, time()) + margin
+    return scalar(first.isoformat(), TIME), scalar(past.isoformat(), TIME)
 
 
 def _dropoff_before_pickup(rows: pa.RecordBatch, context: RuleContext) -> pa.BooleanArray:  # noqa: ARG001
@@ -72,7 +76,7 @@ def _dropoff_before_pickup(rows: pa.RecordBatch, context: RuleContext) -> pa.Boo
 
 
 def _zero_passengers(rows: pa.RecordBatch, context: RuleContext) -> pa.BooleanArray:  # noqa: ARG001
-    return pc.equal(rows["passenger_count"], pa.scalar(0, pa.int16()))
+    return pc.equal(rows["passenger_count"], _ZERO)
 
 
 RULES: tuple[Rule, ...] = (

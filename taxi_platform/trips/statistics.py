@@ -10,9 +10,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from taxi_platform.trips.arrow_values import numbers_of
 from taxi_platform.trips.schema import DATA_FILE_MONTH, columns
 
 Extreme = int | float | str | datetime
@@ -52,9 +54,7 @@ class TripStatistics:
                 found.nulls[column.name] = array.null_count
             if array.null_count == len(array):
                 continue
-            extremes = pc.min_max(array)
-            found.minimum[column.name] = extremes["min"].as_py()
-            found.maximum[column.name] = extremes["max"].as_py()
+            found.minimum[column.name], found.maximum[column.name] = _extremes(array)
             if column.unit == "US dollars":
                 found.cents[column.name] = cents_of(array)
         return found
@@ -96,8 +96,19 @@ def cents_of(amounts: pa.Array) -> int:
 
     Halves are rounded up, in the arithmetic that ``totals.cents_expression`` has the stores do.
     """
-    cents = pc.cast(pc.floor(pc.add(pc.multiply(amounts, 100.0), 0.5)), pa.int64())
-    return pc.sum(cents).as_py() or 0
+    cents = numbers_of(amounts.drop_null()) * 100.0
+    cents += 0.5
+    np.floor(cents, out=cents)
+    return int(cents.astype(np.int64).sum())
+
+
+def _extremes(array: pa.Array) -> tuple[Any, Any]:
+    """The least and the greatest of some values, of which one at least is not missing."""
+    if pa.types.is_floating(array.type):  # Arrow's kernel takes five times as long
+        numbers = numbers_of(array.drop_null())
+        return float(numbers.min()) + 0.0, float(numbers.max()) + 0.0  # 0.0 for -0.0
+    extremes = pc.min_max(array)
+    return extremes["min"].as_py(), extremes["max"].as_py()
 
 
 def _plain(value: Extreme) -> Any:

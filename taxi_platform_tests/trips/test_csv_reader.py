@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taxi_platform.trips.blocks import BLOCK_ROWS
 from taxi_platform.trips.csv_reader import (
-    BLOCK_LINES,
     LONGEST_LINE,
     CsvTripReader,
     read_first_bytes,
@@ -455,8 +455,8 @@ def test_a_block_holds_whole_lines_and_no_more_than_its_size(
     reader.close()
 
     longest = len(trip()) + 10
-    assert all(block.data.endswith(b"\n") for block in blocks)
-    assert max(len(block.data) for block in blocks) <= max(block_bytes, longest)
+    assert all(block.data.to_pybytes().endswith(b"\n") for block in blocks)
+    assert max(block.data.size for block in blocks) <= max(block_bytes, longest)
     assert b"".join(block.data for block in blocks) == path.read_bytes().partition(b"\n")[2]
     lines = [block.first_line for block in blocks]
     assert lines == sorted(set(lines))
@@ -465,14 +465,14 @@ def test_a_block_holds_whole_lines_and_no_more_than_its_size(
 
 def test_a_block_holds_no_more_lines_than_trips_would_be(tmp_path: Path) -> None:
     """A row takes memory however short its line is."""
-    lines = [b"x"] * (2 * BLOCK_LINES + 5)
+    lines = [b"x"] * (2 * BLOCK_ROWS + 5)
     path = write_csv(tmp_path / "g.csv", [*lines, trip(), *lines])
     reader = CsvTripReader(path, "green")
 
     blocks = list(reader.raw_blocks())
     reader.close()
 
-    assert max(block.data.count(b"\n") for block in blocks) <= BLOCK_LINES
+    assert max(block.line_ends for block in blocks) <= BLOCK_ROWS
     assert b"".join(block.data for block in blocks) == path.read_bytes().partition(b"\n")[2]
     parsed = parse_csv(path)
     assert parsed.lines == [2 + len(lines)]
@@ -493,7 +493,7 @@ def test_rows_keep_their_numbers_below_long_stretches_of_blank_lines(
     blocks = sum(1 for _ in reader.raw_blocks())
     reader.close()
 
-    assert blocks <= 4 + 2 * len(blank) // BLOCK_LINES
+    assert blocks <= 4 + 2 * len(blank) // BLOCK_ROWS
     parsed = parse_csv(path, block_bytes)
     assert (parsed.lines, parsed.bad) == ([2, 200_003], [])
 
@@ -541,7 +541,9 @@ def test_a_longer_line_is_refused_by_its_number(
 
     with pytest.raises(TripFileError) as error:
         parse_csv(path, block_bytes)
-    assert str(error.value) == f"g.csv: line {2 + rows_before} is longer than 1,048,576 bytes"
+    assert (
+        str(error.value) == f"g.csv: line {2 + rows_before} is longer than {LONGEST_LINE:,} bytes"
+    )
 
 
 def test_a_line_as_long_as_a_block_does_not_stop_the_reader(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_platform.trips.cleaning import clean_trips
+from taxi_platform.trips.csv_reader import LONGEST_LINE
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform_tests.conftest import PROJECT
 from taxi_platform_tests.trips.published import (
@@ -302,6 +303,7 @@ def test_whatever_happens_to_a_published_file_it_loads_with_every_row_or_is_refu
 HEAD, ROW = f"{HEADER}\n{trip()}\n".encode(), f"{trip()}\n".encode()
 MEGABYTE = 1 << 20
 BOMB = 400
+TOO_LONG = f"line 3 is longer than {LONGEST_LINE:,} bytes"
 """Megabytes that come of a small file, or of one that takes no room on the disk."""
 
 
@@ -331,11 +333,11 @@ def write(content: Callable[[], bytes]) -> Callable[[Path], None]:
 
 # How it is made, and what comes of it: rows kept and rejected, or the refusal.
 BOMBS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "zeros below a row": (lambda path: sparse(path, HEAD), "line 3 is longer than 1,048,576 bytes"),
+    "zeros below a row": (lambda path: sparse(path, HEAD), TOO_LONG),
     "zeros alone": (lambda path: sparse(path, b""), "has no header line"),
     "packed zeros below a row": (
         write(lambda: packed((HEAD, 1), (b"\0" * MEGABYTE, BOMB))),
-        "line 3 is longer than 1,048,576 bytes",
+        TOO_LONG,
     ),
     "packed zeros alone": (
         write(lambda: packed((b"\0" * MEGABYTE, BOMB))),
@@ -343,7 +345,7 @@ BOMBS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "packed fields without end": (
         write(lambda: packed((HEAD, 1), (b"1," * (MEGABYTE // 2), BOMB))),
-        "line 3 is longer than 1,048,576 bytes",
+        TOO_LONG,
     ),
     "packed names without end": (
         write(lambda: packed((HEADER.encode() + b"," * MEGABYTE, BOMB))),
@@ -358,7 +360,7 @@ BOMBS: dict[str, tuple[Callable[[Path], None], str]] = {
         f"{1 + BOMB // 10} kept, 0 rejected",
     ),
     "packed lines of the greatest length": (
-        write(lambda: packed((HEAD, 1), (b"x" * (MEGABYTE - 1) + b"\n", BOMB // 4))),
+        write(lambda: packed((HEAD, 1), (b"x" * (LONGEST_LINE - 1) + b"\n", BOMB // 4))),
         f"1 kept, {BOMB // 4} rejected",
     ),
     "packed lines of one byte": (

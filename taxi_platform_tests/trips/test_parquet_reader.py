@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxi_platform.trips.blocks import parsed_columns
+from taxi_platform.trips.blocks import BLOCK_ROWS, parsed_columns
 from taxi_platform.trips.errors import TripFileError
-from taxi_platform.trips.parquet_reader import BLOCK_ROWS, ParquetTripReader
+from taxi_platform.trips.parquet_reader import ParquetTripReader
 from taxi_platform_tests.trips.published import (
     Parsed,
     bounded,

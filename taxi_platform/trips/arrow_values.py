@@ -1,0 +1,58 @@
+"""Arrow's arrays from Python's values, and NumPy's view of them, without pandas.
+
+pyarrow imports pandas as soon as it is handed a value of Python's (``pa.array``, ``pa.scalar``, a
+number in a call of ``pyarrow.compute``) or asked for ``to_numpy``, to see whether pandas' types are
+meant. In a process that has not needed it yet, that takes as long as a million rows.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+
+def integers(values: Sequence[int], type_: pa.DataType | None = None) -> pa.Array:
+    """An array of int64, or of a type that int64 can be cast to."""
+    numbers = np.array(values, dtype=np.int64)
+    array = pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(numbers)])
+    return array if type_ is None else array.cast(type_)
+
+
+def scalar(spelled: str, type_: pa.DataType) -> pa.Scalar:
+    """A value of any type that strings can be cast to."""
+    return texts([spelled], type_)[0]
+
+
+def booleans(values: Sequence[bool]) -> pa.BooleanArray:
+    """An array of truth values, none of them missing."""
+    bits = np.packbits(np.array(values, dtype=np.bool_), bitorder="little")
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
+
+
+def texts(values: Sequence[str | None], type_: pa.DataType | None = None) -> pa.Array:
+    """An array of strings, or of a type that strings can be cast to; 2 GB of text at most."""
+    encoded = [b"" if value is None else value.encode() for value in values]
+    offsets = np.zeros(len(values) + 1, dtype=np.int32)
+    np.cumsum([len(text) for text in encoded], out=offsets[1:])
+    present = booleans([value is not None for value in values]).buffers()[1]
+    array = pa.Array.from_buffers(
+        pa.string(),
+        len(values),
+        [present, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))],
+    )
+    return array if type_ is None else array.cast(type_)
+
+
+def lists_of_texts(values: Sequence[Sequence[str]]) -> pa.ListArray:
+    """An array of lists of strings, none of them missing."""
+    ends = np.cumsum([0, *(len(row) for row in values)]).tolist()
+    flat = texts([text for row in values for text in row])
+    return pa.ListArray.from_arrays(integers(ends, pa.int32()), flat)
+
+
+def numbers_of(array: pa.Array) -> npt.NDArray[Any]:
+    """NumPy's view of an array of numbers; what it shows of missing values means nothing."""
+    view = np.frombuffer(array.buffers()[1], dtype=array.type.to_pandas_dtype())
+    return view[array.offset : array.offset + len(array)]
