@@ -17,6 +17,9 @@ RETRIED_BY_TAG = "dagster/auto_retry_run_id"
 
 MOST_CHARACTERS = 600
 
+PROCESS_ENDED = "Run execution process"
+"""What the code server's event about a dead run begins with; it names the signal."""
+
 
 @dataclass(frozen=True)
 class RunFailure:
@@ -43,6 +46,7 @@ def failure_of(instance: DagsterInstance, run: DagsterRun) -> RunFailure:
             DagsterEventType.STEP_FAILURE,
             DagsterEventType.RUN_FAILURE,
             DagsterEventType.ASSET_CHECK_EVALUATION,
+            DagsterEventType.ENGINE_EVENT,
         },
     )
     evaluations = _failed_checks(events)
@@ -53,9 +57,7 @@ def failure_of(instance: DagsterInstance, run: DagsterRun) -> RunFailure:
         if event is not None and event.is_step_failure
     ]
     if not failed:
-        said = [entry.user_message for entry in events if _is_run_failure(entry)]
-        message = said[-1] if said else "the run ended without a word: its process died"
-        return RunFailure((), checks, _short(message), permanent=False)
+        return RunFailure((), checks, _short(_how_it_died(events)), permanent=False)
     steps = tuple(dict.fromkeys(event.step_key or "" for event in failed))
     if checks:
         return RunFailure(steps, checks, _short(_what_checks_found(evaluations)), permanent=True)
@@ -95,9 +97,21 @@ def _what_checks_found(evaluations: Sequence[AssetCheckEvaluation]) -> str:
     )
 
 
-def _is_run_failure(entry: EventLogEntry) -> bool:
-    event = entry.dagster_event
-    return event is not None and event.event_type is DagsterEventType.RUN_FAILURE
+def _how_it_died(events: Sequence[EventLogEntry]) -> str:
+    """What is known of a run that ended without a failed step: best, its process's end."""
+    told = [entry for entry in events if entry.dagster_event is not None]
+    of_run = [
+        entry.message
+        for entry in told
+        if entry.dagster_event_type is DagsterEventType.RUN_FAILURE and entry.message
+    ]
+    of_process = [
+        entry.message
+        for entry in told
+        if entry.dagster_event_type is DagsterEventType.ENGINE_EVENT
+        and entry.message.startswith(PROCESS_ENDED)
+    ]
+    return (of_process or of_run or ["the run's process ended without a word"])[-1]
 
 
 def _short(message: str) -> str:

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
+from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 
 from taxi_platform_tests.conftest import free_port
 
@@ -91,9 +91,11 @@ class Mailbox:
     async def handle_DATA(  # noqa: N802 - the name that aiosmtpd calls
         self,
         server: object,  # noqa: ARG002
-        session: object,  # noqa: ARG002
+        session: Session,
         envelope: Envelope,
     ) -> str:
+        if not session.authenticated:
+            return "530 who are you?"
         mail = message_from_bytes(envelope.original_content or b"", policy=policy.default)
         self.subjects.append(str(mail["Subject"]))
         body = mail.get_body()
@@ -116,7 +118,6 @@ def running_mailbox(user: str, password: str) -> Iterator[Mailbox]:
         hostname="127.0.0.1",
         port=mailbox.port,
         authenticator=is_user,
-        auth_required=True,
         auth_require_tls=False,
     )
     controller.start()

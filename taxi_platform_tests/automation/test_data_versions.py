@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from dagster import AssetKey, DagsterInstance, StaleStatus, materialize
+from dagster import AssetKey, DagsterInstance, materialize
+from dagster._core.definitions.data_version import StaleStatus
 from dagster._utils.test.data_versions import get_stale_status_resolver
 
 from taxi_platform.trips.month import TripMonth

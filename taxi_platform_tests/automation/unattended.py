@@ -153,13 +153,23 @@ class UnattendedPlatform:
             except NotFound:
                 return {}
 
-    def bucket(self) -> storage.Bucket:
-        client = storage.Client(
+    def make_bucket(self) -> None:
+        with self._storage() as client:
+            client.create_bucket(self.environment["TAXI_GCS_BUCKET"])
+
+    def put_into_lake(self, month: TripMonth, file: Path) -> None:
+        """Puts a file into the lake without the platform, as anybody might."""
+        with self._storage() as client:
+            bucket = client.bucket(self.environment["TAXI_GCS_BUCKET"])
+            blob = bucket.blob(f"data/{month.color}/{month.stem}.parquet")
+            blob.upload_from_filename(str(file))
+
+    def _storage(self) -> storage.Client:
+        return storage.Client(
             project="test",
             credentials=AnonymousCredentials(),
             client_options={"api_endpoint": self.environment["STORAGE_EMULATOR_HOST"]},
         )
-        return client.bucket(self.environment["TAXI_GCS_BUCKET"])
 
     def kept_rows(self, month: TripMonth) -> int:
         """Rows that the cleaning kept, as its file says."""
@@ -219,7 +229,7 @@ def unattended_platform(
         instance = DagsterInstance.from_config(str(home))
     with instance:
         platform = UnattendedPlatform(stack, folder, environment, instance, code_port)
-        platform.bucket().client.create_bucket(f"{name}-lake")
+        platform.make_bucket()
         try:
             platform.start_code_server()
             yield platform
@@ -263,6 +273,9 @@ class WebServer:
         platform.start("web", "dagster-webserver", *where)
         self.client = httpx.Client(base_url=url, timeout=60, trust_env=False)
         wait_until(self._answers, START_SECONDS)
+
+    def close(self) -> None:
+        self.client.close()
 
     def _answers(self) -> bool:
         try:

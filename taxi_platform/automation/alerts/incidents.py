@@ -6,7 +6,6 @@ channel has taken the alerts.
 """
 
 import json
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -114,12 +113,12 @@ def gather(
     alerts: list[Alert] = []
     failed = dict(told.failed)
     after = told.after
-    for record in _ends_of_runs(instance, told.after):
+    for record in _ends_of_runs(instance, told.after, now.timestamp() - SETTLED_SECONDS):
         run = instance.get_run_by_id(record.run_id)
         if run is None:
             after = record.storage_id
             continue
-        if will_be_retried(run) and record.timestamp > time.time() - RETRY_SECONDS:
+        if will_be_retried(run) and record.timestamp > now.timestamp() - RETRY_SECONDS:
             break  # what becomes of it is not known yet
         after = record.storage_id
         if record.event_type is DagsterEventType.RUN_FAILURE:
@@ -131,8 +130,8 @@ def gather(
     return [*alerts, *late], replace(told, after=after, failed=newest_failed, overdue=overdue)
 
 
-def _ends_of_runs(instance: DagsterInstance, after: int) -> Iterator[EventLogRecord]:
-    """Failures and successes since an event, in their order."""
+def _ends_of_runs(instance: DagsterInstance, after: int, until: float) -> Iterator[EventLogRecord]:
+    """Failures and successes since an event, up to a time, in their order."""
     found: list[EventLogRecord] = []
     horizon = None
     for kind in (DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_SUCCESS):
@@ -147,7 +146,7 @@ def _ends_of_runs(instance: DagsterInstance, after: int) -> Iterator[EventLogRec
     for record in sorted(found, key=lambda r: r.storage_id):
         if horizon is not None and record.storage_id > horizon:
             return
-        if record.timestamp > time.time() - SETTLED_SECONDS:
+        if record.timestamp > until:
             return
         yield record
 
