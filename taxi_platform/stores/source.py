@@ -10,10 +10,8 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
-
-import httpx
 
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.files import RAW_ENDINGS, LandingZone, RawFile
@@ -21,6 +19,10 @@ from taxi_platform.trips.csv_reader import GZIP_MAGIC
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.reader import open_trip_file
+
+if TYPE_CHECKING:
+    # Imported where it is used: with its own command line it takes a third of a second.
+    import httpx
 
 PRESETS = {
     "tlc": "https://d37ci6vzurychx.cloudfront.net/trip-data/{color}_tripdata_{month}.parquet",
@@ -35,7 +37,8 @@ SYNTHETIC = "synthetic"
 
 CHUNK_BYTES = 1 << 20
 
-TIMEOUT = httpx.Timeout(60, connect=10)
+ANSWER_SECONDS = 60
+CONNECT_SECONDS = 10
 
 NOT_PUBLISHED = (403, 404, 410)
 """Statuses of a file that is not there; some servers answer 403 for it."""
@@ -186,12 +189,14 @@ class HttpSource:
 
     def fetch(self, month: TripMonth, partial: Path, report: Report) -> Published:
         """See ``TripSource.fetch``."""
+        import httpx
+
         url = self.url(month)
         ending = ending_of(url)
         headers = {"Accept-Encoding": "identity", **_resume_headers(partial, url)}
         try:
             with (
-                httpx.Client(follow_redirects=True, timeout=TIMEOUT) as client,
+                httpx.Client(follow_redirects=True, timeout=timeouts()) as client,
                 client.stream("GET", url, headers=headers) as response,
             ):
                 _refuse_status(month, url, response, partial)
@@ -212,6 +217,13 @@ class HttpSource:
         return published
 
 
+def timeouts() -> "httpx.Timeout":
+    """How long a source may take to answer."""
+    import httpx
+
+    return httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+
+
 def _resume_headers(partial: Path, url: str) -> dict[str, str]:
     """Asks for the rest of an earlier download, if it was of the same version of the file."""
     try:
@@ -224,7 +236,7 @@ def _resume_headers(partial: Path, url: str) -> dict[str, str]:
     return {"Range": f"bytes={size}-", "If-Range": notes["validator"]}
 
 
-def _refuse_status(month: TripMonth, url: str, response: httpx.Response, partial: Path) -> None:
+def _refuse_status(month: TripMonth, url: str, response: "httpx.Response", partial: Path) -> None:
     status = response.status_code
     if status in (200, 206):
         return
@@ -250,7 +262,9 @@ def is_passing(status: int) -> bool:
     return status in (408, 429) or status >= 500
 
 
-def _receive(response: httpx.Response, published: Published, partial: Path, report: Report) -> None:
+def _receive(
+    response: "httpx.Response", published: Published, partial: Path, report: Report
+) -> None:
     done = _resume_point(response, partial)
     total = response.headers.get("Content-Length")
     size = int(total) + done if total and total.isdigit() else None
@@ -272,7 +286,7 @@ def _receive(response: httpx.Response, published: Published, partial: Path, repo
         )
 
 
-def _resume_point(response: httpx.Response, partial: Path) -> int:
+def _resume_point(response: "httpx.Response", partial: Path) -> int:
     if response.status_code != 206:
         return 0
     start = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-import httpx
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,7 +21,7 @@ from taxi_platform.stores.postgres_server import (
     column_definitions,
     postgres_error,
 )
-from taxi_platform.stores.source import NOT_PUBLISHED, PRESETS, SYNTHETIC, TIMEOUT, is_passing
+from taxi_platform.stores.source import NOT_PUBLISHED, PRESETS, SYNTHETIC, is_passing, timeouts
 from taxi_platform.trips.zones import ZONE_SCHEMA, synthetic_zones
 
 if TYPE_CHECKING:
@@ -60,8 +59,10 @@ def fetch_zones(address: str) -> bytes | None:
     if urlsplit(address).scheme == "file":
         path = Path(unquote(urlsplit(address).path))
         return path.read_bytes() if path.is_file() else None
+    import httpx
+
     try:
-        response = httpx.get(address, follow_redirects=True, timeout=TIMEOUT)
+        response = httpx.get(address, follow_redirects=True, timeout=timeouts())
     except httpx.TransportError as error:
         raise TransientStoreError(f"{SUBJECT}: {address} cannot be reached ({error})") from error
     except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
