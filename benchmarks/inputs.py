@@ -10,11 +10,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contest import PROJECT
 from taxi_platform.stores.files import LandingZone, TripParquet
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
 
-KEPT = Path(os.environ.get("TAXI_BENCH_DIR", ".taxi/bench")).absolute()
+KEPT = Path(os.environ.get("TAXI_BENCH_DIR", PROJECT / ".taxi" / "bench")).absolute()
 
 YELLOW = TripMonth.from_key("yellow|2021-01")
 
