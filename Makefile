@@ -52,8 +52,8 @@ docs: $(READY) ## Write docs/data.md from the code
 	$(BIN)/python -m taxi_platform.trips.documentation > docs/data.md
 
 .PHONY: bench
-bench: $(READY) ## Measure reading and cleaning on this machine
-	$(BIN)/python -m benchmarks clean
+bench: $(READY) ## Measure against the peers, about 20 minutes, and put the table into docs/performance.md
+	$(BIN)/python -m benchmarks all --write docs/performance.md
 
 COMPILE := $(BIN)/python -m uv pip compile --python-version 3.11 --generate-hashes --no-header \
   --no-emit-index-url --no-strip-extras

@@ -5,109 +5,72 @@ same input; medians count. Machines are shared and noisy: read the ratios, not t
 """
 
 import argparse
-import json
-import resource
-import statistics
-import subprocess
+import os
+import signal
 import sys
-import time
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
-from benchmarks import clean, memory
-from benchmarks.inputs import yellow_month
+from benchmarks import backfill, clean, memory, orchestration, partition, postgres, report
+from benchmarks.contest import Bench, ContestError, Result, compete, contend
 
-BENCHES = {"clean": clean.CONTENDERS}
-OURS = "taxi_platform"
+BENCHES = {
+    module.BENCH.name: module.BENCH
+    for module in (clean, memory, postgres, partition, orchestration, backfill)
+}
+ALL = "all"
 
 
 def main() -> None:
     """Parses the command line; with ``--contender``, is one contender's process."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", choices=sorted([*BENCHES, "memory"]))
-    parser.add_argument("--rows", type=int, help="by default 2 million, for memory 1")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", action="store_true", help="JSON lines instead of a table")
-    parser.add_argument("--contender", help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    rows = chosen.rows or (1_000_000 if chosen.name == "memory" else 2_000_000)
-    rounds = max(chosen.rounds, 3)
+    chosen = _arguments()
     if chosen.contender:
-        _contend(chosen.name, chosen.contender, rows)
-    elif chosen.name == "memory":
-        memory.compare(_clean_ours, rows, rounds, as_json=chosen.json)
-    else:
-        _compete(chosen.name, rows, rounds, as_json=chosen.json)
+        bench = BENCHES[chosen.name]
+        contend(next(c for c in bench.contenders if c.name == chosen.contender), chosen.rows)
+        return
+    _forget_users_settings()
+    # As Ctrl-C: servers that were started are stopped on the way out.
+    signal.signal(signal.SIGTERM, _stop)
+    names = list(BENCHES) if chosen.name == ALL else [chosen.name]
+    try:
+        measured = [(BENCHES[name], _run(BENCHES[name], chosen)) for name in names]
+        if chosen.write:
+            report.write_section(chosen.write, measured)
+    except ContestError as error:
+        sys.exit(f"benchmarks: {error}")
 
 
-def _clean_ours(rows: int) -> dict[str, float]:
-    yellow_month(rows)
-    return _run("clean", OURS, rows)
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", choices=[*BENCHES, ALL])
+    parser.add_argument("--rows", type=int, help="of the input; each bench has its own default")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", action="append", default=[], help="a contender; may be repeated")
+    parser.add_argument("--json", action="store_true", help="JSON lines instead of a table")
+    parser.add_argument("--write", type=Path, help="put the tables into this Markdown file too")
+    parser.add_argument("--contender", help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
-def _contend(bench: str, contender: str, rows: int) -> None:
-    source = yellow_month(rows)
-    start = time.perf_counter()
-    BENCHES[bench][contender](source)
-    seconds = time.perf_counter() - start
-    print(json.dumps({"seconds": seconds, "peak_mb": _peak_mb()}))
+def _run(bench: Bench, chosen: argparse.Namespace) -> list[Result]:
+    rows = chosen.rows or bench.rows
+    bench.inputs(rows)
+    with bench.surroundings(rows):
+        results = compete(bench, rows, chosen.rounds, chosen.only)
+    (report.print_json if chosen.json else report.print_table)(bench, results)
+    return results
 
 
-def _peak_mb() -> float:
-    """Of this process alone: what getrusage says counts, on Linux, the one that started it too."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = status.read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _forget_users_settings() -> None:
+    """What is measured must not depend on the user's own stack and source."""
+    for name in list(os.environ):
+        if name.startswith(("DAGSTER_", "TAXI_")) and not name.startswith("TAXI_BENCH_"):
+            del os.environ[name]
 
 
-def _compete(bench: str, rows: int, rounds: int, *, as_json: bool) -> None:
-    yellow_month(rows)
-    measured: dict[str, list[dict[str, float]]] = {name: [] for name in BENCHES[bench]}
-    for _ in range(rounds):
-        for contender, results in measured.items():
-            results.append(_run(bench, contender, rows))
-    medians = {
-        name: {key: statistics.median(r[key] for r in results) for key in results[0]}
-        for name, results in measured.items()
-    }
-    for name, result in medians.items():
-        line = {
-            "bench": bench,
-            "contender": name,
-            "rows": rows,
-            "seconds": round(result["seconds"], 3),
-            "rows_per_second": round(rows / result["seconds"]),
-            "peak_mb": round(result["peak_mb"]),
-        }
-        print(json.dumps(line) if as_json else _row(line))
-    ours = medians[OURS]["seconds"]
-    ratios = {n: round(ours / r["seconds"], 3) for n, r in medians.items() if n != OURS}
-    print(
-        json.dumps({"bench": bench, "ratios": ratios})
-        if as_json
-        else f"our time / theirs: {ratios}"
-    )
-
-
-def _row(line: dict[str, object]) -> str:
-    return (
-        f"{line['contender']:<16}{line['seconds']:>9} s{line['rows_per_second']:>12,} rows/s"
-        f"{line['peak_mb']:>7,} MB"
-    )
-
-
-def _run(bench: str, contender: str, rows: int) -> dict[str, float]:
-    arguments = [bench, "--contender", contender, "--rows", str(rows)]
-    out = subprocess.run(
-        [sys.executable, "-m", "benchmarks", *arguments],
-        cwd=Path(__file__).parent.parent,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    result: dict[str, float] = json.loads(out.splitlines()[-1])
-    return result
+def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

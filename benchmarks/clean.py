@@ -1,41 +1,75 @@
 """Gzipped CSV to Parquet: ours with all rules, rejects and statistics; the peers bare."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.inputs import YELLOW
+from benchmarks.contest import OURS, Bench, Contender, Work, seconds_by_theirs
+from benchmarks.inputs import YELLOW, yellow_month
 
 
-def _platform(source: Path) -> None:
+def _platform(rows: int) -> Work:
     from taxi_platform.stores.files import LandingZone
     from taxi_platform.trips.cleaning import clean_trips
 
-    with tempfile.TemporaryDirectory() as folder:
-        LandingZone(Path(folder)).write_cleaned(clean_trips(source, YELLOW))
+    source = yellow_month(rows)
+
+    def work() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            LandingZone(Path(folder)).write_cleaned(clean_trips(source, YELLOW))
+
+    return work
 
 
-def _pandas(source: Path) -> None:
+def _pandas(rows: int) -> Work:
     """The way of most tutorials: the whole file in memory, times converted, written at once."""
     import pandas as pd
 
-    with tempfile.TemporaryDirectory() as folder:
-        frame = pd.read_csv(source, compression="gzip", low_memory=False)
-        for name in ("tpep_pickup_datetime", "tpep_dropoff_datetime"):
-            frame[name] = pd.to_datetime(frame[name])
-        frame.to_parquet(Path(folder) / "out.parquet")
+    source = yellow_month(rows)
+
+    def work() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            frame = pd.read_csv(source, compression="gzip", low_memory=False)
+            for name in ("tpep_pickup_datetime", "tpep_dropoff_datetime"):
+                frame[name] = pd.to_datetime(frame[name])
+            frame.to_parquet(Path(folder) / "out.parquet")
+
+    return work
 
 
-def _duckdb(source: Path) -> None:
+def _duckdb(rows: int) -> Work:
     import duckdb
 
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out.parquet"
-        duckdb.sql(f"COPY (FROM read_csv('{source}')) TO '{out}' (FORMAT parquet)")
+    source = yellow_month(rows)
+
+    def work() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "out.parquet"
+            duckdb.sql(f"COPY (FROM read_csv('{source}')) TO '{out}' (FORMAT parquet)")
+
+    return work
 
 
-CONTENDERS: dict[str, Callable[[Path], None]] = {
-    "taxi_platform": _platform,
-    "duckdb": _duckdb,
-    "pandas": _pandas,
-}
+def _polars(rows: int) -> Work:
+    import polars as pl
+
+    source = yellow_month(rows)
+
+    def work() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            pl.scan_csv(source, try_parse_dates=True).sink_parquet(Path(folder) / "out.parquet")
+
+    return work
+
+
+BENCH = Bench(
+    name="clean",
+    rows=2_000_000,
+    contenders=(
+        Contender(OURS, _platform),
+        Contender("duckdb", _duckdb),
+        Contender("polars", _polars),
+        Contender("pandas", _pandas),
+    ),
+    compare=seconds_by_theirs(OURS, "pandas", "duckdb", "polars"),
+    inputs=yellow_month,
+)

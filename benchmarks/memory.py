@@ -1,35 +1,59 @@
-"""How our peak memory grows with the file: a month, and one of eight times as many rows."""
+"""Our peak memory against the rows of the month: cleaned, and copied into Postgres."""
 
-import json
-import statistics
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import partial
 
-TIMES = 8
+from benchmarks.contest import OURS, Bench, Contender, Result, Work
+from benchmarks.inputs import KEPT, YELLOW, yellow_month
+from benchmarks.postgres import SCHEMA
+from benchmarks.servers import postgres_server, running_stack
+
+TIMES = (1, 4, 16)
+"""Half a million, two million and eight million rows, by default."""
 
 
-def compare(
-    run: Callable[[int], dict[str, float]], rows: int, rounds: int, *, as_json: bool
-) -> None:
-    """Runs our cleaning on both in turn, and prints the peaks and their ratio.
+def _clean_and_copy(times: int, rows: int) -> Work:
+    from taxi_platform.stores.files import LandingZone
+    from taxi_platform.stores.postgres import PostgresTrips
+    from taxi_platform.trips.cleaning import clean_trips
 
-    Args:
-        run: cleans a month of so many rows in a process of its own, and gives its ``peak_mb``.
-        rows: rows of the smaller month.
-        rounds: how often each is run; medians count.
-        as_json: JSON lines instead of a table.
-    """
-    sizes = (rows, rows * TIMES)
-    peaks: dict[int, list[float]] = {size: [] for size in sizes}
-    for _ in range(rounds):
-        for size in sizes:
-            peaks[size].append(run(size)["peak_mb"])
-    medians = {size: statistics.median(found) for size, found in peaks.items()}
-    for size, peak in medians.items():
-        line = {"bench": "memory", "rows": size, "peak_mb": round(peak)}
-        print(json.dumps(line) if as_json else f"{size:>12,} rows{round(peak):>7,} MB")
-    ratio = round(medians[sizes[1]] / medians[sizes[0]], 3)
-    print(
-        json.dumps({"bench": "memory", "ratio": ratio})
-        if as_json
-        else f"peak of {TIMES} times the rows / peak: {ratio}"
-    )
+    source = yellow_month(rows * times)
+    landing = LandingZone(KEPT / "memory")
+    tables = PostgresTrips(postgres_server(), SCHEMA)
+
+    def work() -> dict[str, float]:
+        trips = landing.write_cleaned(clean_trips(source, YELLOW))
+        tables.replace_month(trips)
+        return {"rows": rows * times}
+
+    return work
+
+
+def _inputs(rows: int) -> None:
+    for times in TIMES:
+        yellow_month(rows * times)
+
+
+def name_of(times: int) -> str:
+    """The contender with so many times the rows."""
+    return OURS if times == 1 else f"{OURS}_x{times}"
+
+
+def peak_ratios(results: Sequence[Result]) -> dict[str, float]:
+    """Peak of the larger months by the peak of the smallest."""
+    peaks = {result.contender: result.peak_mb for result in results}
+    return {
+        f"peak_x{times}": round(peaks[name_of(times)] / peaks[OURS], 3)
+        for times in TIMES[1:]
+        if OURS in peaks and name_of(times) in peaks
+    }
+
+
+BENCH = Bench(
+    name="memory",
+    rows=500_000,
+    contenders=tuple(Contender(name_of(times), partial(_clean_and_copy, times)) for times in TIMES),
+    compare=peak_ratios,
+    inputs=_inputs,
+    surroundings=lambda _rows: running_stack(),
+)

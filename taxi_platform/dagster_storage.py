@@ -119,9 +119,9 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         inst_data: "ConfigurableClassData | None" = None,
         token_provider: Any = None,
     ) -> None:
-        super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
-        # The tables are there by now.
-        options = (postgres_url, False, None, token_provider)
+        # What this makes is not used: tables are looked for by those that take their place.
+        super().__init__(postgres_url, False, inst_data, token_provider)
+        options = (postgres_url, should_autocreate_tables, None, token_provider)
         self._run_storage = PooledRunStorage(*options)
         self._event_log_storage = PooledEventLogStorage(*options)
         self._schedule_storage = PooledScheduleStorage(*options)

@@ -1,0 +1,158 @@
+"""Many small months: one after another in a warm process, and queued for Dagster's daemon.
+
+The daemon makes a run, and a process, of each month, as a backfill started in the UI does.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.contest import Bench, Contender, ContestError, Facts, Work, seconds_by_theirs
+from benchmarks.inputs import WARM_UP, folder_of, published
+from benchmarks.runs import ASSETS, PLATFORM, publish_from, warm_worker
+from benchmarks.servers import forget_months, running_stack
+from taxi_platform.trips.month import TripMonth
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+MONTHS = int(os.environ.get("TAXI_BENCH_MONTHS", "24"))
+DAEMONS = ("BACKFILL", "QUEUED_RUN_COORDINATOR")
+START_SECONDS = 120
+DONE_SECONDS = 800
+POLL_SECONDS = 0.2
+
+
+def months() -> list[TripMonth]:
+    """The months, from 2019-01 on: all of a time when CSV was published."""
+    return [
+        TripMonth.from_key(f"yellow|{2019 + number // 12}-{number % 12 + 1:02}")
+        for number in range(MONTHS)
+    ]
+
+
+def _inputs(rows: int) -> None:
+    for month in (WARM_UP, *months()):
+        published(month, rows)
+
+
+def _before(rows: int) -> None:
+    forget_months()
+    publish_from(f"file://{folder_of(rows)}")
+
+
+def _one_after_another(rows: int) -> Work:
+    run = warm_worker(WARM_UP)
+
+    def work() -> Facts:
+        start = time.perf_counter()
+        for month in months():
+            run(month)
+        return _facts(rows, time.perf_counter() - start)
+
+    return work
+
+
+def _queued(rows: int) -> Work:
+    from dagster import DagsterInstance
+
+    def work() -> Facts:
+        with DagsterInstance.get() as instance, _daemon(instance):
+            start = time.perf_counter()
+            _backfill(instance)
+            return _facts(rows, time.perf_counter() - start)
+
+    return work
+
+
+def _facts(rows: int, seconds: float) -> Facts:
+    return {
+        "seconds": seconds,
+        "rows": rows * MONTHS,
+        "partitions": MONTHS,
+        "partitions_per_minute": 60 * MONTHS / seconds,
+    }
+
+
+@contextmanager
+def _daemon(instance: "DagsterInstance") -> Iterator[None]:
+    """Dagster's daemon, from its first heartbeats on."""
+    log = Path(instance.root_directory) / "bench-daemon.log"
+    command = [str(Path(sys.executable).with_name("dagster-daemon")), "run", "-m", PLATFORM]
+    begin = time.time()
+    with log.open("w") as out:
+        daemon = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        _wait(lambda: _beats(instance, begin), START_SECONDS, f"the daemon did not start: {log}")
+        yield
+    finally:
+        daemon.terminate()
+        daemon.wait(60)
+
+
+def _beats(instance: "DagsterInstance", since: float) -> bool:
+    beats = instance.get_daemon_heartbeats()
+    return all(name in beats and beats[name].timestamp > since for name in DAEMONS)
+
+
+def _backfill(instance: "DagsterInstance") -> None:
+    from dagster import AssetKey
+    from dagster._core.execution.backfill import PartitionBackfill
+    from dagster._core.utils import make_new_backfill_id
+
+    from taxi_platform.definitions import defs
+
+    backfill = PartitionBackfill.from_asset_partitions(
+        backfill_id=make_new_backfill_id(),
+        asset_graph=defs.resolve_asset_graph(),
+        partition_names=[month.key for month in months()],
+        asset_selection=[AssetKey(name) for name in ASSETS],
+        backfill_timestamp=time.time(),
+        tags={},
+        dynamic_partitions_store=instance,
+        all_partitions=False,
+        title=None,
+        description=None,
+        run_config=None,
+    )
+    instance.add_backfill(backfill)
+    backfill_id = backfill.backfill_id
+    _wait(lambda: _runs_done(instance, backfill_id), DONE_SECONDS, "the backfill stalled")
+
+
+def _runs_done(instance: "DagsterInstance", backfill_id: str) -> bool:
+    """Whether every month's run succeeded; the daemon itself looks only now and then."""
+    from dagster import DagsterRunStatus, RunsFilter
+
+    runs = instance.get_runs(RunsFilter(tags={"dagster/backfill": backfill_id}))
+    failed = [run.run_id for run in runs if run.status == DagsterRunStatus.FAILURE]
+    if failed:
+        raise ContestError(f"runs of the backfill failed: {', '.join(failed)}")
+    done = [run for run in runs if run.status == DagsterRunStatus.SUCCESS]
+    return len(done) == MONTHS
+
+
+def _wait(done: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            raise ContestError(otherwise)
+        time.sleep(POLL_SECONDS)
+
+
+BENCH = Bench(
+    name="backfill",
+    rows=10_000,
+    contenders=(
+        Contender("one_after_another", _one_after_another, before=_before),
+        Contender("queued", _queued, before=_before),
+    ),
+    compare=seconds_by_theirs("one_after_another", "queued"),
+    inputs=_inputs,
+    surroundings=lambda _rows: running_stack(),
+)

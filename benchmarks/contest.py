@@ -1,0 +1,285 @@
+"""Contenders in turn, each in a process of its own; medians, peaks and ratios.
+
+Nothing here knows what is measured.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PROJECT = Path(__file__).resolve().parent.parent
+OURS = "taxi_platform"
+SAMPLE_SECONDS = 0.05
+FAMILY_SECONDS = 0.5
+RUN_SECONDS = 900
+
+SAID = '{"seconds": '
+"""How the line begins on which a contender's process says what it took."""
+
+Facts = dict[str, float]
+Work = Callable[[], Facts | None]
+"""What is timed. It may say more of itself; ``seconds`` among that takes the place of the clock."""
+
+
+class ContestError(Exception):
+    """A contender failed; the message has what it said last."""
+
+
+def seconds_by_theirs(ours: str, *peers: str) -> Callable[[Sequence["Result"]], dict[str, float]]:
+    """Our seconds by each peer's for the same rows, of those that took part."""
+
+    def compare(results: Sequence["Result"]) -> dict[str, float]:
+        seconds = {result.contender: result.seconds for result in results}
+        if ours not in seconds:
+            return {}
+        return {p: round(seconds[ours] / seconds[p], 4) for p in peers if p in seconds}
+
+    return compare
+
+
+def nothing(_rows: int) -> None:
+    """For a contender that needs nothing done between rounds."""
+
+
+def no_facts(_seconds: float, _since: datetime) -> Facts:
+    """For a contender of which nothing else is to be said."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to do a bench's work.
+
+    Attributes:
+        name: as the results call it.
+        prepare: in the contender's own process, untimed: imports what it needs and gives the work.
+        command: instead of ``prepare``, the command line that is the contender.
+        before: in the measuring process, untimed, before each round; given the bench's rows.
+        after: in the measuring process, untimed; given the contender's seconds and when it began,
+            says more of it, or other seconds.
+    """
+
+    name: str
+    prepare: Callable[[int], Work] | None = None
+    command: Callable[[int], Sequence[str]] | None = None
+    before: Callable[[int], None] = nothing
+    after: Callable[[float, datetime], Facts] = no_facts
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is measured, and who takes part.
+
+    Attributes:
+        name: as on the command line.
+        rows: by default.
+        contenders: ours and the peers.
+        compare: the ratios of the closing line, of those that took part.
+        handled: how many rows the work handles, of an input of so many; by default all.
+        inputs: makes what all contenders read, before the first round.
+        surroundings: what must be up meanwhile; given the rows.
+    """
+
+    name: str
+    rows: int
+    contenders: tuple[Contender, ...]
+    compare: Callable[[Sequence["Result"]], dict[str, float]]
+    inputs: Callable[[int], object]
+    handled: Callable[[int], int] = field(default=lambda rows: rows)
+    surroundings: Callable[[int], AbstractContextManager[object]] = nullcontext
+
+
+@dataclass(frozen=True)
+class Result:
+    """Medians of a contender's rounds.
+
+    Attributes:
+        bench: the bench.
+        contender: its name.
+        rows: rows handled.
+        seconds: wall time.
+        peak_mb: high-water mark of resident memory, with what the contender started.
+        more: what else it says of itself.
+    """
+
+    bench: str
+    contender: str
+    rows: int
+    seconds: float
+    peak_mb: float
+    more: Mapping[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        """The line of ``--json``."""
+        return {
+            "bench": self.bench,
+            "contender": self.contender,
+            "rows": self.rows,
+            "seconds": round(self.seconds, 3),
+            "rows_per_second": round(self.rows / self.seconds),
+            "peak_mb": round(self.peak_mb),
+            **{name: round(value, 3) for name, value in self.more.items()},
+        }
+
+
+def compete(bench: Bench, rows: int, rounds: int, only: Sequence[str]) -> list[Result]:
+    """Runs the contenders in turn, round after round.
+
+    Args:
+        bench: the bench; its inputs are made already.
+        rows: of the input.
+        rounds: how often each contender runs.
+        only: the contenders' names, or none for all.
+
+    Raises:
+        ContestError: a contender failed.
+    """
+    chosen = [c for c in bench.contenders if not only or c.name in only]
+    measured: dict[str, list[Facts]] = {contender.name: [] for contender in chosen}
+    for number in range(rounds):
+        for contender in chosen:
+            _say(f"{bench.name}: {contender.name}, round {number + 1} of {rounds}")
+            measured[contender.name].append(_run(bench, contender, rows))
+    return [_median(bench, name, rows, found) for name, found in measured.items()]
+
+
+def contend(contender: Contender, rows: int) -> None:
+    """Is the contender's process: prepares, does the work, and prints what it took."""
+    assert contender.prepare is not None
+    work = contender.prepare(rows)
+    start = time.perf_counter()
+    more = work() or {}
+    seconds = time.perf_counter() - start
+    print(json.dumps({"seconds": seconds} | more))
+
+
+def _run(bench: Bench, contender: Contender, rows: int) -> Facts:
+    contender.before(rows)
+    since = datetime.now(UTC)
+    if contender.command is not None:
+        facts = _watch(contender.command(rows))
+    else:
+        own = [sys.executable, "-m", "benchmarks", bench.name, "--rows", str(rows)]
+        facts = _watch([*own, "--contender", contender.name])
+    return facts | contender.after(facts["seconds"], since)
+
+
+def _watch(command: Sequence[str]) -> Facts:
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    family = _Family(process.pid)
+    lines: list[str] = []
+    try:
+        with _Reader(process, lines):
+            while process.poll() is None:
+                family.sample()
+                if time.perf_counter() - start > RUN_SECONDS:
+                    raise ContestError(f"{' '.join(command)} did not end in {RUN_SECONDS} s")
+                time.sleep(SAMPLE_SECONDS)
+            seconds = time.perf_counter() - start
+    finally:
+        family.end()
+        process.wait()
+    if process.returncode != 0:
+        raise ContestError(f"{' '.join(command)} failed:\n" + "".join(lines[-30:]))
+    said: Facts = {}
+    if "--contender" in command:
+        # Others may have the last word: a warning at exit.
+        said = json.loads(next(line for line in reversed(lines) if line.startswith(SAID)))
+    return {"seconds": seconds, "peak_mb": family.peak / 2**20} | said
+
+
+class _Reader:
+    """Reads what a process prints while it runs, so that a full pipe does not hold it up."""
+
+    def __init__(self, process: "subprocess.Popen[str]", lines: list[str]) -> None:
+        assert process.stdout is not None
+        self._thread = threading.Thread(target=lines.extend, args=[process.stdout])
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join(10)
+
+
+class _Family:
+    """A process and all that it starts: what resident memory they have had at most.
+
+    The kernel's own high-water mark of the process, or the largest sum that was seen of it and its
+    children together, whichever is more. A page that two of them share counts twice.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._processes = [psutil.Process(pid)]
+        self._looked = time.monotonic()
+        self.peak = 0
+
+    def sample(self) -> None:
+        if time.monotonic() - self._looked > FAMILY_SECONDS:
+            self._look()
+        self.peak = max(self.peak, sum(map(_resident, self._processes)), _mark(self._processes[0]))
+
+    def _look(self) -> None:
+        first = self._processes[0]
+        try:
+            self._processes = [first, *first.children(recursive=True)]
+        except psutil.Error:
+            self._processes = [first]
+        self._looked = time.monotonic()
+
+    def end(self) -> None:
+        """Ends what is left, which is nothing unless something failed."""
+        self._look()
+        for process in self._processes:
+            try:
+                process.kill()
+            except psutil.Error:
+                continue
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _mark(process: psutil.Process) -> int:
+    status = Path(f"/proc/{process.pid}/status")
+    try:
+        lines = status.read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
+
+
+def _median(bench: Bench, name: str, rows: int, rounds: Sequence[Facts]) -> Result:
+    medians = {key: statistics.median(found[key] for found in rounds) for key in rounds[0]}
+    return Result(
+        bench=bench.name,
+        contender=name,
+        rows=int(medians.pop("rows", bench.handled(rows))),
+        seconds=medians.pop("seconds"),
+        peak_mb=medians.pop("peak_mb"),
+        more=medians,
+    )
+
+
+def _say(text: str) -> None:
+    if os.environ.get("TAXI_BENCH_QUIET") is None:
+        print(text, file=sys.stderr, flush=True)
