@@ -104,6 +104,13 @@ class TripParquet:
         return Decimal(self.statistics["dollars"].get("total_amount", 0))
 
     @property
+    def columns_with_values(self) -> list[str]:
+        """The columns that are not null throughout: every month lacks some."""
+        nulls = self.statistics["nulls"]
+        names = trip_schema(self.month.color).names
+        return [name for name in names if nulls.get(name, 0) < self.rows] or names
+
+    @property
     def totals(self) -> MonthTotals:
         """What its copies in the stores must add up to."""
         return MonthTotals.of_statistics(self.month.color, self.statistics)

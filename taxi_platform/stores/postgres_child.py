@@ -13,7 +13,7 @@ from psycopg import sql
 from taxi_platform.stores.errors import TransientStoreError
 from taxi_platform.stores.files import TripParquet
 from taxi_platform.stores.postgres_server import PostgresServer
-from taxi_platform.stores.trip_batches import batches_ahead, columns_with_values
+from taxi_platform.stores.trip_batches import batches_ahead
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import DATA_FILE_MONTH, trip_schema
 
@@ -104,7 +104,7 @@ def _copy(
 
     with pq.ParquetFile(trips.path, pre_buffer=False) as file:
         # What the month lacks altogether is null without being sent.
-        names = columns_with_values(file)
+        names = trips.columns_with_values
         # Without field metadata, which the driver would have to carry.
         bare = pa.schema([pa.field(column, types.field(column).type) for column in names])
         reader = pa.RecordBatchReader.from_batches(bare, batches(file, names))

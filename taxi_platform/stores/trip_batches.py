@@ -10,29 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 
-def columns_with_values(file: pq.ParquetFile) -> list[str]:
-    """The columns that are not null throughout, by the file's own statistics.
-
-    Every month lacks some of the canonical columns. A column about which the statistics are silent
-    counts as having values, and so does every column of a file without rows.
-    """
-    metadata = file.metadata
-    names: list[str] = file.schema_arrow.names
-    return [
-        name for index, name in enumerate(names) if not _is_null_throughout(metadata, index)
-    ] or names
-
-
-def _is_null_throughout(metadata: pq.FileMetaData, index: int) -> bool:
-    chunks = (metadata.row_group(group).column(index) for group in range(metadata.num_row_groups))
-    return all(
-        chunk.statistics is not None
-        and chunk.statistics.has_null_count
-        and chunk.statistics.null_count == chunk.num_values
-        for chunk in chunks
-    )
-
-
 def batches_ahead(file: pq.ParquetFile, names: list[str], rows: int) -> Iterator[pa.RecordBatch]:
     """The chosen columns in batches, the next one read while the caller works on this one.
 

@@ -30,6 +30,22 @@ def test_a_cleaned_file_says_what_came_of_its_source(landing: LandingZone) -> No
     assert trips.source_sha256 == landing.find_raw(GREEN).sha256
 
 
+def test_columns_that_are_null_throughout_are_known(landing: LandingZone) -> None:
+    trips = cleaned_month(landing, GREEN, 1_000)
+    kept = pq.read_table(trips.path)
+    filled = [name for name in kept.schema.names if kept[name].null_count < kept.num_rows]
+    assert trips.columns_with_values == filled
+    assert "cbd_congestion_fee" not in filled
+    nothing = landing.write_cleaned(
+        clean_trips(
+            landing.find_raw(GREEN).path,
+            TripMonth.from_key("green|2015-01"),
+            CleaningOptions(max_rejected_share=1),
+        )
+    )
+    assert nothing.columns_with_values == kept.schema.names
+
+
 def test_the_same_source_gives_the_same_bytes(landing: LandingZone) -> None:
     first = cleaned_month(landing, GREEN, 3_000).path.read_bytes()
     assert cleaned_month(landing, GREEN, 3_000).path.read_bytes() == first

@@ -3,7 +3,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from taxi_platform.stores.trip_batches import batches_ahead, columns_with_values
+from taxi_platform.stores.trip_batches import batches_ahead
 
 
 def written(path: Path, table: pa.Table, **options: object) -> pq.ParquetFile:
@@ -20,19 +20,8 @@ TABLE = pa.table(
 )
 
 
-def test_a_column_counts_as_empty_only_if_every_row_group_says_so(tmp_path: Path) -> None:
-    with written(tmp_path / "a.parquet", TABLE) as file:
-        assert columns_with_values(file) == ["all", "late"]
-
-
-def test_a_column_without_statistics_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
-    with written(tmp_path / "a.parquet", TABLE, write_statistics=False) as file:
-        assert columns_with_values(file) == ["all", "late", "none"]
-
-
-def test_a_file_without_rows_keeps_its_columns(tmp_path: Path) -> None:
+def test_a_file_without_rows_has_no_batches(tmp_path: Path) -> None:
     with written(tmp_path / "a.parquet", TABLE[:0]) as file:
-        assert columns_with_values(file) == ["all", "late", "none"]
         assert sum(b.num_rows for b in batches_ahead(file, ["all"], 3)) == 0
 
 
