@@ -69,12 +69,12 @@ def _handler(publisher: Publisher) -> Callable[..., BaseHTTPRequestHandler]:
             publisher.asked.append(dict(self.headers.items()))
             file = publisher.files.get(self.path, Publication(b"nothing here", 404))
             if file.location is not None:
-                self.send_response(302)
-                self.send_header("Location", file.location)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                self._say(302, "Location", file.location)
                 return
             start = self._range_start(file)
+            if start and start >= len(file.body):
+                self._say(416, "Content-Range", f"bytes */{len(file.body)}")
+                return
             self.send_response(206 if start else file.status)
             if start:
                 self.send_header(
@@ -85,6 +85,12 @@ def _handler(publisher: Publisher) -> Callable[..., BaseHTTPRequestHandler]:
                 self.send_header("ETag", file.etag)
             self.end_headers()
             self._send(file, start)
+
+        def _say(self, status: int, header: str, value: str) -> None:
+            self.send_response(status)
+            self.send_header(header, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def _range_start(self, file: Publication) -> int:
             asked = self.headers.get("Range")
