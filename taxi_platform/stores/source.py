@@ -6,6 +6,8 @@ afterwards is the landing zone's business.
 """
 
 import json
+import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -149,8 +151,8 @@ def land(
         try:
             published = source.fetch(month, partial, report)
         except BaseException:
-            if not partial.exists() or not partial.stat().st_size:
-                forget(partial)  # There is nothing to resume.
+            if not _validator(partial, published_at=None):
+                forget(partial)  # It cannot be resumed.
             raise
         try:
             _verify(partial, month)
@@ -228,22 +230,10 @@ class HttpSource:
         import httpx
 
         url = self.url(month)
-        ending = ending_of(url)
-        headers = {"Accept-Encoding": "identity", **_resume_headers(partial, url)}
         timeout = timeout_of(self.request_seconds)
         try:
-            with (
-                httpx.Client(follow_redirects=True, timeout=timeout) as client,
-                client.stream("GET", url, headers=headers) as response,
-            ):
-                _refuse_status(month, url, response, partial)
-                published = Published(
-                    url,
-                    ending,
-                    response.headers.get("ETag"),
-                    response.headers.get("Last-Modified"),
-                )
-                _receive(response, published, partial, report)
+            with httpx.Client(follow_redirects=True, timeout=timeout) as client:
+                return self._fetch(client, month, partial, report)
         except httpx.TransportError as error:
             raise TransientStoreError(
                 f"{month}: {url}: the source broke off or cannot be reached "
@@ -251,6 +241,23 @@ class HttpSource:
             ) from error
         except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
             raise PermanentStoreError(f"{month}: {url}: {error}; check TAXI_SOURCE_URL") from error
+
+    def _fetch(
+        self, client: "httpx.Client", month: TripMonth, partial: Path, report: Report
+    ) -> Published:
+        url = self.url(month)
+        ending = ending_of(url)
+        headers = {"Accept-Encoding": "identity", **_resume_headers(partial, url)}
+        with client.stream("GET", url, headers=headers) as response:
+            if response.status_code == 416 and "Range" in headers:
+                # There is nothing beyond what was received, or another file is published now.
+                _start_over(partial)
+                return self._fetch(client, month, partial, report)
+            _refuse_status(month, url, response)
+            published = Published(
+                url, ending, response.headers.get("ETag"), response.headers.get("Last-Modified")
+            )
+            _receive(month, response, published, partial, report)
         return published
 
     def published(self, month: TripMonth) -> str | None:
@@ -287,19 +294,37 @@ class HttpSource:
         return file.version
 
 
-def _resume_headers(partial: Path, url: str) -> dict[str, str]:
-    """Asks for the rest of an earlier download, if it was of the same version of the file."""
+def _validator(partial: Path, published_at: str | None) -> str | None:
+    """The strong version of what was received before, if it can be resumed: from there, or at all.
+
+    Only what has a strong version can: the rest may be of another file else.
+    """
     try:
         notes = json.loads(notes_of(partial).read_text())
         size = partial.stat().st_size
     except (OSError, ValueError):
-        return {}
-    if notes.get("url") != url or not notes.get("validator") or not size:
-        return {}
-    return {"Range": f"bytes={size}-", "If-Range": notes["validator"]}
+        return None
+    if not size or (published_at is not None and notes.get("url") != published_at):
+        return None
+    validator: str | None = notes.get("validator")
+    return validator
 
 
-def _refuse_status(month: TripMonth, url: str, response: "httpx.Response", partial: Path) -> None:
+def _resume_headers(partial: Path, url: str) -> dict[str, str]:
+    """Asks for the rest of an earlier download, if it was of the same version of the file."""
+    validator = _validator(partial, url)
+    if validator is None:
+        return {}
+    return {"Range": f"bytes={partial.stat().st_size}-", "If-Range": validator}
+
+
+def _start_over(partial: Path) -> None:
+    """Empties an unfinished download; it keeps its name, which this process holds."""
+    notes_of(partial).unlink(missing_ok=True)
+    os.truncate(partial, 0)
+
+
+def _refuse_status(month: TripMonth, url: str, response: "httpx.Response") -> None:
     status = response.status_code
     if status in (200, 206):
         return
@@ -308,10 +333,7 @@ def _refuse_status(month: TripMonth, url: str, response: "httpx.Response", parti
             f"{month}: not published: {url} answered {status}. The TLC publishes about two months "
             "late; choose a month that is published, or set TAXI_SOURCE_URL to where it is"
         )
-    if status == 416:
-        # There is nothing beyond what was received, or another file is published now.
-        forget(partial)
-    if status == 416 or is_passing(status):
+    if is_passing(status):
         raise TransientStoreError(
             f"{month}: {url} answered {status} {response.reason_phrase}: try again later"
         )
@@ -326,18 +348,21 @@ def is_passing(status: int) -> bool:
 
 
 def _receive(
-    response: "httpx.Response", published: Published, partial: Path, report: Report
+    month: TripMonth,
+    response: "httpx.Response",
+    published: Published,
+    partial: Path,
+    report: Report,
 ) -> None:
-    done = _resume_point(response, partial)
-    total = response.headers.get("Content-Length")
-    size = int(total) + done if total and total.isdigit() else None
+    done, size = _place_of(month, response, published, partial)
     # A weak ETag does not promise the same bytes, so nothing may be joined under it.
     strong = published.etag and not published.etag.startswith("W/")
     notes = {"url": published.url, "validator": published.etag if strong else None}
-    notes_of(partial).write_text(json.dumps(notes))
     with partial.open("r+b" if done else "wb") as file:
         file.seek(done)
         file.truncate()
+        # Not before: notes of this version must never stand beside bytes of an earlier one.
+        notes_of(partial).write_text(json.dumps(notes))
         # As it comes: a chunk that waits to be filled would be lost with the connection.
         for chunk in response.iter_raw():
             file.write(chunk)
@@ -345,20 +370,33 @@ def _receive(
             report(done, size)
     if size is not None and done != size:
         raise TransientStoreError(
-            f"{published.url}: {done:,} bytes of {size:,} were received; the rest is resumed"
+            f"{month}: {published.url}: {done:,} bytes of {size:,} were received; the rest is "
+            "resumed"
         )
 
 
-def _resume_point(response: "httpx.Response", partial: Path) -> int:
+def _place_of(
+    month: TripMonth, response: "httpx.Response", published: Published, partial: Path
+) -> tuple[int, int | None]:
+    """Where an answer's bytes belong, and the size of the whole file as far as the server says it.
+
+    Raises:
+        TransientStoreError: they are not what follows on what was received.
+    """
     if response.status_code != 206:
-        return 0
-    start = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
-    if not start.isdigit() or int(start) != partial.stat().st_size:
-        forget(partial)
+        length = response.headers.get("Content-Length", "")
+        return 0, int(length) if length.isdigit() else None
+    given = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    # Some servers know Range and not If-Range, and give the rest of whatever they have now.
+    asked = response.request.headers.get("If-Range")
+    same = asked is None or published.etag in (None, asked)
+    if given is None or int(given[1]) != partial.stat().st_size or not same:
+        _start_over(partial)
         raise TransientStoreError(
-            f"{response.url}: the server resumed at the wrong place; starting over"
+            f"{month}: {published.url}: the server went on with "
+            f"{'the wrong place' if same else 'another version'}; the next attempt starts over"
         )
-    return int(start)
+    return int(given[1]), int(given[2]) if given[2].isdigit() else None
 
 
 @dataclass(frozen=True)
@@ -369,7 +407,9 @@ class FolderSource:
 
     def fetch(self, month: TripMonth, partial: Path, report: Report) -> Published:
         """See ``TripSource.fetch``."""
-        url, origin = self._place(month)
+        url = self.template.format(color=month.color, month=month.year_month)
+        origin = Path(unquote(urlsplit(url).path))
+        _start_over(partial)
         try:
             # Before the copy: of a file that is replaced meanwhile, the old version is noted, and
             # the new one noticed.
@@ -409,6 +449,7 @@ class SyntheticSource:
         """See ``TripSource.fetch``."""
         from taxi_platform.trips.synthetic import publication_ending, write_synthetic_month
 
+        _start_over(partial)
         write_synthetic_month(month, partial)
         size = partial.stat().st_size
         report(size, size)

@@ -106,12 +106,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.publisher.down:
             file = Publication(b"down", 503, etag=None)
         if file.location is not None:
-            self.send_response(302)
-            self.send_header("Location", file.location)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self._say(302, "Location", file.location)
             return
         start = self._range_start(file)
+        if start and start >= len(file.body):
+            self._say(416, "Content-Range", f"bytes */{len(file.body)}")
+            return
         self.send_response(206 if start else file.status)
         if start:
             self.send_header(
@@ -123,6 +123,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "GET":
             self._send(file, start)
+
+    def _say(self, status: int, header: str, value: str) -> None:
+        self.send_response(status)
+        self.send_header(header, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _range_start(self, file: Publication) -> int:
         asked = self.headers.get("Range")
