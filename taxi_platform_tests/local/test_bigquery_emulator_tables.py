@@ -1,6 +1,7 @@
 """Datasets and tables: what is kept of them, what may change, and how errors read."""
 
 import gzip
+import io
 import json
 
 import google.api_core.exceptions
@@ -173,6 +174,36 @@ def test_what_does_not_exist_is_named_in_bigquerys_words(
         assert (error["errors"][0]["reason"], error["status"]) == ("notFound", "NOT_FOUND")
     with pytest.raises(google.api_core.exceptions.NotFound, match="was not found in location US"):
         client.query(f"SELECT * FROM {dataset}.absent").result()
+
+
+def test_jobs_of_what_does_not_exist_end_in_404(client: bigquery.Client, dataset: str) -> None:
+    schema = [bigquery.SchemaField("a", "INT64")]
+    file, never = (
+        bigquery.LoadJobConfig(source_format="CSV", schema=schema, create_disposition=create)
+        for create in ("CREATE_IF_NEEDED", "CREATE_NEVER")
+    )
+    into = bigquery.QueryJobConfig(destination=f"{PROJECT}.absent.t")
+    for start, name in (
+        (lambda: client.query("DELETE FROM absent.t WHERE true"), "Dataset test-project:absent"),
+        (lambda: client.query(f"UPDATE {dataset}.t SET a = 1 WHERE true"), f"{dataset}.t"),
+        (lambda: client.query(f"DROP TABLE {dataset}.t"), f"Table {PROJECT}:{dataset}.t"),
+        (lambda: client.query("CREATE TABLE absent.t (a INT64)"), "Dataset test-project:absent"),
+        (lambda: client.query("SELECT 1 AS a", into), "Dataset test-project:absent"),
+        (
+            lambda: client.load_table_from_file(
+                io.BytesIO(b"1"), f"{PROJECT}.absent.t", job_config=file
+            ),
+            "Dataset test-project:absent",
+        ),
+        (
+            lambda: client.load_table_from_file(
+                io.BytesIO(b"1"), f"{PROJECT}.{dataset}.t", job_config=never
+            ),
+            f"Table {PROJECT}:{dataset}.t",
+        ),
+    ):
+        with pytest.raises(google.api_core.exceptions.NotFound, match=f"Not found: .*{name}"):
+            start().result()
 
 
 def test_tables_are_listed_and_deleted(client: bigquery.Client, dataset: str) -> None:

@@ -61,6 +61,31 @@ def test_sql_that_is_not_listed(http: httpx.Client, sql: str) -> None:
     assert_not_supported(http.post("/queries", json={"query": sql, "useLegacySql": False}))
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "x * 10",
+        "x + x",
+        "-x - x",
+        "1 - x * 10 + 5",
+        "(x * 10) / 2",
+        "x / 1e-10",
+        "1 / (x * 10)",
+        "SAFE_DIVIDE(x, 1e-10)",
+        "POW(x, 2)",
+        "EXP(x)",
+        "SUM(x) + SUM(x)",
+        "(SELECT SUM(y) FROM UNNEST([1e308, 1e308]) AS y)",
+        "(SELECT AVG(y) FROM UNNEST([1e308, 1e308]) AS y)",
+        "CAST('inf' AS FLOAT64) + 1",
+    ],
+)
+def test_numbers_beyond_the_range_of_floats(http: httpx.Client, expression: str) -> None:
+    query = f"SELECT {expression} FROM UNNEST([1e308]) AS x"
+    answer = http.post("/queries", json={"query": query, "useLegacySql": False})
+    assert_not_supported(answer, "double overflow")
+
+
 def test_tables_that_queries_cannot_name(
     client: bigquery.Client, http: httpx.Client, dataset: str
 ) -> None:

@@ -89,9 +89,14 @@ CREATE OR REPLACE MACRO bq_minus(a, b) AS CASE
     WHEN typeof(a) = 'DATE' AND typeof(b) = 'DATE'
     THEN error('The BigQuery {UNSUPPORTED_MARK} differences of DATEs; use DATE_DIFF.')
     ELSE a - b END;
-CREATE OR REPLACE MACRO bq_divide(a, b) AS bq_float(a) / bq_float(b);
-CREATE OR REPLACE MACRO bq_safe_divide(a, b) AS
-    CASE WHEN bq_float(b) <> 0 THEN bq_float(a) / bq_float(b) END;
+-- DuckDB goes on with Infinity where BigQuery ends with an overflow. Whether an operand was
+-- infinite from the start is not known here, so neither is supported.
+CREATE OR REPLACE MACRO bq_finite(x) AS CASE
+    WHEN {_IS_FLOAT} AND isinf(CAST(x AS DOUBLE))
+    THEN error('The BigQuery {UNSUPPORTED_MARK} infinite results of arithmetic (double overflow).')
+    ELSE x END;
+CREATE OR REPLACE MACRO bq_quotient(a, b) AS a / b;
+CREATE OR REPLACE MACRO bq_safe_divide(a, b) AS bq_float(a) / nullif(bq_float(b), 0);
 CREATE OR REPLACE MACRO bq_div(a, b) AS bq_int(a) // bq_int(b);
 CREATE OR REPLACE MACRO bq_mod(a, b) AS bq_int(a) % bq_int(b);
 CREATE OR REPLACE MACRO bq_round(x) AS round(bq_float(x));

@@ -29,6 +29,7 @@ from taxi_platform.local.bigquery.sql_names import check_names
 from taxi_platform.local.bigquery.sql_nan import check_nan_comparisons
 from taxi_platform.local.bigquery.sql_tables import TableNames
 from taxi_platform.local.bigquery.sql_translation import Translator, duckdb_sql
+from taxi_platform.local.bigquery.sql_types import check_types
 from taxi_platform.local.bigquery.storage import Cursor, Storage
 
 
@@ -141,6 +142,7 @@ class QueryRunner:
         with self.storage.snapshot() as cursor:
             translation = Translation(cursor, request, location)
             statement = translation.statement
+            check_types(statement, translation.tables.table_or_none)
             if isinstance(statement, exp.Query):
                 check_reading(translation)
                 fields = translation.described(translation.sql(statement))
@@ -157,6 +159,7 @@ class QueryRunner:
         """Keeps the rows in an anonymous table, from which pages are read."""
         with self._translating(job, request) as translation:
             check_reading(translation)
+            check_types(translation.statement, translation.tables.table_or_none)
             sql = translation.sql(translation.statement)
             fields = translation.described(sql)
             relation = self.results.create(translation.cursor, fields)
@@ -192,6 +195,7 @@ class QueryRunner:
             cursor = translation.cursor
             kind = kind_of(translation.statement)
             table = target_of(translation)
+            check_types(translation.statement, translation.tables.table_or_none)
             counts = changed_rows(translation, table, self.storage.next_id)
             # Before the new sizes are known: what was read is counted.
             statistics = translation.statistics(kind)
@@ -213,6 +217,7 @@ class QueryRunner:
         drops_dataset = isinstance(request.statement, exp.Drop)
         lock = locks.held_for_everything() if drops_dataset else self._locked_for_target(request)
         with lock, self._translating(job, request) as translation:
+            check_types(translation.statement, translation.tables.table_or_none)
             kind, more = Definitions(self.storage, translation).run()
             statistics = translation.statistics(kind, **more)
             self.jobs.record(translation.cursor, job, Outcome(statistics))

@@ -30,7 +30,6 @@ _BINARY = function("this expression")
 _STRUCTURE: dict[type[exp.Expr], Function] = {
     **dict.fromkeys(
         (
-            exp.Add,
             exp.And,
             exp.EQ,
             exp.GT,
@@ -38,7 +37,6 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
             exp.Is,
             exp.LT,
             exp.LTE,
-            exp.Mul,
             exp.NEQ,
             exp.NullSafeEQ,
             exp.NullSafeNEQ,
