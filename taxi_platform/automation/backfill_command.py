@@ -5,6 +5,7 @@ on where it is.
 """
 
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -58,7 +59,9 @@ def open_instance() -> DagsterInstance:
     except DagsterHomeNotSetError:
         raise NoInstanceError(f"DAGSTER_HOME is not set: {remedy}") from None
     except (DagsterError, DagsterPostgresException) as error:
-        said = " ".join(str(error).split())[-300:]  # what went wrong comes last
+        text = " ".join(str(error).split())
+        unset = re.search(r'environment variable "\w+" which is not set', text)
+        said = unset[0] if unset else text[:300]
         raise NoInstanceError(
             f"Dagster in {os.environ['DAGSTER_HOME']} cannot be used ({said}): {remedy}"
         ) from error
