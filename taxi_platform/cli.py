@@ -222,23 +222,27 @@ def backfill(
     """
     if unknown := set(color) - set(COLORS):
         raise _fail(f"--color is {unknown.pop()!r}: one of {', '.join(COLORS)}")
-    from dagster import DagsterInstance
-    from dagster._core.errors import DagsterHomeNotSetError
     from rich.console import Console
 
     from taxi_platform.settings import SettingsError
 
     try:
-        from taxi_platform.automation.backfill_command import run_backfill
+        from taxi_platform.automation.backfill_command import (
+            NoInstanceError,
+            open_instance,
+            run_backfill,
+        )
         from taxi_platform.automation.backfills import months_between
-
+    except SettingsError as error:  # the months that there are depend on them
+        raise _fail(str(error)) from error
+    try:
         months = months_between(sorted(set(color)), first, last)
-        with DagsterInstance.get() as instance:
+        with open_instance() as instance:
             code = run_backfill(
                 instance, months, Console(), missing_only=missing_only, detach=detach
             )
-    except (DagsterHomeNotSetError, SettingsError, ValueError) as error:
-        raise _fail(" ".join(str(error).split())) from error
+    except (NoInstanceError, ValueError) as error:
+        raise _fail(str(error)) from error
     raise typer.Exit(code)
 
 

@@ -136,3 +136,21 @@ def test_rejects_says_what_is_missing(cleaned: TripParquet, key: str, said: str)
     result = run(app, ["rejects", key])
     assert result.exit_code == 1
     assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--color", "pink", "--from", "2022-01", "--to", "2022-02"], "one of green, yellow"),
+        (["--color", "green", "--from", "2022-05", "--to", "2022-02"], "2022-05 is after --to"),
+        (["--color", "green", "--from", "2022-01", "--to", "2199-01"], "the last that has ended"),
+        (["--color", "green", "--from", "2022-01", "--to", "2022-02"], "DAGSTER_HOME is not set"),
+    ],
+)
+def test_backfill_says_what_was_wrong_with_what_it_was_given(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    result = run(app, ["backfill", *arguments])
+    assert result.exit_code == 1
+    assert said in result.stderr

@@ -4,6 +4,8 @@ The daemon does the work: to end the command does not end the backfill, and to r
 on where it is.
 """
 
+import os
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -32,6 +34,37 @@ NO_DAEMON = (
     "No daemon is running, so nothing happens yet: start one with `dagster-daemon run`, or all of "
     "Dagster with `make dev`."
 )
+
+
+class NoInstanceError(Exception):
+    """There is no Dagster to ask; says why, and how to get one."""
+
+
+def open_instance() -> DagsterInstance:
+    """The Dagster instance of the environment, to be closed by the caller.
+
+    Raises:
+        NoInstanceError: there is none, or its database cannot be reached.
+    """
+    from dagster._core.errors import DagsterHomeNotSetError
+    from dagster_postgres.utils import DagsterPostgresException
+    from dagster_shared.error import DagsterError
+
+    remedy = (
+        "run 'taxi-platform local up' and start from the folder with its .env, or set what "
+        "docs/deployment.md says"
+    )
+    try:
+        return DagsterInstance.get()
+    except DagsterHomeNotSetError:
+        raise NoInstanceError(f"DAGSTER_HOME is not set: {remedy}") from None
+    except (DagsterError, DagsterPostgresException) as error:
+        text = " ".join(str(error).split())
+        unset = re.search(r'environment variable "\w+" which is not set', text)
+        said = unset[0] if unset else text[:300]
+        raise NoInstanceError(
+            f"Dagster in {os.environ['DAGSTER_HOME']} cannot be used ({said}): {remedy}"
+        ) from error
 
 
 def run_backfill(

@@ -83,7 +83,8 @@ def test_a_file_published_again_makes_stale_what_follows_only_if_it_changed(
         pq.write_table(pq.read_table(io.BytesIO(published))[:-1], fewer)
         publisher.publish(file, fewer.getvalue(), etag='"v3"')
         load("raw_trips")
-        assert stale() == names[1:]
+        # Dagster compares an asset with those that it is made from, not with theirs.
+        assert stale() == ["cleaned_trips"]
         load("cleaned_trips", "gcs_trips")
         assert stale() == ["bigquery_trips", "postgres_trips"]
         load("bigquery_trips", "postgres_trips")
