@@ -63,9 +63,13 @@ def _run(bench: Bench, chosen: argparse.Namespace) -> list[Result]:
 
 
 def _forget_users_settings() -> None:
-    """What is measured must not depend on the user's own stack and source."""
+    """What is measured must not depend on the user's own stack, source and interpreter.
+
+    Least of all on whether Python may keep its bytecode: without, every start compiles everything.
+    """
     for name in list(os.environ):
-        if name.startswith(("DAGSTER_", "TAXI_")) and not name.startswith("TAXI_BENCH_"):
+        own = name.startswith(("DAGSTER_", "TAXI_", "PYTHON"))
+        if own and not name.startswith("TAXI_BENCH_"):
             del os.environ[name]
 
 
