@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from taxi_platform.stores.checksums import checksum_of
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.files import TripParquet, totals_of_footer
 from taxi_platform.trips.month import COLORS, TripMonth
@@ -248,10 +249,4 @@ class TripLake:
 
 def crc32c_of(path: Path) -> str:
     """CRC32C of a file, as GCS spells it: base64 of the big-endian bytes."""
-    import google_crc32c
-
-    checksum = google_crc32c.Checksum()
-    with path.open("rb") as file:
-        for _ in checksum.consume(file, 1 << 20):
-            pass
-    return base64.b64encode(checksum.digest()).decode()
+    return base64.b64encode(checksum_of(path, "crc32c")).decode()

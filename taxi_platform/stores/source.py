@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+from taxi_platform.stores.checksums import checksum_of, promised_checksum
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.files import RAW_ENDINGS, LandingZone, RawFile, notes_of
 from taxi_platform.trips.csv_reader import GZIP_MAGIC
@@ -258,6 +259,7 @@ class HttpSource:
                 url, ending, response.headers.get("ETag"), response.headers.get("Last-Modified")
             )
             _receive(month, response, published, partial, report)
+            _compare_checksum(month, response, published, partial)
         return published
 
     def published(self, month: TripMonth) -> str | None:
@@ -372,6 +374,21 @@ def _receive(
         raise TransientStoreError(
             f"{month}: {published.url}: {done:,} bytes of {size:,} were received; the rest is "
             "resumed"
+        )
+
+
+def _compare_checksum(
+    month: TripMonth, response: "httpx.Response", published: Published, partial: Path
+) -> None:
+    promised = promised_checksum(response.status_code, response.headers)
+    if promised is None:
+        return
+    algorithm, value = promised
+    if checksum_of(partial, algorithm) != value:
+        _start_over(partial)
+        raise TransientStoreError(
+            f"{month}: {published.url}: what arrived has another {algorithm} than the server "
+            "gives; the next attempt starts over"
         )
 
 

@@ -19,6 +19,7 @@ class Publication:
         cut_after: bytes after which the connection is closed, once.
         honours_range: whether parts may be asked for.
         location: where it redirects to, instead of all that.
+        headers: more of them.
         failures: how often it answers 503 to a download first.
     """
 
@@ -28,6 +29,7 @@ class Publication:
     cut_after: int | None = None
     honours_range: bool = True
     location: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
     failures: int = 0
 
 
@@ -120,6 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(file.body) - start))
         if file.etag:
             self.send_header("ETag", file.etag)
+        for name, value in file.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         if self.command == "GET":
             self._send(file, start)

@@ -63,7 +63,7 @@ def test_the_same_file_again_keeps_the_generation_and_another_makes_a_new_one(
 def test_a_large_file_takes_the_resumable_way_and_arrives_whole(
     lake: TripLake, landing: LandingZone
 ) -> None:
-    trips = cleaned_month(landing, MONTH, 500_000)
+    trips = cleaned_month(landing, MONTH, 600_000)
     assert trips.size > 8 << 20, "small enough for a single request"
     stored, _ = lake.upload(trips)
     assert (stored.size, stored.crc32c) == (trips.size, crc32c_of(trips.path))

@@ -1,8 +1,11 @@
+import base64
 import gzip
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+import google_crc32c
 import pytest
 
 from taxi_platform.stores.errors import PermanentStoreError, StoreError, TransientStoreError
@@ -23,7 +26,7 @@ def leftovers(landing: LandingZone) -> list[str]:
     return [
         path.name
         for path in landing.root.rglob("*")
-        if path.is_file() and path.suffix not in (".lock",) and not path.name.startswith("green_")
+        if path.is_file() and not path.name.startswith("green_")
     ]
 
 
@@ -57,6 +60,51 @@ def test_a_file_republished_between_two_ranges_is_never_joined(
     with pytest.raises(TransientStoreError):
         fetch(publisher, landing)
     publisher.publish(NAME, green_parquet, etag='"v2"', honours_range=honours_range)
+    assert fetch(publisher, landing).path.read_bytes() == green_parquet
+
+
+def digest(algorithm: str, body: bytes) -> str:
+    return base64.b64encode(hashlib.new(algorithm, body).digest()).decode()
+
+
+CHECKSUMS: dict[str, Callable[[bytes], tuple[str, str]]] = {
+    "RFC 9530": lambda body: ("Repr-Digest", f"sha-256=:{digest('sha256', body)}:"),
+    "RFC 3230": lambda body: (
+        "Digest",
+        f"md5={digest('md5', body)},SHA-512={digest('sha512', body)}",
+    ),
+    "RFC 1864": lambda body: ("Content-MD5", digest("md5", body)),
+    "Google Cloud Storage": lambda body: (
+        "x-goog-hash",
+        f"crc32c={base64.b64encode(google_crc32c.Checksum(body).digest()).decode()}",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CHECKSUMS)
+def test_what_arrives_is_compared_with_the_checksum_that_the_server_gives(
+    publisher: Publisher, landing: LandingZone, green_parquet: bytes, kind: str
+) -> None:
+    name, value = CHECKSUMS[kind](green_parquet)
+    publisher.publish(NAME, green_parquet, headers={name: value})
+    before = fetch(publisher, landing)
+    # Changed on its way: as long, and a whole Parquet file to look at.
+    damaged = bytearray(green_parquet)
+    damaged[len(damaged) // 2] ^= 1
+    publisher.publish(NAME, bytes(damaged), headers={name: value}, etag='"v2"')
+    with pytest.raises(TransientStoreError, match=r"green\|2024-01: .*than the server gives"):
+        fetch(publisher, landing)
+    assert landing.find_raw(GREEN) == before
+    publisher.publish(NAME, green_parquet, headers={name: value}, etag='"v2"')
+    assert fetch(publisher, landing) == before
+    assert "Range" not in publisher.asked[-1]
+
+
+def test_a_checksum_of_what_is_stored_packed_is_not_that_of_what_is_sent(
+    publisher: Publisher, landing: LandingZone, green_parquet: bytes
+) -> None:
+    packed = {"x-goog-stored-content-encoding": "gzip", "x-goog-hash": "md5=AAAA"}
+    publisher.publish(NAME, green_parquet, headers=packed)
     assert fetch(publisher, landing).path.read_bytes() == green_parquet
 
 
