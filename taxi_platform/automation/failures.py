@@ -92,7 +92,7 @@ def _failed_checks(events: Sequence[EventLogEntry]) -> list[AssetCheckEvaluation
 def _what_checks_found(evaluations: Sequence[AssetCheckEvaluation]) -> str:
     return "; ".join(
         f"{e.check_name} of {e.asset_key.to_user_string()}: "
-        + ", ".join(f"{name} {fact.value}" for name, fact in e.metadata.items())
+        + (e.description or ", ".join(f"{name} {fact.value}" for name, fact in e.metadata.items()))
         for e in evaluations
     )
 
