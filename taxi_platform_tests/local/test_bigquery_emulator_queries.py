@@ -340,6 +340,9 @@ def test_what_only_duckdb_understands_is_refused(
         "DATE_DIFF(d, DATE '2023-12-31', DAY) = 1",
         "SAFE_CAST(s AS INT64) IS NULL",
         "k IN (SELECT k FROM {t} UNION ALL SELECT NULL)",
+        "s IN (SELECT NULL AS n UNION ALL SELECT NULL UNION ALL SELECT s FROM {t})",
+        "d = (SELECT MAX(n) FROM (SELECT d AS n FROM {t} UNION ALL SELECT NULL))",
+        "s = NULL OR NULL = s OR s IN (NULL, 'a')",
     ],
 )
 def test_what_bigquery_converts_is_compared(
