@@ -116,6 +116,12 @@ def test_quotes_headers_and_separators_are_those_of_the_job(
     ]
 
 
+def test_without_a_quote_character_quotes_are_text(client: bigquery.Client, dataset: str) -> None:
+    load_csv(client, f"{dataset}.t", b'1,x"y,\n2,"z,\n', NAMES, quote_character="")
+
+    assert rows(client, f"SELECT s FROM {dataset}.t ORDER BY n") == [('x"y',), ('"z',)]
+
+
 def test_a_null_marker_leaves_empty_strings(client: bigquery.Client, dataset: str) -> None:
     columns = [("n", "INT64"), ("s", "STRING")]
     load_csv(client, f"{dataset}.t", b"NA,\n1,NA\n", columns, null_marker="NA")
@@ -182,6 +188,7 @@ def test_a_file_that_bigquery_refuses_changes_nothing(
         ([("ts", "TIMESTAMP")], b"1704067200\n", {}),
         ([("n", "NUMERIC")], b"1e3\n", {}),
         ([("s", "STRING")], b"a\n\nb\n", {}),
+        (NAMES, b"1,x,1\r\n2,y,2\n", {}),  # two kinds of line ends
     ],
 )
 def test_csv_that_is_not_supported_says_so(

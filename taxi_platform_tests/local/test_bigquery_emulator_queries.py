@@ -236,7 +236,8 @@ def test_long_sums_are_answered_at_once(client: bigquery.Client) -> None:
     columns = " + ".join(f"x / {number} * 2" for number in range(1, 40))
 
     found = client.query_and_wait(
-        f"SELECT {columns}, x{' / 2' * 12}, SUM(x) OVER () FROM UNNEST([1.0]) AS x", wait_timeout=60
+        f"SELECT {columns}, x{' / 2' * 12}, x{' - x' * 20}, SUM(x) OVER () FROM UNNEST([1.0]) AS x",
+        wait_timeout=60,
     )
 
     assert next(iter(found))[0] == pytest.approx(2 * sum(1 / number for number in range(1, 40)))
@@ -339,6 +340,9 @@ def test_what_only_duckdb_understands_is_refused(
         "DATE_DIFF(d, DATE '2023-12-31', DAY) = 1",
         "SAFE_CAST(s AS INT64) IS NULL",
         "k IN (SELECT k FROM {t} UNION ALL SELECT NULL)",
+        "s IN (SELECT NULL AS n UNION ALL SELECT NULL UNION ALL SELECT s FROM {t})",
+        "d = (SELECT MAX(n) FROM (SELECT d AS n FROM {t} UNION ALL SELECT NULL))",
+        "s = NULL OR NULL = s OR s IN (NULL, 'a')",
     ],
 )
 def test_what_bigquery_converts_is_compared(

@@ -6,6 +6,7 @@ csv_rows.py; how the table is made ready for them is in destination.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -198,4 +199,6 @@ def _unreadable(source: Source, error: duckdb.Error) -> ApiError:
     detail = str(error).split("\n")[0]
     if UNSUPPORTED_MARK in detail:
         return ApiError("notImplemented", f"{detail} File: {source.uri}")
+    if re.search(r"CSV (Error|Parser)", detail):  # Python's reader had nothing against the file
+        return unsupported(f"this CSV file ({detail}): {source.uri}")
     return ApiError(reason, f"Error while reading data, error message: {detail} File: {source.uri}")

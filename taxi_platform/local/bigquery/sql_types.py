@@ -140,7 +140,10 @@ def _comparable(left: exp.Expr, right: exp.Expr) -> bool:
 
 
 def _kind(node: exp.Expr) -> str | None:
-    return _KINDS.get(node.type.this) if node.type is not None else None
+    # A bare NULL goes with everything, though a column of NULLs is one of INT64.
+    if node.type is None or isinstance(node.unalias(), exp.Null):
+        return None
+    return _KINDS.get(node.type.this)
 
 
 def _name(node: exp.Expr) -> str:
