@@ -6,10 +6,10 @@ decided in ``taxi_platform.trips``.
 
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 
 from taxi_platform.stores.atomic_files import (
     PARTIAL,
-    atomic_path,
     disk_errors,
     held,
     publish,
@@ -26,30 +25,15 @@ from taxi_platform.stores.atomic_files import (
     unheld,
 )
 from taxi_platform.stores.errors import PermanentStoreError
+from taxi_platform.stores.parquet_writer import parquet_file
 from taxi_platform.trips.blocks import LINE_NUMBER, RAW_TEXT, REJECT_REASONS, reject_schema
 from taxi_platform.trips.cleaning import CleanedTrips
 from taxi_platform.trips.expectations import CleanedMonth
-from taxi_platform.trips.month import COLORS, TripMonth
-from taxi_platform.trips.schema import TIME, columns, trip_schema
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.schema import trip_schema
 from taxi_platform.trips.totals import MonthTotals
 
 RAW_ENDINGS = (".parquet", ".csv.gz", ".csv")
-
-ROW_GROUP_ROWS = 131_072
-"""Some 20 MB of canonical columns: what the writer holds in memory at a time."""
-
-_REPEATING = [
-    *(c.name for color in COLORS for c in columns(color) if c.type != TIME),
-    f"{REJECT_REASONS}.list.element",
-]
-"""Columns with few values for their rows, which a dictionary makes small; times are smaller, and
-sooner written, one after another."""
-
-_SOUGHT = ["pickup_datetime", "dropoff_datetime", "pickup_location_id", "dropoff_location_id"]
-"""Columns whose extremes let a reader pass over row groups; no row group lacks any amount."""
-
-_ENCODED_AT_ONCE = 1 << 14
-"""Values that the writer encodes at a time, where it would take 1,024."""
 
 SUMMARY_KEY = "taxi_platform.summary"
 """The Parquet key under which a cleaned file carries what came of its source."""
@@ -176,7 +160,9 @@ class LandingZone:
         if there:
             # A run killed as it changed from one format to another may have left both.
             path = max(there, key=lambda p: p.stat().st_mtime_ns)
-            return RawFile(month, path, path.stat().st_size, sha256_of(path))
+            state = path.stat()
+            sha256 = _sha256_once(path, state.st_ino, state.st_size, state.st_mtime_ns)
+            return RawFile(month, path, state.st_size, sha256)
         raise PermanentStoreError(
             f"{month}: no published file in {self.root / 'raw' / month.color}: "
             "materialize raw_trips for this partition first"
@@ -234,14 +220,15 @@ class LandingZone:
         month = trips.month
         with (
             disk_errors(month),
-            _parquet(self.cleaned_path(month), trip_schema(month.color)) as kept,
-            _parquet(self.rejected_path(month), reject_schema(month.color)) as rejected,
+            parquet_file(self.cleaned_path(month), trip_schema(month.color)) as kept,
+            parquet_file(self.rejected_path(month), reject_schema(month.color)) as rejected,
         ):
             for batch in trips:
                 kept.write(batch.kept)
                 rejected.write(batch.rejected)
                 report(trips.summary.rows_read)
-            kept.describe({SUMMARY_KEY: _summary_json(trips)})
+            kept.finish({SUMMARY_KEY: _summary_json(trips)})
+            rejected.finish()
         return self.find_cleaned(month)
 
     def reject_examples(self, month: TripMonth, most: int) -> dict[str, list[dict[str, Any]]]:
@@ -302,6 +289,12 @@ def _is_resumable(partial: Path) -> bool:
     return notes_of(partial).exists()
 
 
+@lru_cache(maxsize=1)
+def _sha256_once(path: Path, inode: int, size: int, mtime_ns: int) -> str:  # noqa: ARG001
+    """A file's checksum, where the step before this one, in the same process, has not taken it."""
+    return sha256_of(path)
+
+
 def totals_of_footer(month: TripMonth, footer: pq.FileMetaData) -> MonthTotals:
     """What a Parquet file of trips holds; rows only, if this platform did not write it."""
     summary = (footer.metadata or {}).get(SUMMARY_KEY.encode())
@@ -310,72 +303,10 @@ def totals_of_footer(month: TripMonth, footer: pq.FileMetaData) -> MonthTotals:
     return MonthTotals.of_statistics(month.color, json.loads(summary)["statistics"])
 
 
-class _RowGroupWriter:
-    """Collects batches into row groups of a set size, which bounds the memory that it takes.
-
-    A row group is written by a thread of its own while the next is collected.
-    """
-
-    def __init__(self, writer: pq.ParquetWriter, thread: ThreadPoolExecutor) -> None:
-        self._writer = writer
-        self._thread = thread
-        self._being_written: Future[None] | None = None
-        self._waiting: list[pa.RecordBatch] = []
-        self._rows = 0
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        if batch.num_rows == 0:
-            return
-        self._waiting.append(batch)
-        self._rows += batch.num_rows
-        if self._rows >= ROW_GROUP_ROWS:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._settle()
-        row_group = pa.Table.from_batches(self._waiting)
-        self._being_written = self._thread.submit(
-            self._writer.write_table, row_group, row_group.num_rows
-        )
-        self._waiting, self._rows = [], 0
-
-    def _settle(self) -> None:
-        if self._being_written:
-            self._being_written.result()
-
-    def finish(self) -> None:
-        if self._waiting:
-            self._flush()
-        self._settle()
-
-    def describe(self, metadata: dict[str, str]) -> None:
-        self._writer.add_key_value_metadata(metadata)
-
-
 def _example(row: dict[str, Any]) -> dict[str, Any]:
     reasons, line, text = row.pop(REJECT_REASONS), row.pop(LINE_NUMBER), row.pop(RAW_TEXT)
     read = ", ".join(f"{name} {value}" for name, value in row.items() if value is not None)
     return {"line_number": line, "reasons": reasons, "text": text or read}
-
-
-@contextmanager
-def _parquet(target: Path, schema: pa.Schema) -> Iterator[_RowGroupWriter]:
-    with (
-        atomic_path(target) as partial,
-        pq.ParquetWriter(
-            partial,
-            schema,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=_REPEATING,
-            write_statistics=_SOUGHT,
-            write_batch_size=_ENCODED_AT_ONCE,
-        ) as writer,
-        ThreadPoolExecutor(1, thread_name_prefix="parquet") as thread,
-    ):
-        rows = _RowGroupWriter(writer, thread)
-        yield rows
-        rows.finish()
 
 
 def _summary_json(trips: CleanedTrips) -> str:

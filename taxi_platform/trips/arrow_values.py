@@ -31,6 +31,9 @@ def booleans(values: Sequence[bool]) -> pa.BooleanArray:
     return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
 
 
+FALSE = booleans([False])[0]
+
+
 def texts(values: Sequence[str | None], type_: pa.DataType | None = None) -> pa.Array:
     """An array of strings, or of a type that strings can be cast to; 2 GB of text at most."""
     encoded = [b"" if value is None else value.encode() for value in values]

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from taxi_platform.trips.arrow_values import booleans, integers, lists_of_texts, scalar, texts
+from taxi_platform.trips.arrow_values import FALSE, integers, lists_of_texts, scalar, texts
 from taxi_platform.trips.blocks import (
     LINE_NUMBER,
     UNPARSEABLE,
@@ -33,13 +33,11 @@ from taxi_platform.trips.schema import CODE, ColumnMap, trip_schema
 from taxi_platform.trips.statistics import TripStatistics, cents_of
 
 PARSERS = 2
-"""Threads that parse and clean; the caller's own unpacks gzip, and writes."""
+"""Threads that parse and clean; the caller's own unpacks gzip and cuts blocks."""
 
 BLOCKS_UNDER_WAY = 8
-"""Blocks read ahead: enough work for the parsers while the caller writes out a row group."""
+"""Blocks read ahead: enough work for the parsers whatever keeps the caller."""
 
-
-_FALSE = booleans([False])[0]
 _ZERO = scalar("0", CODE)
 
 
@@ -254,7 +252,7 @@ class _Cleaner:
             counts[UNPARSEABLE] += len(reasons)
         parsed = block.parsed
         broken = [
-            pc.fill_null(rule.breaks(parsed.rows, self._context), _FALSE) for rule in self._rules
+            pc.fill_null(rule.breaks(parsed.rows, self._context), FALSE) for rule in self._rules
         ]
         keep = parsed.rows
         any_broken = _any(broken, len(parsed))
@@ -305,7 +303,7 @@ class _Cleaner:
 
 
 def _any(masks: list[pa.BooleanArray], length: int) -> pa.BooleanArray:
-    result = pa.repeat(_FALSE, length)
+    result = pa.repeat(FALSE, length)
     for mask in masks:
         result = pc.or_(result, mask)
     return result

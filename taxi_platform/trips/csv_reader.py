@@ -34,6 +34,9 @@ from taxi_platform.trips.schema import Column, ColumnMap, map_columns
 BLOCK_BYTES = 1 << 21
 """Some 20,000 trips: larger blocks are hardly faster, and take more memory."""
 
+PIECE_BYTES = 1 << 17
+"""Read, and looked at, at a time: more passes through memory that the system has to clear first."""
+
 LONGEST_LINE = BLOCK_BYTES
 """A trip is some 100 to 200 bytes; a line beyond this is not one, and must not fill memory."""
 
@@ -89,7 +92,10 @@ def _fill(target: memoryview, stream: IO[bytes], path: Path) -> int:
     """Reads until the target is full or the file at its end; gives the bytes read."""
     filled = 0
     try:
-        while filled < len(target) and (read := stream.readinto(target[filled:])):  # type: ignore[attr-defined]
+        while filled < len(target):
+            read = stream.readinto(target[filled : filled + PIECE_BYTES])  # type: ignore[attr-defined]
+            if not read:
+                break
             filled += read
     except (EOFError, OSError, isal_zlib.error) as error:  # type: ignore[misc] # stubbed as a value
         raise TripFileError(
@@ -345,12 +351,14 @@ def _refuse_odd_bytes(data: Bytes) -> None:
     """
     if data[-1] != _NEWLINE:
         raise pa.ArrowInvalid("the last line has no end")
-    if data.max() > 127:
-        raise pa.ArrowInvalid("a byte beyond ASCII")
-    # Arrow ends a row at a lone carriage return; a line ends at a newline.
-    returns = data[:-1] == _RETURN
-    if returns.any() and (returns & (data[1:] != _NEWLINE)).any():
-        raise pa.ArrowInvalid("a carriage return within a line")
+    for start in range(0, len(data) - 1, PIECE_BYTES):
+        piece, following = (data[s : s + PIECE_BYTES] for s in (start, start + 1))
+        if piece.max() > 127:
+            raise pa.ArrowInvalid("a byte beyond ASCII")
+        # Arrow ends a row at a lone carriage return; a line ends at a newline.
+        returns = piece[: len(following)] == _RETURN
+        if returns.any() and (returns & (following != _NEWLINE)).any():
+            raise pa.ArrowInvalid("a carriage return within a line")
 
 
 def _line_numbers(raw: RawCsvBlock, rows: int) -> pa.Int64Array:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from taxi_platform.trips.arrow_values import booleans, texts
+from taxi_platform.trips.arrow_values import FALSE, booleans, texts
 from taxi_platform.trips.blocks import BLOCK_ROWS, ParsedBlock, RowSet, canonical_batch, split_block
 from taxi_platform.trips.casting import cast_each, cast_whole
 from taxi_platform.trips.errors import TripFileError
@@ -117,7 +117,7 @@ def _with_valid_text(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.BooleanA
     Raises:
         pa.ArrowInvalid: the batch is damaged otherwise.
     """
-    bad = booleans([False] * batch.num_rows)
+    bad = pa.repeat(FALSE, batch.num_rows)
     try:
         batch.validate(full=True)
     except pa.ArrowInvalid:

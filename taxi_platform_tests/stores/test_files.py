@@ -1,3 +1,6 @@
+import hashlib
+import io
+import math
 import signal
 import subprocess
 import sys
@@ -6,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -138,3 +142,46 @@ def test_a_foreign_file_in_place_of_a_cleaned_one_is_refused(landing: LandingZon
     path.write_bytes(b"not parquet at all")
     with pytest.raises(PermanentStoreError, match="not a cleaned file of this platform"):
         landing.find_cleaned(GREEN)
+
+
+WITHOUT_PANDAS = """
+import sys
+from pathlib import Path
+from taxi_platform.stores.files import LandingZone
+from taxi_platform.trips.cleaning import clean_trips
+
+assert "pandas" not in sys.modules
+for path in map(Path, sys.argv[2:]):
+    trips = LandingZone(Path(sys.argv[1])).write_cleaned(clean_trips(path))
+    assert trips.rows and trips.rejected_by_reason["unparseable"] == 1, trips.rejected_by_reason
+    assert "pandas" not in sys.modules, path
+"""
+
+
+def test_no_month_of_any_format_is_cleaned_by_way_of_pandas(
+    tmp_path: Path, yellow_csv: bytes, green_parquet: bytes
+) -> None:
+    """Pyarrow imports it on the slightest occasion, for as long as a million rows take."""
+    csv = tmp_path / "yellow_tripdata_2021-01.csv"
+    csv.write_bytes(yellow_csv + b"no trip\n")
+    parquet = tmp_path / "green_tripdata_2024-01.parquet"
+    table = pq.read_table(io.BytesIO(green_parquet))
+    at = table.schema.get_field_index("fare_amount")
+    fares = [math.inf, *table["fare_amount"].to_pylist()[1:]]
+    pq.write_table(table.set_column(at, "fare_amount", pa.array(fares)), parquet)
+
+    subprocess.run(
+        [sys.executable, "-c", WITHOUT_PANDAS, str(tmp_path / "zone"), str(csv), str(parquet)],
+        check=True,
+    )
+
+
+def test_a_landed_file_is_known_by_its_bytes_however_soon_it_is_replaced(
+    landing: LandingZone, yellow_csv: bytes
+) -> None:
+    for content in (yellow_csv, yellow_csv[:-1] + b"9", yellow_csv[:-1] + b"8"):
+        with landing.raw_partial(GREEN) as partial:
+            partial.write_bytes(content)
+            landed = landing.publish_raw(GREEN, ".csv", partial)
+        expected = hashlib.sha256(content).hexdigest()
+        assert landed.sha256 == landing.find_raw(GREEN).sha256 == expected

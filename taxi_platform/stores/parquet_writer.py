@@ -1,0 +1,102 @@
+"""Parquet files of trips, written as the rows come and appearing whole or not at all.
+
+How the rows are encoded was chosen by measurement; docs/performance.md has the figures.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from taxi_platform.stores.atomic_files import atomic_path
+from taxi_platform.trips.blocks import REJECT_REASONS
+from taxi_platform.trips.month import COLORS
+from taxi_platform.trips.schema import TIME, columns
+
+ROW_GROUP_ROWS = 131_072
+"""Some 20 MB of canonical columns. Two are in memory: one is written while the next is filled."""
+
+_REPEATING = [
+    *(c.name for color in COLORS for c in columns(color) if c.type != TIME),
+    f"{REJECT_REASONS}.list.element",
+]
+"""Columns with few values for their rows, which a dictionary makes small. Of times it makes more:
+they are smaller, and sooner written, one after another."""
+
+_SOUGHT = ["pickup_datetime", "dropoff_datetime", "pickup_location_id", "dropoff_location_id"]
+"""Columns by whose extremes a reader can pass over row groups: every amount is in all of them."""
+
+_ENCODED_AT_ONCE = 1 << 14
+"""Values; pyarrow's 1,024 take longer."""
+
+
+class RowGroupWriter:
+    """Collects batches into row groups of a set size, which bounds the memory that it takes.
+
+    A thread of its own writes a row group while the next is collected.
+    """
+
+    def __init__(self, writer: pq.ParquetWriter, thread: ThreadPoolExecutor) -> None:
+        self._writer = writer
+        self._thread = thread
+        self._being_written: Future[None] | None = None
+        self._waiting: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Takes the next rows.
+
+        Raises:
+            OSError: an earlier row group could not be written.
+        """
+        if batch.num_rows == 0:
+            return
+        self._waiting.append(batch)
+        self._rows += batch.num_rows
+        if self._rows >= ROW_GROUP_ROWS:
+            self._hand_over()
+
+    def finish(self, metadata: dict[str, str] | None = None) -> None:
+        """Writes what is left, and what the footer is to say.
+
+        Raises:
+            OSError: the rows could not be written.
+        """
+        if self._waiting:
+            self._hand_over()
+        self._wait()
+        if metadata:
+            self._writer.add_key_value_metadata(metadata)
+
+    def _hand_over(self) -> None:
+        self._wait()
+        row_group = pa.Table.from_batches(self._waiting)
+        self._being_written = self._thread.submit(self._writer.write_table, row_group, self._rows)
+        self._waiting, self._rows = [], 0
+
+    def _wait(self) -> None:
+        if self._being_written:
+            self._being_written.result()
+
+
+@contextmanager
+def parquet_file(target: Path, schema: pa.Schema) -> Iterator[RowGroupWriter]:
+    """Opens a file that takes its place when the block ends well; the block must ``finish`` it."""
+    with (
+        atomic_path(target) as partial,
+        pq.ParquetWriter(
+            partial,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=_REPEATING,
+            write_statistics=_SOUGHT,
+            write_batch_size=_ENCODED_AT_ONCE,
+        ) as writer,
+        # Left before the writer is closed: what is being written then comes to its end first.
+        ThreadPoolExecutor(1, thread_name_prefix="parquet") as thread,
+    ):
+        yield RowGroupWriter(writer, thread)

@@ -1,0 +1,73 @@
+from datetime import date, datetime
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taxi_platform.trips.arrow_values import (
+    booleans,
+    integers,
+    lists_of_texts,
+    numbers_of,
+    scalar,
+    texts,
+)
+from taxi_platform_tests.trips.published import bounded
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+
+
+@bounded
+@given(values=st.lists(st.integers(-(2**63), 2**63 - 1), max_size=20))
+def test_integers_are_what_pyarrow_makes_of_them(values: list[int]) -> None:
+    made = integers(values)
+    made.validate(full=True)
+    assert made.equals(pa.array(values, pa.int64()))
+
+
+@bounded
+@given(values=st.lists(st.booleans(), max_size=20))
+def test_booleans_are_what_pyarrow_makes_of_them(values: list[bool]) -> None:
+    made = booleans(values)
+    made.validate(full=True)
+    assert made.equals(pa.array(values, pa.bool_()))
+
+
+@bounded
+@given(values=st.lists(st.none() | WORDS, max_size=20))
+def test_texts_are_what_pyarrow_makes_of_them(values: list[str | None]) -> None:
+    for type_ in (pa.string(), pa.large_string()):
+        made = texts(values, type_)
+        made.validate(full=True)
+        assert made.equals(pa.array(values, type_))
+
+
+@bounded
+@given(values=st.lists(st.lists(WORDS, max_size=3), max_size=20))
+def test_lists_of_texts_are_what_pyarrow_makes_of_them(values: list[list[str]]) -> None:
+    made = lists_of_texts(values)
+    made.validate(full=True)
+    assert made.equals(pa.array(values, pa.list_(pa.string())))
+
+
+@pytest.mark.parametrize(
+    ("spelled", "type_", "value"),
+    [
+        ("0", pa.int16(), 0),
+        ("2024-02-29", pa.date32(), date(2024, 2, 29)),
+        ("2024-02-29T23:59:59", pa.timestamp("us"), datetime(2024, 2, 29, 23, 59, 59)),  # noqa: DTZ001
+    ],
+)
+def test_a_scalar_is_what_its_spelling_says(
+    spelled: str, type_: pa.DataType, value: object
+) -> None:
+    assert scalar(spelled, type_).equals(pa.scalar(value, type_))
+
+
+@pytest.mark.parametrize("type_", [pa.int16(), pa.int64(), pa.float32(), pa.float64()])
+def test_numbers_are_seen_where_they_stand(type_: pa.DataType) -> None:
+    array = pa.array([1, 2, 3, 4, 5], type_)
+    assert numbers_of(array).tolist() == [1, 2, 3, 4, 5]
+    assert numbers_of(array[1:4]).tolist() == [2, 3, 4]
+    assert numbers_of(array[5:]).tolist() == []
