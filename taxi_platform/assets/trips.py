@@ -27,8 +27,7 @@ RETRIES = RetryPolicy(
     jitter=Jitter.PLUS_MINUS,
 )
 
-# How many steps may ask each at once, over all runs: dagster.yaml says, or `dagster instance
-# concurrency set`.
+# How many runs may ask each at once: dagster.yaml says, or `dagster instance concurrency set`.
 SOURCE_POOL, BIGQUERY_POOL, POSTGRES_POOL = "source", "bigquery", "postgres"
 
 COMMON: dict[str, Any] = {
