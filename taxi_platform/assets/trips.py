@@ -28,8 +28,8 @@ RETRIES = RetryPolicy(
 )
 
 RETRY_DEADLINE = {RETRY_DEADLINE_TAG: str(settings().retry_deadline_seconds)}
-# How many steps may ask each at once, over all runs: dagster.yaml says, or `dagster instance
-# concurrency set`.
+
+# How many runs may ask each at once: dagster.yaml says, or `dagster instance concurrency set`.
 SOURCE_POOL, BIGQUERY_POOL, POSTGRES_POOL = "source", "bigquery", "postgres"
 
 COMMON: dict[str, Any] = {

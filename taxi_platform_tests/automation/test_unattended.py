@@ -161,6 +161,23 @@ def test_an_object_that_somebody_puts_into_the_lake_is_loaded_into_bigquery_once
     assert all(run.status is DagsterRunStatus.SUCCESS for run in runs)
 
 
+def test_a_run_waits_in_the_queue_while_what_it_asks_is_asked_by_as_many_as_may(
+    platform: UnattendedPlatform, web: WebServer, tmp_path: Path
+) -> None:
+    storage = platform.instance.event_log_storage
+    storage.set_concurrency_slots("bigquery", 0)
+    trips = cleaned_month(LandingZone(tmp_path), OLD, 1_400)
+    platform.put_into_lake(OLD, trips.path)
+    (run, *_) = wait_until(lambda: found if len(found := platform.runs_of(OLD)) == 3 else None, 240)
+    web.wait_for_looks("lake_objects", 2)
+    waiting = platform.instance.get_run_by_id(run.run_id)
+    assert waiting
+    assert waiting.status is DagsterRunStatus.QUEUED
+    storage.set_concurrency_slots("bigquery", 2)
+    platform.wait_for_ends(3, dagster__partition=OLD.key)
+    assert platform.rows()[OLD.month] == (0, trips.rows)
+
+
 def test_the_schedule_loads_what_is_published_and_missing_and_tries_nothing_else(
     platform: UnattendedPlatform, web: WebServer
 ) -> None:
@@ -170,7 +187,7 @@ def test_the_schedule_loads_what_is_published_and_missing_and_tries_nothing_else
     assert [run.tags["dagster/partition"] for run in runs] == [GREEN[0].key]
     # What the platform has loaded itself is not loaded again from the lake.
     web.wait_for_looks("lake_objects", 2)
-    assert len(platform.runs(taxi__reason="object in the lake")) == 2
+    assert len(platform.runs(taxi__reason="object in the lake")) == 3
 
 
 def test_a_month_that_is_published_is_loaded_and_one_published_again_is_loaded_again(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
+from zlib import crc32
 
 from dagster import (
     DagsterEventType,
@@ -44,7 +45,7 @@ class Alert:
 
     Attributes:
         kind: what sort of thing.
-        subject: the partition, or the job of a run without one.
+        subject: the partition; of a run without one, its assets or its job.
         headline: what and where, in a line.
         detail: what was said of it; may be empty.
         remedy: what to do; may be empty.
@@ -65,7 +66,8 @@ class Told:
 
     Attributes:
         after: storage id of the last event that was looked at.
-        failed: by subject, the failed steps and what was said of them; until it comes right.
+        failed: by subject, the failed steps and a checksum of what was said of them; until it
+            comes right.
         overdue: partition keys of months that were told to be overdue; until they are loaded.
     """
 
@@ -152,7 +154,8 @@ def _ends_of_runs(instance: DagsterInstance, after: int, until: float) -> Iterat
 
 
 def _subject(run: DagsterRun) -> str:
-    return run.tags.get(PARTITION_TAG, run.job_name)
+    assets = ", ".join(sorted(key.to_user_string() for key in run.asset_selection or []))
+    return run.tags.get(PARTITION_TAG) or assets or run.job_name
 
 
 def _failure(
@@ -162,7 +165,7 @@ def _failure(
         return []  # the last run of the row tells
     subject = _subject(run)
     failure = failure_of(instance, run)
-    said = {"steps": list(failure.steps), "message": failure.message}
+    said = {"steps": list(failure.steps), "said": f"{crc32(failure.message.encode()):08x}"}
     if failed.get(subject) == said:
         return []  # told, and nothing new: somebody, or a sensor, tried again
     failed.pop(subject, None)
