@@ -40,6 +40,7 @@ class _KeptConnection:
     _engine: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._true: set[str] = set()  # asked for already while the tables are made
         super().__init__(*args, **kwargs)
         self._engine = create_pg_engine(
             self.postgres_url,
@@ -51,7 +52,6 @@ class _KeptConnection:
             pool_pre_ping=True,
             pool_recycle=IDLE_SECONDS,
         )
-        self._true: set[str] = set()
         _KEEPING.add(self)
 
     def dispose(self) -> None:
