@@ -208,13 +208,16 @@ class _Reader:
 
     def __init__(self, process: "subprocess.Popen[str]", lines: list[str]) -> None:
         assert process.stdout is not None
-        self._thread = threading.Thread(target=lines.extend, args=[process.stdout])
+        self._stdout = process.stdout
+        self._thread = threading.Thread(target=lines.extend, args=[self._stdout], daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
         self._thread.join(10)
+        if not self._thread.is_alive():
+            self._stdout.close()
 
 
 class _Family:

@@ -40,7 +40,7 @@ class _KeptConnection:
     _engine: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._true: set[str] = set()
+        self._true: set[str] = set()  # asked for already while the tables are made
         super().__init__(*args, **kwargs)
         self._engine = create_pg_engine(
             self.postgres_url,
