@@ -95,21 +95,22 @@ class MonthRuns:
         with self._monkeypatch.context() as patch:
             for name, value in (self.environment | changed).items():
                 patch.setenv(name, value)
-            return materialize_month(partition, assets)
+            with DagsterInstance.ephemeral() as instance:
+                return materialize_month(instance, partition, assets)
 
 
-def materialize_month(partition: str, assets: Sequence[str]) -> ExecuteInProcessResult:
+def materialize_month(
+    instance: DagsterInstance, partition: str, assets: Sequence[str]
+) -> ExecuteInProcessResult:
     """Materializes assets of a partition with their checks, as the environment says."""
-    chosen = AssetSelection.assets(*assets)
-    with DagsterInstance.ephemeral() as instance:
-        return materialize(
-            [*TRIP_ASSETS, *TRIP_CHECKS],
-            selection=chosen | AssetSelection.checks_for_assets(*assets),
-            partition_key=partition,
-            resources=build_resources(load_settings()),
-            instance=instance,
-            raise_on_error=False,
-        )
+    return materialize(
+        [*TRIP_ASSETS, *TRIP_CHECKS],
+        selection=AssetSelection.assets(*assets) | AssetSelection.checks_for_assets(*assets),
+        partition_key=partition,
+        resources=build_resources(load_settings()),
+        instance=instance,
+        raise_on_error=False,
+    )
 
 
 def retried(result: ExecuteInProcessResult) -> list[str]:

@@ -1,7 +1,7 @@
 """A publisher of trip files on loopback, that can be told to misbehave."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -50,7 +50,7 @@ class Publisher:
 def running_publisher() -> Iterator[Publisher]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     publisher = Publisher(f"http://127.0.0.1:{server.server_port}")
-    server.RequestHandlerClass = _handler(publisher)
+    server.RequestHandlerClass = type("Handler", (_Handler,), {"publisher": publisher})
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -61,52 +61,50 @@ def running_publisher() -> Iterator[Publisher]:
         thread.join()
 
 
-def _handler(publisher: Publisher) -> Callable[..., BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    publisher: Publisher
 
-        def do_GET(self) -> None:
-            publisher.asked.append(dict(self.headers.items()))
-            file = publisher.files.get(self.path, Publication(b"nothing here", 404))
-            if file.location is not None:
-                self._say(302, "Location", file.location)
-                return
-            start = self._range_start(file)
-            if start and start >= len(file.body):
-                self._say(416, "Content-Range", f"bytes */{len(file.body)}")
-                return
-            self.send_response(206 if start else file.status)
-            if start:
-                self.send_header(
-                    "Content-Range", f"bytes {start}-{len(file.body) - 1}/{len(file.body)}"
-                )
-            self.send_header("Content-Length", str(len(file.body) - start))
-            if file.etag:
-                self.send_header("ETag", file.etag)
-            self.end_headers()
-            self._send(file, start)
+    def do_GET(self) -> None:
+        self.publisher.asked.append(dict(self.headers.items()))
+        file = self.publisher.files.get(self.path, Publication(b"nothing here", 404))
+        if file.location is not None:
+            self._say(302, "Location", file.location)
+            return
+        start = self._range_start(file)
+        if start and start >= len(file.body):
+            self._say(416, "Content-Range", f"bytes */{len(file.body)}")
+            return
+        self.send_response(206 if start else file.status)
+        if start:
+            self.send_header(
+                "Content-Range", f"bytes {start}-{len(file.body) - 1}/{len(file.body)}"
+            )
+        self.send_header("Content-Length", str(len(file.body) - start))
+        if file.etag:
+            self.send_header("ETag", file.etag)
+        self.end_headers()
+        self._send(file, start)
 
-        def _say(self, status: int, header: str, value: str) -> None:
-            self.send_response(status)
-            self.send_header(header, value)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def _say(self, status: int, header: str, value: str) -> None:
+        self.send_response(status)
+        self.send_header(header, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
-        def _range_start(self, file: Publication) -> int:
-            asked = self.headers.get("Range")
-            if not asked or not file.honours_range or self.headers.get("If-Range") != file.etag:
-                return 0
-            return int(asked.removeprefix("bytes=").removesuffix("-"))
+    def _range_start(self, file: Publication) -> int:
+        asked = self.headers.get("Range")
+        if not asked or not file.honours_range or self.headers.get("If-Range") != file.etag:
+            return 0
+        return int(asked.removeprefix("bytes=").removesuffix("-"))
 
-        def _send(self, file: Publication, start: int) -> None:
-            if file.cut_after is None:
-                self.wfile.write(file.body[start:])
-                return
-            self.wfile.write(file.body[start : file.cut_after])
-            file.cut_after = None
-            self.close_connection = True
+    def _send(self, file: Publication, start: int) -> None:
+        if file.cut_after is None:
+            self.wfile.write(file.body[start:])
+            return
+        self.wfile.write(file.body[start : file.cut_after])
+        file.cut_after = None
+        self.close_connection = True
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    return Handler
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
