@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from taxi_platform.stores.atomic_files import (
     PARTIAL,
-    atomic_path,
+    atomic_paths,
     disk_errors,
     held,
     publish,
@@ -209,10 +209,13 @@ class LandingZone:
             PermanentStoreError: the disk is full or not writable.
         """
         month = trips.month
+        # The kept rows last: what they say of the rejected ones is then true.
+        targets = self.rejected_path(month), self.cleaned_path(month)
         with (
             disk_errors(month),
-            _parquet(self.cleaned_path(month), trip_schema(month.color)) as kept,
-            _parquet(self.rejected_path(month), reject_schema(month.color)) as rejected,
+            atomic_paths(*targets) as (rejected_partial, kept_partial),
+            _parquet(kept_partial, trip_schema(month.color)) as kept,
+            _parquet(rejected_partial, reject_schema(month.color)) as rejected,
         ):
             for batch in trips:
                 kept.write(batch.kept)
@@ -302,11 +305,8 @@ def _example(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _parquet(target: Path, schema: pa.Schema) -> Iterator[_RowGroupWriter]:
-    with (
-        atomic_path(target) as partial,
-        pq.ParquetWriter(partial, schema, compression="zstd", compression_level=1) as writer,
-    ):
+def _parquet(path: Path, schema: pa.Schema) -> Iterator[_RowGroupWriter]:
+    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
         rows = _RowGroupWriter(writer)
         yield rows
         rows.flush()
