@@ -27,18 +27,28 @@ WRITER_WAIT_SECONDS = 900
 
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
-    """Gives a path beside the target; renames it to the target if the block ends well.
+def atomic_paths(*targets: Path) -> Iterator[tuple[Path, ...]]:
+    """Gives a path beside each target; renames all to their targets if the block ends well.
+
+    None is renamed before all of them are on the disk: one that does not fit leaves them all.
 
     Raises:
-        TransientStoreError: another process has been writing it for ``WRITER_WAIT_SECONDS``.
+        TransientStoreError: another process has been writing one for ``WRITER_WAIT_SECONDS``.
     """
-    with held(target.with_name(f".{target.name}{PARTIAL}")) as partial:
+    with contextlib.ExitStack() as stack:
+        partials = [
+            stack.enter_context(held(target.with_name(f".{target.name}{PARTIAL}")))
+            for target in targets
+        ]
         try:
-            yield partial.path
-            publish(partial.path, target)
+            yield tuple(partial.path for partial in partials)
+            for partial in partials:
+                _flush(partial.path)
+            for partial, target in zip(partials, targets, strict=True):
+                _rename(partial.path, target)
         except BaseException:
-            partial.discard()
+            for partial in partials:
+                partial.discard()
             raise
 
 
@@ -116,8 +126,16 @@ def unheld(folder: Path) -> Iterator[Path]:
 
 def publish(partial: Path, target: Path) -> None:
     """Flushes a finished file to disk and renames it: readers see the old file or the new one."""
+    _flush(partial)
+    _rename(partial, target)
+
+
+def _flush(partial: Path) -> None:
     with partial.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _rename(partial: Path, target: Path) -> None:
     partial.replace(target)
     folder = os.open(target.parent, os.O_RDONLY)
     try:

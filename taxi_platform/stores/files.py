@@ -6,7 +6,7 @@ decided in ``taxi_platform.trips``.
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from taxi_platform.stores.atomic_files import (
     PARTIAL,
+    atomic_paths,
     disk_errors,
     held,
     publish,
@@ -210,7 +211,7 @@ class LandingZone:
         """Writes a month's kept and rejected rows, replacing both files only if all went well.
 
         Args:
-            trips: the stream of cleaned batches; consumed.
+            trips: the stream of cleaned batches; consumed, and closed in any case.
             report: told the rows read so far, after each block.
 
         Raises:
@@ -218,12 +219,17 @@ class LandingZone:
             PermanentStoreError: the disk is full or not writable.
         """
         month = trips.month
+        # The kept rows last: what they say of the rejected ones is then true.
+        targets = self.rejected_path(month), self.cleaned_path(month)
         with (
+            closing(trips),
             disk_errors(month),
-            parquet_file(self.cleaned_path(month), trip_schema(month.color)) as kept,
-            parquet_file(self.rejected_path(month), reject_schema(month.color)) as rejected,
+            atomic_paths(*targets) as (rejected_partial, kept_partial),
+            parquet_file(kept_partial, trip_schema(month.color)) as kept,
+            parquet_file(rejected_partial, reject_schema(month.color)) as rejected,
+            closing(iter(trips)) as batches,
         ):
-            for batch in trips:
+            for batch in batches:
                 kept.write(batch.kept)
                 rejected.write(batch.rejected)
                 report(trips.summary.rows_read)

@@ -139,16 +139,7 @@ class TripLake:
             before = self._get(month)
             if before is not None and before.crc32c == checksum:
                 return self._describe(month, before, trips.totals), False
-            blob = self._bucket().blob(self.object_name(month), UPLOAD_CHUNK_BYTES)
-            with self._requiring_bucket(month):
-                blob.upload_from_filename(
-                    str(trips.path),
-                    content_type="application/vnd.apache.parquet",
-                    checksum="crc32c",
-                    if_generation_match=before.generation if before else 0,
-                    timeout=self._request_seconds,
-                    retry=None,
-                )
+            self._send(trips, checksum, before)
             after = self._get(month)
         if after is None or after.crc32c != checksum or after.size != trips.size:
             raise TransientStoreError(
@@ -172,6 +163,31 @@ class TripLake:
             with self._requiring_bucket("trips"):
                 blob.upload_from_string(b"", **patience)
             blob.delete(**patience)
+
+    def _send(self, trips: TripParquet, checksum: str, before: Any) -> None:
+        from google.api_core.exceptions import BadRequest
+
+        blob = self._bucket().blob(self.object_name(trips.month), UPLOAD_CHUNK_BYTES)
+        # Said beforehand, GCS compares it before the object takes the old one's place. The client's
+        # own comparison comes too late for that, and removes the object.
+        blob.crc32c = checksum
+        try:
+            with self._requiring_bucket(trips.month):
+                blob.upload_from_filename(
+                    str(trips.path),
+                    content_type="application/vnd.apache.parquet",
+                    checksum=None,
+                    if_generation_match=before.generation if before else 0,
+                    timeout=self._request_seconds,
+                    retry=None,
+                )
+        except BadRequest as error:
+            if "crc32c" not in str(error).lower():
+                raise
+            raise TransientStoreError(
+                f"{trips.month}: {self._address(trips.month)} changed on its way, and GCS refused "
+                "it; the earlier object is as it was; try again"
+            ) from error
 
     def _bucket(self) -> "storage.Bucket":
         return self._client.bucket(self.bucket)

@@ -1,4 +1,4 @@
-"""Parquet files of trips, written as the rows come and appearing whole or not at all.
+"""Parquet files of trips, written as the rows come.
 
 How the rows are encoded was chosen by measurement; docs/performance.md has the figures.
 """
@@ -11,7 +11,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from taxi_platform.stores.atomic_files import atomic_path
 from taxi_platform.trips.blocks import REJECT_REASONS
 from taxi_platform.trips.month import COLORS
 from taxi_platform.trips.schema import TIME, columns
@@ -83,12 +82,13 @@ class RowGroupWriter:
 
 
 @contextmanager
-def parquet_file(target: Path, schema: pa.Schema) -> Iterator[RowGroupWriter]:
-    """Opens a file that takes its place when the block ends well; the block must ``finish`` it."""
+def parquet_file(path: Path, schema: pa.Schema) -> Iterator[RowGroupWriter]:
+    """Opens a file to write, which the block must ``finish``."""
     with (
-        atomic_path(target) as partial,
+        # Closed by itself: a writer that cannot write its footer leaves its file open.
+        pa.OSFile(str(path), "wb") as file,
         pq.ParquetWriter(
-            partial,
+            file,
             schema,
             compression="zstd",
             compression_level=1,

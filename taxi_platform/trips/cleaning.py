@@ -6,7 +6,7 @@ under way, whatever the file's size. Where the rows are kept does not belong her
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -164,7 +164,11 @@ class CleanedTrips:
         self.options = options
         self._name = name
 
-    def __iter__(self) -> Iterator[CleanedBatch]:
+    def close(self) -> None:
+        """Lets go of the published file; for who does not read it to its end."""
+        self._reader.close()
+
+    def __iter__(self) -> Generator[CleanedBatch, None, None]:
         """Gives the rows block by block, in the file's order.
 
         Raises:

@@ -113,16 +113,15 @@ class Exchange:
 Does = Callable[[Exchange], None]
 
 
-def answering(status: int) -> Does:
+def answering(status: int, reason: str = "backendError", message: str = "a fault") -> Does:
     """The server refuses, in Google's words, and has done nothing."""
 
     def fault(exchange: Exchange) -> None:
         _ = exchange.body
-        message = f"fault {status}"
         error = {
             "code": status,
             "message": message,
-            "errors": [{"message": message, "domain": "global", "reason": "backendError"}],
+            "errors": [{"message": message, "domain": "global", "reason": reason}],
         }
         empty = Answer(status, {"Content-Type": "application/json"}, b"")
         exchange.send(empty.with_body(json.dumps({"error": error}).encode()))

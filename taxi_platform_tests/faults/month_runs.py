@@ -38,22 +38,28 @@ Held = tuple[int, int]
 """Rows, and the sum of ``total_amount`` in cents."""
 
 
-def publish(folder: Path, partition: str, rows: int) -> Held:
-    """Publishes a month of so many good rows, spread over its days, in a folder."""
+def publish(folder: Path, partition: str, rows: int, without_passengers: int = 0) -> Held:
+    """Publishes a month of so many rows, spread over its days, in a folder.
+
+    Returns:
+        What is kept of it: the first rows may be without passengers, which are rejected.
+    """
     color, _, month = partition.partition("|")
     lines = [HEADER]
     sum_of_cents = 0
     for number in range(rows):
         day, cents = number % 28 + 1, 1_000 + number % 997
-        sum_of_cents += cents
+        good = number >= without_passengers
+        sum_of_cents += cents if good else 0
         lines.append(
-            f"1,{month}-{day:02} 00:59:04,{month}-{day:02} 01:07:27,1,2.1,1,N,{number % 263 + 1},"
+            f"1,{month}-{day:02} 00:59:04,{month}-{day:02} 01:07:27,{int(good)},2.1,1,N,"
+            f"{number % 263 + 1},"
             f"234,1,9,0.5,0.5,2,0,0.3,{cents // 100}.{cents % 100:02},0\n"
         )
     folder.mkdir(exist_ok=True)
     path = folder / f"{color}_tripdata_{month}.csv.gz"
     path.write_bytes(gzip.compress("".join(lines).encode(), 1))
-    return rows, sum_of_cents
+    return rows - without_passengers, sum_of_cents
 
 
 def template(folder: Path) -> str:
@@ -95,21 +101,22 @@ class MonthRuns:
         with self._monkeypatch.context() as patch:
             for name, value in (self.environment | changed).items():
                 patch.setenv(name, value)
-            return materialize_month(partition, assets)
+            with DagsterInstance.ephemeral() as instance:
+                return materialize_month(instance, partition, assets)
 
 
-def materialize_month(partition: str, assets: Sequence[str]) -> ExecuteInProcessResult:
+def materialize_month(
+    instance: DagsterInstance, partition: str, assets: Sequence[str]
+) -> ExecuteInProcessResult:
     """Materializes assets of a partition with their checks, as the environment says."""
-    chosen = AssetSelection.assets(*assets)
-    with DagsterInstance.ephemeral() as instance:
-        return materialize(
-            [*TRIP_ASSETS, *TRIP_CHECKS],
-            selection=chosen | AssetSelection.checks_for_assets(*assets),
-            partition_key=partition,
-            resources=build_resources(load_settings()),
-            instance=instance,
-            raise_on_error=False,
-        )
+    return materialize(
+        [*TRIP_ASSETS, *TRIP_CHECKS],
+        selection=AssetSelection.assets(*assets) | AssetSelection.checks_for_assets(*assets),
+        partition_key=partition,
+        resources=build_resources(load_settings()),
+        instance=instance,
+        raise_on_error=False,
+    )
 
 
 def retried(result: ExecuteInProcessResult) -> list[str]:

@@ -33,6 +33,7 @@ ROWS = (70_000, 72_000)
 
 FILES = "taxi_platform.stores.files"
 ATOMIC = "taxi_platform.stores.atomic_files"
+WRITER = "taxi_platform.stores.parquet_writer"
 SOURCE = "taxi_platform.stores.source"
 LAKE = "taxi_platform.stores.lake"
 BIGQUERY = "taxi_platform.stores.bigquery"
@@ -56,7 +57,7 @@ KILL_POINTS: dict[str, list[Step]] = {
     "verified, not published": [(f"{FILES}:LandingZone.publish_raw", "call", 1)],
     "before the rename of the raw file": [
         (f"{ATOMIC}:publish", "call", 1),
-        ("pathlib:Path.replace", "call", 1),
+        (f"{ATOMIC}:_rename", "call", 1),
     ],
     "after the rename of the raw file": [
         (f"{ATOMIC}:publish", "call", 1),
@@ -64,10 +65,11 @@ KILL_POINTS: dict[str, list[Step]] = {
     ],
     "after the download, before its record": [(f"{SOURCE}:land", "return", 1)],
     "before cleaning": [(f"{FILES}:LandingZone.write_cleaned", "call", 1)],
-    "mid-clean": [(f"{FILES}:_RowGroupWriter.write", "call", 3)],
-    "before the rename of the rejects": [(f"{ATOMIC}:publish", "call", 2)],
-    "between the renames of rejects and cleaned file": [(f"{ATOMIC}:publish", "return", 2)],
-    "after the rename of the cleaned file": [(f"{ATOMIC}:publish", "return", 3)],
+    "mid-clean": [(f"{WRITER}:RowGroupWriter.write", "call", 3)],
+    "cleaned, not on the disk": [(f"{ATOMIC}:_flush", "call", 2)],
+    "before the rename of the rejects": [(f"{ATOMIC}:_rename", "call", 2)],
+    "between the renames of rejects and cleaned file": [(f"{ATOMIC}:_rename", "return", 2)],
+    "after the rename of the cleaned file": [(f"{ATOMIC}:_rename", "return", 3)],
     "in the checks of the cleaned month": [(f"{FILES}:TripParquet.as_cleaned_month", "call", 1)],
     "before the upload": [(f"{LAKE}:TripLake.upload", "call", 1)],
     "mid-upload": [

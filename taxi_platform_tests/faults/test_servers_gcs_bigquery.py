@@ -267,21 +267,43 @@ def test_a_job_that_still_runs_is_attached_to_and_not_started_twice(
     assert cloud.holds.in_bigquery(MONTH) == new
 
 
-def spoil_one_byte(exchange: Exchange) -> None:
-    """The object changes on its way to the server."""
-    middle = len(exchange.body) // 2
-    other = bytes([exchange.body[middle] ^ 0xFF])
-    exchange.send(exchange.forward(exchange.body[:middle] + other + exchange.body[middle + 1 :]))
+def spoiled(body: bytes) -> bytes:
+    middle = len(body) // 2
+    return body[:middle] + bytes([body[middle] ^ 0xFF]) + body[middle + 1 :]
 
 
+ON_ITS_WAY: dict[str, Does] = {
+    "a server that takes it": lambda e: e.send(e.forward(spoiled(e.body))),
+    "a server that refuses it": answering(
+        400, "invalid", 'Provided CRC32C "AAAAAA==" doesn\'t match calculated CRC32C.'
+    ),
+}
+
+
+@pytest.mark.parametrize("at", ON_ITS_WAY)
 def test_an_object_that_changes_on_its_way_is_noticed_and_sent_again(
-    runs: MonthRuns, cloud: Cloud, new: Held
+    runs: MonthRuns, cloud: Cloud, new: Held, at: str
 ) -> None:
-    with cloud.lake.broken(Fault(spoil_one_byte, "POST", "^/upload/")):
+    with cloud.lake.broken(Fault(ON_ITS_WAY[at], "POST", "^/upload/")):
         result = runs.run(MONTH, *CLOUD)
     assert result.success, failures(result)
     assert retried(result) == ["gcs_trips"]
     assert cloud.holds.in_bigquery(MONTH) == new
+
+
+def test_the_checksum_of_an_upload_is_said_beforehand_so_that_gcs_itself_compares(
+    runs: MonthRuns, cloud: Cloud, new: Held
+) -> None:
+    said: list[bytes] = []
+
+    def listen(exchange: Exchange) -> None:
+        said.append(exchange.body)
+        exchange.send(exchange.forward())
+
+    with cloud.lake.broken(Fault(listen, "POST", "^/upload/")):
+        assert runs.run(MONTH, "gcs_trips").success
+    _, checksum = cloud.holds.in_lake(MONTH)
+    assert f'"crc32c": "{checksum}"'.encode() in said[0]
 
 
 def test_a_page_of_somebody_elses_instead_of_an_answer_is_worth_another_try(

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from taxi_platform.stores.atomic_files import atomic_path, unheld
+from taxi_platform.stores.atomic_files import atomic_paths, unheld
 from taxi_platform.stores.errors import PermanentStoreError
 from taxi_platform.stores.files import LandingZone
 from taxi_platform.trips.cleaning import CleaningOptions, clean_trips
@@ -83,7 +83,7 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     target.write_text("old")
 
     def write_half() -> None:
-        with atomic_path(target) as partial:
+        with atomic_paths(target) as (partial,):
             partial.write_text("ha")
             raise ConnectionError
 
@@ -97,15 +97,15 @@ def test_what_a_killed_run_left_is_overwritten_and_never_published(tmp_path: Pat
     target = tmp_path / "file"
     program = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from taxi_platform.stores.atomic_files import atomic_path, unheld\n"
-        "with atomic_path(Path(sys.argv[1])) as partial:\n"
+        "from taxi_platform.stores.atomic_files import atomic_paths, unheld\n"
+        "with atomic_paths(Path(sys.argv[1])) as (partial,):\n"
         "    partial.write_text('a long half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     killed = subprocess.run([sys.executable, "-c", program, target], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert [left.name for left in unheld(tmp_path)] == [".file.partial"]
-    with atomic_path(target) as partial:
+    with atomic_paths(target) as (partial,):
         assert list(unheld(tmp_path)) == []
         partial.write_text("whole")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
@@ -118,7 +118,7 @@ def test_many_writers_of_a_file_take_turns(tmp_path: Path) -> None:
 
     def write(text: str) -> None:
         for _ in range(20):
-            with atomic_path(target) as partial:
+            with atomic_paths(target) as (partial,):
                 assert writing.acquire(blocking=False), "two writers at once"
                 partial.write_text(text)
                 writing.release()

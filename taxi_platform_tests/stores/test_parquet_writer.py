@@ -1,5 +1,3 @@
-import subprocess
-import sys
 import threading
 from datetime import datetime
 from itertools import pairwise
@@ -12,7 +10,6 @@ import pytest
 
 from taxi_platform.stores.parquet_writer import ROW_GROUP_ROWS, parquet_file
 from taxi_platform.trips.schema import trip_schema
-from taxi_platform_tests.conftest import PROJECT
 
 SCHEMA = trip_schema("yellow")
 START = datetime(2024, 1, 1)  # noqa: DTZ001
@@ -71,7 +68,7 @@ def test_a_reader_can_pass_over_row_groups_by_the_time_of_pickup(tmp_path: Path)
     assert all(one.max < other.min for one, other in pairwise(found))
 
 
-def test_what_is_left_half_way_leaves_neither_file_nor_thread(tmp_path: Path) -> None:
+def test_what_is_left_half_way_leaves_no_thread(tmp_path: Path) -> None:
     def break_off() -> None:
         with parquet_file(tmp_path / "trips.parquet", SCHEMA) as file:
             file.write(batch(0, ROW_GROUP_ROWS))
@@ -80,40 +77,4 @@ def test_what_is_left_half_way_leaves_neither_file_nor_thread(tmp_path: Path) ->
     with pytest.raises(ConnectionError):
         break_off()
 
-    assert list(tmp_path.iterdir()) == []
     assert writing_threads() == []
-
-
-FULL_DISK = """
-import resource, signal, sys
-from pathlib import Path
-from taxi_platform.stores.atomic_files import disk_errors
-from taxi_platform.stores.errors import PermanentStoreError
-from taxi_platform.trips.month import TripMonth
-from taxi_platform_tests.stores.test_parquet_writer import write
-
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-try:
-    with disk_errors(TripMonth.from_key("yellow|2024-01")):
-        write(Path(sys.argv[1]), [50_000] * 20)
-except PermanentStoreError as error:
-    print(error)
-"""
-
-
-def test_a_disk_that_fills_up_while_a_row_group_is_written_fails_the_file(tmp_path: Path) -> None:
-    target = tmp_path / "trips.parquet"
-    target.write_bytes(b"old")
-
-    done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(target)],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert "is full" in done.stdout
-    assert list(tmp_path.iterdir()) == [target]
-    assert target.read_bytes() == b"old"

@@ -1,0 +1,114 @@
+"""A process that asks a table the same question again and again, and says what it is told.
+
+Arguments: the store, how to reach it, the query. A line out is a JSON array: the row that came of
+the query, or ``["error", message]``, after which it ends.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+Ask = Callable[[], Sequence[Any]]
+
+
+def postgres_asker(conninfo: str, query: str) -> Ask:
+    """Asks Postgres, which takes a wait for a lock of more than a second for an error."""
+    import psycopg
+
+    connection = psycopg.connect(conninfo, autocommit=True)
+    connection.execute("SET lock_timeout = '1s'")
+
+    def ask() -> Sequence[Any]:
+        row = connection.execute(query.encode()).fetchone()
+        assert row is not None
+        return row
+
+    return ask
+
+
+def bigquery_asker(address: str, query: str) -> Ask:
+    """Asks BigQuery; a query that fails is not asked again."""
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import bigquery
+
+    from taxi_platform.stores.bigquery import NO_RETRY
+
+    client = bigquery.Client(
+        project="test", credentials=AnonymousCredentials(), client_options={"api_endpoint": address}
+    )
+
+    def ask() -> Sequence[Any]:
+        rows = client.query_and_wait(query, retry=NO_RETRY, job_retry=NO_RETRY)
+        return next(iter(rows)).values()
+
+    return ask
+
+
+class Reader:
+    """A running reader.
+
+    Attributes:
+        told: every row that it was given so far.
+        errors: what went wrong.
+    """
+
+    def __init__(self, store: str, address: str, query: str) -> None:
+        self.told: list[tuple[Any, ...]] = []
+        self.errors: list[str] = []
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, store, address, query],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            row = tuple(json.loads(line))
+            if row[0] == "error":
+                self.errors.append(row[1])
+            else:
+                self.told.append(row)
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._listener.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+@contextmanager
+def readers(store: str, address: str, queries: Sequence[str]) -> Iterator[list[Reader]]:
+    """A reader for each query, for as long as the block lasts."""
+    started = [Reader(store, address, query) for query in queries]
+    try:
+        yield started
+    finally:
+        for reader in started:
+            reader.stop()
+
+
+def main(store: str, address: str, query: str) -> None:
+    """Asks until it is killed or something goes wrong."""
+    try:
+        ask = {"postgres": postgres_asker, "bigquery": bigquery_asker}[store](address, query)
+        while True:
+            _say(ask())
+    except Exception as error:  # noqa: BLE001 - whatever it is, the test has to hear of it
+        _say(["error", f"{type(error).__name__}: {error}"])
+
+
+def _say(row: Sequence[Any]) -> None:
+    sys.stdout.write(json.dumps(list(row)) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

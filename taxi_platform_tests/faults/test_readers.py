@@ -1,0 +1,141 @@
+"""Readers in other processes while a month is replaced: every answer is of one whole version."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery, storage
+
+from taxi_platform.stores.bigquery import BigQueryTrips
+from taxi_platform.stores.files import LandingZone, TripParquet
+from taxi_platform.stores.lake import TripLake, TripObject
+from taxi_platform.stores.postgres import PostgresTrips
+from taxi_platform.trips.month import TripMonth
+from taxi_platform_tests.conftest import EmbeddedStack
+from taxi_platform_tests.faults.reader import Reader, readers
+from taxi_platform_tests.stores.conftest import cleaned_month
+
+pytestmark = [pytest.mark.integration, pytest.mark.faults]
+
+REPLACEMENTS = 50
+FEWEST_ANSWERS = 20
+READY_SECONDS = 200
+MARCH = TripMonth.from_key("green|2023-03")
+APRIL = TripMonth.from_key("green|2023-04")
+SCHEMA = "readers"
+
+# Two sums: rows of two versions could agree in one by chance.
+ROW = (
+    "SELECT COUNT(*), CAST(SUM(ROUND(total_amount * 100)) AS {integer}), "
+    "CAST(SUM(ROUND(tip_amount * 100)) AS {integer}) FROM " + SCHEMA + ".green_trips"
+)
+OF_THE_MONTH = ROW + " WHERE data_file_month = '2023-03-01'"
+
+Row = tuple[int, int, int]
+
+
+def row_of(*months: TripParquet) -> Row:
+    """What a query over these months has to answer."""
+    totals = [month.totals for month in months]
+    return (
+        sum(t.rows for t in totals),
+        sum(t.cents["total_amount"] for t in totals),
+        sum(t.cents["tip_amount"] for t in totals),
+    )
+
+
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[TripParquet, TripParquet]:
+    """Two versions of March."""
+    folder = tmp_path_factory.mktemp("versions")
+    one = cleaned_month(LandingZone(folder / "one"), MARCH, 3_000)
+    other = cleaned_month(LandingZone(folder / "other"), MARCH, 4_000)
+    return one, other
+
+
+@pytest.fixture(scope="module")
+def april(tmp_path_factory: pytest.TempPathFactory) -> TripParquet:
+    """The neighbour, which is not replaced."""
+    return cleaned_month(LandingZone(tmp_path_factory.mktemp("april")), APRIL, 1_000)
+
+
+def replace_while_read(
+    replace: Callable[[int], None], month_reader: Reader, table_reader: Reader
+) -> None:
+    """Replaces the month so often, and until both readers have seen both versions often enough."""
+    deadline = time.monotonic() + READY_SECONDS
+    both = (month_reader, table_reader)
+    number = 0
+    while number < REPLACEMENTS or not all(
+        len(r.told) >= FEWEST_ANSWERS and len(set(r.told)) > 1 for r in both
+    ):
+        assert [error for reader in both for error in reader.errors] == []
+        assert time.monotonic() < deadline, "the readers read too little to say anything"
+        replace(number)
+        number += 1
+    assert [error for reader in both for error in reader.errors] == []
+
+
+def test_readers_of_postgres_see_one_whole_version_and_never_wait_for_a_lock(
+    stack: EmbeddedStack, versions: tuple[TripParquet, TripParquet], april: TripParquet
+) -> None:
+    tables = PostgresTrips(stack.postgres(), SCHEMA)
+    tables.replace_month(april)
+    tables.replace_month(versions[0])
+    queries = [query.format(integer="bigint") for query in (OF_THE_MONTH, ROW)]
+    with readers("postgres", stack.postgres().conninfo, queries) as (of_the_month, of_all):
+        replace_while_read(lambda n: _load(tables, versions[n % 2]), of_the_month, of_all)
+    assert set(of_the_month.told) == {row_of(version) for version in versions}
+    assert set(of_all.told) == {row_of(version, april) for version in versions}
+
+
+def _load(tables: PostgresTrips, trips: TripParquet) -> None:
+    tables.replace_month(trips)
+
+
+@pytest.fixture
+def in_lake(
+    stack: EmbeddedStack, versions: tuple[TripParquet, TripParquet], april: TripParquet
+) -> Iterator[tuple[list[TripObject], TripObject]]:
+    """The versions as two objects, so that only BigQuery changes under the readers."""
+    with storage.Client(
+        project="test",
+        credentials=AnonymousCredentials(),
+        client_options={"api_endpoint": stack.environment["STORAGE_EMULATOR_HOST"]},
+    ) as client:
+        lakes = []
+        for name in ("readers-one", "readers-other"):
+            client.create_bucket(name)
+            lakes.append(TripLake(client, name))
+        yield (
+            [lake.upload(trips)[0] for lake, trips in zip(lakes, versions, strict=True)],
+            lakes[0].upload(april)[0],
+        )
+
+
+def test_readers_of_bigquery_see_one_whole_version(
+    stack: EmbeddedStack,
+    in_lake: tuple[list[TripObject], TripObject],
+    versions: tuple[TripParquet, TripParquet],
+    april: TripParquet,
+) -> None:
+    address = stack.environment["BIGQUERY_EMULATOR_HOST"]
+    objects, neighbour = in_lake
+    queries = [query.format(integer="INT64") for query in (OF_THE_MONTH, ROW)]
+    with bigquery.Client(
+        project="test",
+        credentials=AnonymousCredentials(),
+        client_options={"api_endpoint": address},
+    ) as client:
+        tables = BigQueryTrips(client, SCHEMA)
+        tables.replace_month(neighbour)
+        tables.replace_month(objects[0])
+        with readers("bigquery", address, queries) as (of_the_month, of_all):
+            replace_while_read(lambda n: _load_object(tables, objects[n % 2]), of_the_month, of_all)
+    assert set(of_the_month.told) == {row_of(version) for version in versions}
+    assert set(of_all.told) == {row_of(version, april) for version in versions}
+
+
+def _load_object(tables: BigQueryTrips, trips: TripObject) -> None:
+    tables.replace_month(trips)
