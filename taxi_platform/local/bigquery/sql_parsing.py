@@ -21,6 +21,7 @@ from taxi_platform.local.bigquery.sql_functions import (
     function,
     unnested,
 )
+from taxi_platform.local.bigquery.sql_numbers import NUMBERS
 from taxi_platform.local.bigquery.sql_time_functions import TIME_FUNCTIONS
 
 # SQLGlot logs what it cannot parse; here that is answered to the client.
@@ -109,7 +110,7 @@ _DATA_CHANGES: dict[type[exp.Expr], Function] = {
     exp.When: function("matched source condition then"),
     exp.Whens: function("expressions"),
 }
-SUPPORTED = _STRUCTURE | _DATA_CHANGES | FUNCTIONS | TIME_FUNCTIONS
+SUPPORTED = _STRUCTURE | _DATA_CHANGES | FUNCTIONS | NUMBERS | TIME_FUNCTIONS
 _DEFINITIONS = (exp.Create, exp.Drop)
 _STATEMENTS = (
     exp.Query,
