@@ -111,7 +111,7 @@ _DATA_CHANGES: dict[type[exp.Expr], Function] = {
     exp.Whens: function("expressions"),
 }
 SUPPORTED = _STRUCTURE | _DATA_CHANGES | FUNCTIONS | NUMBERS | TIME_FUNCTIONS
-_DEFINITIONS = (exp.Create, exp.Drop)
+DEFINITIONS = (exp.Alter, exp.Create, exp.Drop)
 _STATEMENTS = (
     exp.Query,
     exp.Insert,
@@ -119,7 +119,7 @@ _STATEMENTS = (
     exp.Delete,
     exp.Merge,
     exp.TruncateTable,
-    *_DEFINITIONS,
+    *DEFINITIONS,
 )
 
 
@@ -143,7 +143,7 @@ def parsed_statement(text: str) -> exp.Expr:
     statement = statements[0]
     if not isinstance(statement, _STATEMENTS):
         raise unsupported(f"{_statement_name(statement)} statements")
-    if not isinstance(statement, _DEFINITIONS):
+    if not isinstance(statement, DEFINITIONS):
         check_supported(statement)
     return statement
 
