@@ -236,8 +236,7 @@ def test_long_sums_are_answered_at_once(client: bigquery.Client) -> None:
     columns = " + ".join(f"x / {number} * 2" for number in range(1, 40))
 
     found = client.query_and_wait(
-        f"SELECT {columns}, x{' / 2' * 12}, x{' - x' * 20}, SUM(x) OVER () FROM UNNEST([1.0]) AS x",
-        wait_timeout=60,
+        f"SELECT {columns}, x{' / 2' * 12}, x{' - x' * 20}, SUM(x) OVER () FROM UNNEST([1.0]) AS x"
     )
 
     assert next(iter(found))[0] == pytest.approx(2 * sum(1 / number for number in range(1, 40)))

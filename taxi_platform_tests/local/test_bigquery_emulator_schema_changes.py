@@ -179,3 +179,58 @@ def test_a_new_column_outlives_a_table_copy_by_changes(
         (datetime.date(2024, 1, 1), 2, None),
         (datetime.date(2024, 2, 1), 3, 2.5),
     ]
+
+
+def test_alter_table_adds_and_relaxes_columns(
+    client: bigquery.Client, bucket: Bucket, trips: str
+) -> None:
+    replace(client, stored(bucket, month(1, 1)), f"{trips}$202401")
+
+    job = client.query(
+        f"ALTER TABLE {trips} ADD COLUMN tip FLOAT64 OPTIONS (description = 'given'), "
+        "ADD COLUMN IF NOT EXISTS FARE STRING, ADD COLUMN tags ARRAY<STRING>"
+    )
+    job.result()
+    client.query_and_wait(f"ALTER TABLE {trips} ALTER COLUMN m DROP NOT NULL")
+
+    assert (job.statement_type, job.ddl_operation_performed) == ("ALTER_TABLE", "ALTER")
+    fields = {field.name: field for field in client.get_table(trips).schema}
+    assert list(fields) == ["vendor_id", "pickup", "fare", "m", "tip", "tags"]
+    assert (fields["tip"].description, fields["m"].mode) == ("given", "NULLABLE")
+    assert rows(client, f"SELECT fare, tip, tags FROM {trips}") == [(1.0, None, [])]
+    replace(client, stored(bucket, with_tip(month(1, 2))), f"{trips}$202401")
+    assert rows(client, f"SELECT SUM(tip) FROM {trips}") == [(1.0,)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("ADD COLUMN fare STRING", "Column already exists: fare"),
+        ("ADD COLUMN tip FLOAT64 NOT NULL", "Cannot add required fields"),
+        ("ADD COLUMN tip FLOAT64, ADD COLUMN tip FLOAT64", "Column already exists: tip"),
+        ("ALTER COLUMN tip DROP NOT NULL", "Column not found: tip"),
+    ],
+)
+def test_a_wrong_alter_table_changes_nothing(
+    client: bigquery.Client, trips: str, change: str, message: str
+) -> None:
+    with pytest.raises(google.api_core.exceptions.BadRequest, match=message):
+        client.query_and_wait(f"ALTER TABLE {trips} {change}")
+
+    assert len(client.get_table(trips).schema) == 4
+
+
+def test_alter_table_of_an_absent_table_and_of_one_without_columns(
+    client: bigquery.Client, dataset: str
+) -> None:
+    with pytest.raises(google.api_core.exceptions.NotFound, match="Not found: Table"):
+        client.query_and_wait(f"ALTER TABLE {dataset}.t ADD COLUMN a INT64")
+    skipped = client.query(f"ALTER TABLE IF EXISTS {dataset}.t ADD COLUMN a INT64")
+    skipped.result()
+    assert skipped.ddl_operation_performed == "SKIP"
+    client.create_table(f"{PROJECT}.{dataset}.t")
+
+    client.query_and_wait(f"ALTER TABLE {dataset}.t ADD COLUMN a INT64, ADD COLUMN b STRING")
+
+    client.query_and_wait(f"INSERT INTO {dataset}.t VALUES (1, 'x')")
+    assert rows(client, f"SELECT * FROM {dataset}.t") == [(1, "x")]

@@ -1,4 +1,4 @@
-"""CREATE and DROP of tables and datasets."""
+"""CREATE, ALTER and DROP of tables and datasets."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from sqlglot import exp
 
 from taxi_platform.local.bigquery import catalog, segments
 from taxi_platform.local.bigquery.catalog import TableName
-from taxi_platform.local.bigquery.column_types import Field, api_type, checked_fields
+from taxi_platform.local.bigquery.column_types import Field, field_named
 from taxi_platform.local.bigquery.dataset_api import create_dataset, delete_dataset
+from taxi_platform.local.bigquery.declared_columns import declared_field, option_value
 from taxi_platform.local.bigquery.errors import ApiError, duplicate, invalid_query, unsupported
-from taxi_platform.local.bigquery.sql_functions import literal
+from taxi_platform.local.bigquery.schema_change import add_column, relax_column
 from taxi_platform.local.bigquery.sql_parsing import check_supported
 from taxi_platform.local.bigquery.storage import Storage, quoted
 from taxi_platform.local.bigquery.table_api import check_table_id, checked_resource
@@ -19,7 +20,8 @@ from taxi_platform.local.bigquery.table_api import check_table_id, checked_resou
 if TYPE_CHECKING:
     from taxi_platform.local.bigquery.query import Translation
 
-_UNDERSTOOD = {"this", "kind", "exists", "replace", "properties", "expression", "tables", "cascade"}
+_UNDERSTOOD = set("this kind exists replace properties expression tables cascade actions".split())
+_ADDED_COLUMN = {"this", "kind", "constraints", "exists"}
 _TRUNCATIONS = (exp.DateTrunc, exp.TimestampTrunc, exp.DatetimeTrunc)
 _OPTIONS = {
     "description": "description",
@@ -33,7 +35,7 @@ Done = tuple[str, dict[str, Any]]
 
 
 def definition_kind(statement: Any) -> str:
-    """The API's statementType of a CREATE or DROP.
+    """The API's statementType of a CREATE, ALTER or DROP.
 
     Raises:
         ApiError: the statement is not supported.
@@ -42,8 +44,15 @@ def definition_kind(statement: Any) -> str:
         if value and name not in _UNDERSTOOD:
             raise unsupported(f"{name.upper()} in {statement.key.upper()}")
     kind = str(statement.args.get("kind") or "").upper()
-    verb = "CREATE" if isinstance(statement, exp.Create) else "DROP"
-    if kind not in ("TABLE", "SCHEMA") or (verb == "DROP" and len(statement.args["tables"]) > 1):
+    if isinstance(statement, exp.Alter) and kind == "TABLE":
+        _check_alterations(statement)
+        return "ALTER_TABLE"
+    verb = "CREATE" if isinstance(statement, exp.Create) else statement.key.upper()
+    if (
+        kind not in ("TABLE", "SCHEMA")
+        or verb == "ALTER"
+        or (verb == "DROP" and len(statement.args["tables"]) > 1)
+    ):
         raise unsupported(f"{verb} {kind}")
     _properties(statement)
     if verb == "CREATE" and statement.expression:
@@ -52,8 +61,20 @@ def definition_kind(statement: Any) -> str:
     return f"{verb}_{kind}"
 
 
+def _check_alterations(statement: exp.Alter) -> None:
+    """Refuses what ALTER TABLE may do besides adding and relaxing columns."""
+    for action in statement.args["actions"]:
+        meant = {name for name, value in action.args.items() if value}
+        adds = isinstance(action, exp.ColumnDef) and meant <= _ADDED_COLUMN
+        relaxes = isinstance(action, exp.AlterColumn) and meant == {"this", "drop", "allow_null"}
+        if not adds and not relaxes:
+            raise unsupported("ALTER TABLE but for ADD COLUMN and ALTER COLUMN ... DROP NOT NULL")
+        if adds:
+            declared_field(action)
+
+
 class Definitions:
-    """Runs a CREATE or DROP in the transaction of its translation."""
+    """Runs a CREATE, ALTER or DROP in the transaction of its translation."""
 
     def __init__(self, storage: Storage, translation: Translation) -> None:
         self._storage = storage
@@ -77,6 +98,8 @@ class Definitions:
             return kind, self._drop_schema()
         if kind == "DROP_TABLE":
             return kind, self._drop_table()
+        if kind == "ALTER_TABLE":
+            return kind, self._alter_table()
         return kind, self._create_table()
 
     def _create_schema(self) -> dict[str, Any]:
@@ -120,6 +143,27 @@ class Definitions:
         catalog.drop_table(self._cursor, table)
         return target | {"ddlOperationPerformed": "DROP"}
 
+    def _alter_table(self) -> dict[str, Any]:
+        name = self._translation.tables.name_of(self._statement.this)
+        target = {"ddlTargetTable": name.reference()}
+        may_lack = bool(self._statement.args.get("exists"))
+        if may_lack and catalog.find_table_or_none(self._cursor, name) is None:
+            return target | {"ddlOperationPerformed": "SKIP"}
+        table = catalog.find_table(self._cursor, name)
+        for action in self._statement.args["actions"]:
+            held = field_named(table.fields, action.name)
+            if isinstance(action, exp.AlterColumn):
+                if held is None:
+                    raise invalid_query(f"Column not found: {action.name}")
+                if held["mode"] == "REQUIRED":
+                    relax_column(self._cursor, table, held)
+            elif held is None:
+                add_column(self._cursor, table, declared_field(action))
+            elif not action.args.get("exists"):
+                raise invalid_query(f"Column already exists: {action.name}")
+        catalog.save_table(self._cursor, table)
+        return target | {"ddlOperationPerformed": "ALTER"}
+
     def _create_table(self) -> dict[str, Any]:
         statement = self._statement
         named = statement.this
@@ -139,7 +183,9 @@ class Definitions:
             raise invalid_query("CREATE TABLE needs columns or a query")
         sql = self._translation.sql(query.copy()) if query else None
         fields = (
-            self._translation.described(sql) if sql else [_field(one) for one in declared or ()]
+            self._translation.described(sql)
+            if sql
+            else [declared_field(one) for one in declared or ()]
         )
         self._create_with_rows(name, fields, sql)
         if old:
@@ -176,7 +222,7 @@ def _properties(statement: exp.Expr) -> dict[str, Any]:
             option = str(one.name).lower()
             if option not in _OPTIONS:
                 raise unsupported(f"the option {option}")
-            resource[_OPTIONS[option]] = _option_value(one.args["value"])
+            resource[_OPTIONS[option]] = option_value(one.args["value"])
         else:
             raise unsupported(f"{one.key.removesuffix('property').upper()} in CREATE")
     return resource
@@ -190,44 +236,3 @@ def _partitioning(by: exp.Expr) -> dict[str, str]:
     if isinstance(by, _TRUNCATIONS) and isinstance(by.this, exp.Column):
         return {"type": str(by.args["unit"].name).upper(), "field": by.this.name}
     raise unsupported("this PARTITION BY")
-
-
-def _option_value(value: exp.Expr) -> Any:
-    if isinstance(value, exp.Boolean):
-        return bool(value.this)
-    if isinstance(value, exp.Array):
-        pairs = [pair.expressions for pair in value.expressions]
-        return {str(literal(key)): str(literal(text)) for key, text in pairs}
-    text = literal(value)
-    if text is None:
-        raise unsupported("computed options")
-    return text
-
-
-def _field(column: exp.Expr) -> Field:
-    if not isinstance(column, exp.ColumnDef):
-        raise unsupported(f"{column.key.upper()} in CREATE TABLE")
-    field = _typed(column.name, column.args["kind"])
-    for constraint in column.args.get("constraints") or ():
-        meant = constraint.args.get("kind")
-        if isinstance(meant, exp.NotNullColumnConstraint):
-            field["mode"] = "REQUIRED"
-        elif isinstance(meant, exp.Properties):
-            options = {str(one.name).lower(): one.args["value"] for one in meant.expressions}
-            if extra := sorted(set(options) - {"description"}):
-                raise unsupported(f"the column option {extra[0]}")
-            field["description"] = _option_value(options["description"])
-        else:
-            raise unsupported("column constraints other than NOT NULL")
-    return checked_fields([field])[0]
-
-
-def _typed(name: str, kind: exp.DataType) -> Field:
-    if kind.is_type(exp.DataType.Type.ARRAY):
-        return _typed(name, kind.expressions[0]) | {"mode": "REPEATED"}
-    if kind.is_type(exp.DataType.Type.STRUCT):
-        parts = [_typed(part.name, part.args["kind"]) for part in kind.expressions]
-        return {"name": name, "type": "RECORD", "mode": "NULLABLE", "fields": parts}
-    if kind.expressions:
-        raise unsupported("parameterized types")
-    return {"name": name, "type": api_type(kind.sql("bigquery")), "mode": "NULLABLE"}

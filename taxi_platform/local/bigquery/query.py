@@ -27,6 +27,7 @@ from taxi_platform.local.bigquery.query_request import QueryRequest
 from taxi_platform.local.bigquery.results import ResultStore, ResultTable
 from taxi_platform.local.bigquery.sql_names import check_names
 from taxi_platform.local.bigquery.sql_nan import check_nan_comparisons
+from taxi_platform.local.bigquery.sql_parsing import DEFINITIONS
 from taxi_platform.local.bigquery.sql_tables import TableNames
 from taxi_platform.local.bigquery.sql_translation import Translator, duckdb_sql
 from taxi_platform.local.bigquery.sql_types import check_types
@@ -125,7 +126,7 @@ class QueryRunner:
     def work(self, request: QueryRequest) -> Callable[[Job], Outcome | None]:
         """What a query job has to do."""
         statement = request.statement
-        if isinstance(statement, exp.Create | exp.Drop):
+        if isinstance(statement, DEFINITIONS):
             return lambda job: self._define(job, request)
         if not isinstance(statement, exp.Query):
             return lambda job: self._change(job, request)
@@ -147,7 +148,7 @@ class QueryRunner:
                 check_reading(translation)
                 fields = translation.described(translation.sql(statement))
                 return Outcome(translation.statistics("SELECT", schema={"fields": fields}))
-            if isinstance(statement, exp.Create | exp.Drop):
+            if isinstance(statement, DEFINITIONS):
                 return Outcome(translation.statistics(definition_kind(statement)))
             table = target_of(translation)
             if not isinstance(statement, exp.TruncateTable):

@@ -10,7 +10,7 @@ from sqlglot import exp
 from taxi_platform.local.bigquery.ddl import definition_kind
 from taxi_platform.local.bigquery.destination import Destination
 from taxi_platform.local.bigquery.errors import invalid, unsupported
-from taxi_platform.local.bigquery.sql_parsing import parsed_statement
+from taxi_platform.local.bigquery.sql_parsing import DEFINITIONS, parsed_statement
 
 _HANDLED = {
     "clustering",
@@ -76,7 +76,7 @@ class QueryRequest:
         if not query.get("query"):
             raise invalid("Required parameter is missing: query")
         statement = parsed_statement(query["query"])
-        if isinstance(statement, exp.Create | exp.Drop):
+        if isinstance(statement, DEFINITIONS):
             definition_kind(statement)
         default = query.get("defaultDataset") or {}
         destination = query.get("destinationTable")

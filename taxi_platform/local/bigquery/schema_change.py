@@ -54,6 +54,9 @@ def add_column(cursor: Cursor, table: Table, field: Field) -> None:
             table.name,
             f"Cannot add required fields to an existing schema. (field: {field['name']})",
         )
+    if not table.fields:
+        catalog.set_first_columns(cursor, table, [field])
+        return
     # An array of old rows is empty, not NULL. Not an UPDATE: it would write where readers look.
     default = " DEFAULT []" if field["mode"] == "REPEATED" else ""
     catalog.alter_columns(cursor, table, f"ADD COLUMN {column_definition(field)}{default}")

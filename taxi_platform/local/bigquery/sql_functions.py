@@ -1,7 +1,7 @@
-"""BigQuery's functions of numbers, strings and arrays, written for DuckDB.
+"""BigQuery's functions of strings and arrays, and its aggregates, written for DuckDB.
 
-Each function that is listed here, or in sql_time_functions.py, was compared with BigQuery's
-documentation for NULLs, limits and result types. A function that is not listed is answered 501.
+Each function that is listed here, in sql_numbers.py or in sql_time_functions.py, was compared with
+BigQuery's documentation for NULLs, limits and result types. One that is not listed is answered 501.
 """
 
 from __future__ import annotations
@@ -53,84 +53,14 @@ def literal(node: exp.Expr | None) -> str | None:
     return None
 
 
-def _plain(name: str) -> Builder:
+def plain(name: str) -> Builder:
     """A function of one argument, by name."""
     return lambda node: macro(name, node.this)
 
 
-def _pair(name: str) -> Builder:
+def pair(name: str) -> Builder:
     """A function of two arguments, by name."""
     return lambda node: macro(name, node.this, node.expression)
-
-
-def _of_floats(name: str) -> Builder:
-    """A function that is FLOAT64 of INT64 and FLOAT64 arguments."""
-
-    def build(node: exp.Expr) -> exp.Expr:
-        args = [arg for arg in (node.this, node.args.get("expression")) if arg is not None]
-        return macro(name, *[_each(arg, lambda one: macro("bq_float", one)) for arg in args])
-
-    return build
-
-
-def _each(arg: exp.Expr, change: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
-    """Changes what is aggregated, inside a DISTINCT too."""
-    if isinstance(arg, exp.Distinct):
-        arg.set("expressions", [change(one) for one in arg.expressions])
-        return arg
-    return change(arg)
-
-
-def _finite(build: Builder) -> Builder:
-    """A function whose FLOAT64 result must not be infinite."""
-
-    def built(node: exp.Expr) -> exp.Expr:
-        # A window's function must stay where it is.
-        windowed = isinstance(node.parent, exp.Window | exp.Filter)
-        return build(node) if windowed else macro("bq_finite", build(node))
-
-    return built
-
-
-def _arithmetic(build: Builder) -> Builder:
-    """Arithmetic: the last of a chain is looked at, once for all; a macro repeats what it is given.
-
-    What overflows in the middle stays infinite to the end of the chain, unless it meets its
-    opposite and becomes NaN, which is then not noticed. A divisor is a chain of its own: what is
-    divided by Infinity is zero.
-    """
-
-    def built(node: exp.Expr) -> exp.Expr:
-        child, parent = node, node.parent
-        while isinstance(parent, exp.Paren | exp.Neg):
-            child, parent = parent, parent.parent
-        divides = isinstance(parent, exp.Div) and parent.this is child
-        if divides or isinstance(parent, exp.Add | exp.Sub | exp.Mul):
-            return build(node)
-        return macro("bq_finite", build(node))
-
-    return built
-
-
-def _divide(node: exp.Div) -> exp.Expr:
-    return macro("bq_quotient", _float(node.this), _float(node.expression))
-
-
-def _float(node: exp.Expr) -> exp.Expr:
-    """A value as FLOAT64; a quotient is one already, and is not repeated by another macro."""
-    inner = node.unnest()
-    if isinstance(inner, exp.Anonymous) and inner.this == "bq_quotient":
-        return node
-    return macro("bq_float", node)
-
-
-def _itself(node: exp.Expr) -> exp.Expr:
-    return node.copy()
-
-
-def _round(node: exp.Round) -> exp.Expr:
-    decimals = node.args.get("decimals")
-    return macro("bq_round_to", node.this, decimals) if decimals else macro("bq_round", node.this)
 
 
 def _concat(node: exp.Concat) -> exp.Expr:
@@ -288,8 +218,6 @@ FUNCTIONS: dict[type[exp.Expr], Function] = {
     ),
     exp.ApproxQuantiles: function("this expression", _approx_quantiles),
     exp.ArrayAgg: function("this", _array_agg),
-    exp.Avg: function("this", _finite(_of_floats("avg"))),
-    exp.Corr: function("this expression", _of_floats("corr")),
     exp.Count: function("this big_int", _count),
     exp.CountIf: function("this"),
     exp.CumeDist: function(""),
@@ -300,44 +228,15 @@ FUNCTIONS: dict[type[exp.Expr], Function] = {
     exp.Lag: function("this offset default"),
     exp.LastValue: function("this"),
     exp.Lead: function("this offset default"),
-    exp.LogicalAnd: function("this", _plain("bool_and")),
-    exp.LogicalOr: function("this", _plain("bool_or")),
+    exp.LogicalAnd: function("this", plain("bool_and")),
+    exp.LogicalOr: function("this", plain("bool_or")),
     exp.Max: function("this"),
     exp.Min: function("this"),
     exp.NthValue: function("this offset"),
     exp.Ntile: function("this"),
     exp.PercentRank: function(""),
-    exp.PercentileCont: function(
-        "this expression",
-        lambda node: macro("quantile_cont", macro("bq_float", node.this), node.expression),
-    ),
     exp.Rank: function(""),
     exp.RowNumber: function(""),
-    exp.Stddev: function("this", _of_floats("stddev_samp")),
-    exp.StddevPop: function("this", _of_floats("stddev_pop")),
-    exp.StddevSamp: function("this", _of_floats("stddev_samp")),
-    exp.Sum: function("this", _finite(_itself)),
-    exp.Variance: function("this", _of_floats("var_samp")),
-    exp.VariancePop: function("this", _of_floats("var_pop")),
-    # Numbers.
-    exp.Abs: function("this"),
-    exp.Add: function("this expression", _arithmetic(_itself)),
-    exp.Ceil: function("this", _plain("bq_ceil")),
-    exp.Div: function("this expression typed safe", _arithmetic(_divide)),
-    exp.Exp: function("this", _finite(_of_floats("exp"))),
-    exp.Floor: function("this", _plain("bq_floor")),
-    exp.IntDiv: function("this expression", _pair("bq_div")),
-    exp.IsInf: function("this", _of_floats("isinf")),
-    exp.IsNan: function("this", _of_floats("isnan")),
-    exp.Ln: function("this", _of_floats("ln")),
-    exp.Mod: function("this expression", _pair("bq_mod")),
-    exp.Mul: function("this expression", _arithmetic(_itself)),
-    exp.Pow: function("this expression", _finite(_of_floats("pow"))),
-    exp.Round: function("this decimals", _round),
-    exp.SafeDivide: function("this expression", _finite(_pair("bq_safe_divide"))),
-    exp.Sqrt: function("this", _of_floats("sqrt")),
-    exp.Sub: function("this expression", _arithmetic(_pair("bq_minus"))),
-    exp.Trunc: function("this", _plain("bq_trunc")),
     # Conditions.
     exp.Coalesce: function("this expressions"),
     exp.Greatest: function("this expressions ignore_nulls"),
@@ -348,8 +247,8 @@ FUNCTIONS: dict[type[exp.Expr], Function] = {
     exp.ByteString: function("this is_bytes", _bytes),
     exp.Concat: function("expressions safe coalesce", _concat),
     exp.EndsWith: function("this expression"),
-    exp.Left: function("this expression", _pair("bq_left")),
-    exp.Length: function("this binary", _plain("bq_length")),
+    exp.Left: function("this expression", pair("bq_left")),
+    exp.Length: function("this binary", plain("bq_length")),
     exp.Like: function("this expression", _like),
     exp.Lower: function("this"),
     exp.Pad: function("this expression fill_pattern is_left", _pad),
@@ -358,7 +257,7 @@ FUNCTIONS: dict[type[exp.Expr], Function] = {
         "this expression group null_if_pos_overflow null_if_no_match empty_if_group_missing",
         _regexp_extract,
     ),
-    exp.RegexpLike: function("this expression", _pair("regexp_matches")),
+    exp.RegexpLike: function("this expression", pair("regexp_matches")),
     exp.RegexpReplace: function(
         "this expression replacement",
         lambda node: macro(
@@ -373,7 +272,7 @@ FUNCTIONS: dict[type[exp.Expr], Function] = {
         "this expression replacement",
         lambda node: macro("bq_replace", node.this, node.expression, node.args["replacement"]),
     ),
-    exp.Right: function("this expression", _pair("bq_right")),
+    exp.Right: function("this expression", pair("bq_right")),
     exp.Split: function("this expression", _split),
     exp.StartsWith: function("this expression"),
     exp.StrPosition: function(
@@ -384,7 +283,7 @@ FUNCTIONS: dict[type[exp.Expr], Function] = {
     exp.Upper: function("this"),
     # Arrays and structs.
     exp.Array: function("expressions value_constructor struct_name_inheritance"),
-    exp.ArraySize: function("this", _plain("len")),
+    exp.ArraySize: function("this", plain("len")),
     exp.Bracket: function("this expressions offset safe", _bracket),
     exp.GenerateSeries: function("start end step is_end_exclusive"),
     exp.Struct: function("expressions", _struct),

@@ -21,6 +21,7 @@ from taxi_platform.local.bigquery.sql_functions import (
     function,
     unnested,
 )
+from taxi_platform.local.bigquery.sql_numbers import NUMBERS
 from taxi_platform.local.bigquery.sql_time_functions import TIME_FUNCTIONS
 
 # SQLGlot logs what it cannot parse; here that is answered to the client.
@@ -109,8 +110,8 @@ _DATA_CHANGES: dict[type[exp.Expr], Function] = {
     exp.When: function("matched source condition then"),
     exp.Whens: function("expressions"),
 }
-SUPPORTED = _STRUCTURE | _DATA_CHANGES | FUNCTIONS | TIME_FUNCTIONS
-_DEFINITIONS = (exp.Create, exp.Drop)
+SUPPORTED = _STRUCTURE | _DATA_CHANGES | FUNCTIONS | NUMBERS | TIME_FUNCTIONS
+DEFINITIONS = (exp.Alter, exp.Create, exp.Drop)
 _STATEMENTS = (
     exp.Query,
     exp.Insert,
@@ -118,7 +119,7 @@ _STATEMENTS = (
     exp.Delete,
     exp.Merge,
     exp.TruncateTable,
-    *_DEFINITIONS,
+    *DEFINITIONS,
 )
 
 
@@ -142,7 +143,7 @@ def parsed_statement(text: str) -> exp.Expr:
     statement = statements[0]
     if not isinstance(statement, _STATEMENTS):
         raise unsupported(f"{_statement_name(statement)} statements")
-    if not isinstance(statement, _DEFINITIONS):
+    if not isinstance(statement, DEFINITIONS):
         check_supported(statement)
     return statement
 
