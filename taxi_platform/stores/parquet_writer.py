@@ -20,11 +20,11 @@ ROW_GROUP_ROWS = 131_072
 """Some 20 MB of canonical columns. Two are in memory: one is written while the next is filled."""
 
 _REPEATING = [
-    *(c.name for color in COLORS for c in columns(color) if c.type != TIME),
+    *(c.name for color in COLORS for c in columns(color) if c.type != TIME and c.unit != "degrees"),
     f"{REJECT_REASONS}.list.element",
 ]
-"""Columns with few values for their rows, which a dictionary makes small. Of times it makes more:
-they are smaller, and sooner written, one after another."""
+"""Columns with few values for their rows, for which a dictionary does what compression would, and
+is sooner read. Of times and places it makes more: those are compressed instead."""
 
 _SOUGHT = ["pickup_datetime", "dropoff_datetime", "pickup_location_id", "dropoff_location_id"]
 """Columns by whose extremes a reader can pass over row groups: every amount is in all of them."""
@@ -85,14 +85,15 @@ class RowGroupWriter:
 @contextmanager
 def parquet_file(target: Path, schema: pa.Schema) -> Iterator[RowGroupWriter]:
     """Opens a file that takes its place when the block ends well; the block must ``finish`` it."""
+    paths = [f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name for f in schema]
     with (
         atomic_path(target) as partial,
         pq.ParquetWriter(
             partial,
             schema,
-            compression="zstd",
-            compression_level=1,
             use_dictionary=_REPEATING,
+            compression={path: "none" if path in _REPEATING else "zstd" for path in paths},
+            compression_level={path: 1 for path in paths if path not in _REPEATING},
             write_statistics=_SOUGHT,
             write_batch_size=_ENCODED_AT_ONCE,
         ) as writer,
