@@ -19,11 +19,11 @@ ROW_GROUP_ROWS = 131_072
 """Some 20 MB of canonical columns. Two are in memory: one is written while the next is filled."""
 
 _REPEATING = [
-    *(c.name for color in COLORS for c in columns(color) if c.type != TIME),
+    *(c.name for color in COLORS for c in columns(color) if c.type != TIME and c.unit != "degrees"),
     f"{REJECT_REASONS}.list.element",
 ]
-"""Columns with few values for their rows, which a dictionary makes small. Of times it makes more:
-they are smaller, and sooner written, one after another."""
+"""Columns with few values for their rows, for which a dictionary does what compression would, and
+is sooner read. Of times and places it makes more: those are compressed instead."""
 
 _SOUGHT = ["pickup_datetime", "dropoff_datetime", "pickup_location_id", "dropoff_location_id"]
 """Columns by whose extremes a reader can pass over row groups: every amount is in all of them."""
@@ -84,15 +84,16 @@ class RowGroupWriter:
 @contextmanager
 def parquet_file(path: Path, schema: pa.Schema) -> Iterator[RowGroupWriter]:
     """Opens a file to write, which the block must ``finish``."""
+    names = [f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name for f in schema]
     with (
         # Closed by itself: a writer that cannot write its footer leaves its file open.
         pa.OSFile(str(path), "wb") as file,
         pq.ParquetWriter(
             file,
             schema,
-            compression="zstd",
-            compression_level=1,
             use_dictionary=_REPEATING,
+            compression={name: "none" if name in _REPEATING else "zstd" for name in names},
+            compression_level={name: 1 for name in names if name not in _REPEATING},
             write_statistics=_SOUGHT,
             write_batch_size=_ENCODED_AT_ONCE,
         ) as writer,
