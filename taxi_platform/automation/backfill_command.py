@@ -27,7 +27,7 @@ from taxi_platform.automation.backfills import (
 from taxi_platform.automation.failures import failure_of
 from taxi_platform.trips.month import TripMonth
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 2.0
 INTERRUPTED = 130
 
 NO_DAEMON = (

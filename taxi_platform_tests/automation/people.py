@@ -99,7 +99,7 @@ class Mailbox:
         mail = message_from_bytes(envelope.original_content or b"", policy=policy.default)
         self.subjects.append(str(mail["Subject"]))
         body = mail.get_body()
-        self.texts.append(body.get_content() if body else "")
+        self.texts.append(body.get_content().replace("\r\n", "\n") if body else "")
         return "250 OK"
 
 
@@ -111,7 +111,7 @@ def running_mailbox(user: str, password: str) -> Iterator[Mailbox]:
     def is_user(*arguments: Any) -> AuthResult:
         given = arguments[-1]
         expected = LoginPassword(user.encode(), password.encode())
-        return AuthResult(success=given == expected)
+        return AuthResult(success=given == expected, handled=False)
 
     controller = Controller(
         mailbox,

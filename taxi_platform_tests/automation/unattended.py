@@ -38,7 +38,7 @@ START_SECONDS = 180
 """How long a process may take to start on a busy machine."""
 
 
-def wait_until(true: Callable[[], Any], seconds: float = 120, every: float = 0.25) -> Any:
+def wait_until(true: Callable[[], Any], seconds: float = 120, every: float = 0.5) -> Any:
     """Waits for a condition and returns what made it true."""
     deadline = time.monotonic() + seconds
     while not (value := true()):

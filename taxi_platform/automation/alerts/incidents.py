@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
+from urllib.parse import quote
 from zlib import crc32
 
 from dagster import (
@@ -195,6 +196,10 @@ def _remedy(subject: str) -> str:
     return f"Once its cause is mended: {_backfill_command(month)}"
 
 
+def _page(month: TripMonth) -> str:
+    return f"/assets/raw_trips?view=partitions&partition={quote(month.key)}"
+
+
 def _backfill_command(month: TripMonth) -> str:
     when = month.year_month
     return f"taxi-platform backfill --color {month.color} --from {when} --to {when}"
@@ -250,7 +255,7 @@ def _overdue(
             "its end",
             detail="The TLC publishes about two months late.",
             remedy=f"Look whether it is published; if so: {_backfill_command(month)}",
-            path="/assets/raw_trips?view=partitions",
+            path=_page(month),
         )
         for month in late
         if month.key not in told.overdue
@@ -262,7 +267,7 @@ def _overdue(
             headline=f"{month.key}: was overdue, and is loaded now",
             detail="",
             remedy="",
-            path="/assets/raw_trips?view=partitions",
+            path=_page(month),
         )
         for month in expected
         if month.key in told.overdue and month not in missing
