@@ -8,6 +8,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -177,9 +178,20 @@ def _run(bench: Bench, contender: Contender, rows: int) -> Facts:
 
 
 def _watch(command: Sequence[str]) -> Facts:
+    # In an empty folder: the user's own .env in the project is not for these processes.
+    with tempfile.TemporaryDirectory() as folder:
+        return _watch_in(folder, command)
+
+
+def _watch_in(folder: str, command: Sequence[str]) -> Facts:
     start = time.perf_counter()
     process = subprocess.Popen(
-        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     family = _Family(process.pid)
     lines: list[str] = []
@@ -200,7 +212,10 @@ def _watch(command: Sequence[str]) -> Facts:
     if "--contender" in command:
         # Others may have the last word: a warning at exit.
         said = json.loads(next(line for line in reversed(lines) if line.startswith(SAID)))
-    return {"seconds": seconds, "peak_mb": family.peak / 2**20} | said
+    facts = {"seconds": seconds, "peak_mb": family.peak / 2**20}
+    if family.had_children:
+        facts["own_peak_mb"] = family.own_peak / 2**20
+    return facts | said
 
 
 class _Reader:
@@ -230,12 +245,14 @@ class _Family:
     def __init__(self, pid: int) -> None:
         self._processes = [psutil.Process(pid)]
         self._looked = time.monotonic()
-        self.peak = 0
+        self.peak = self.own_peak = 0
+        self.had_children = False
 
     def sample(self) -> None:
         if time.monotonic() - self._looked > FAMILY_SECONDS:
             self._look()
-        self.peak = max(self.peak, sum(map(_resident, self._processes)), _mark(self._processes[0]))
+        self.own_peak = max(self.own_peak, _mark(self._processes[0]))
+        self.peak = max(self.peak, self.own_peak, sum(map(_resident, self._processes)))
 
     def _look(self) -> None:
         first = self._processes[0]
@@ -244,6 +261,7 @@ class _Family:
         except psutil.Error:
             self._processes = [first]
         self._looked = time.monotonic()
+        self.had_children = self.had_children or len(self._processes) > 1
 
     def end(self) -> None:
         """Ends what is left, which is nothing unless something failed."""
@@ -272,7 +290,8 @@ def _mark(process: psutil.Process) -> int:
 
 
 def _median(bench: Bench, name: str, rows: int, rounds: Sequence[Facts]) -> Result:
-    medians = {key: statistics.median(found[key] for found in rounds) for key in rounds[0]}
+    keys = [key for key in rounds[0] if all(key in found for found in rounds)]
+    medians = {key: statistics.median(found[key] for found in rounds) for key in keys}
     return Result(
         bench=bench.name,
         contender=name,

@@ -33,8 +33,6 @@ def running_stack() -> Iterator[None]:
     stack.up()
     before = dict(os.environ)
     os.environ.update(stack.environment())
-    # For the modules of the benches that Dagster is to load.
-    os.environ["PYTHONPATH"] = str(PROJECT)
     try:
         yield
     finally:
