@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.contest import OURS, Bench, Contender, Facts, Work, seconds_by_theirs
+from benchmarks.contest import OURS, Bench, Contender, Work, seconds_by_theirs
 from benchmarks.inputs import YELLOW, cleaned_csv, cleaned_month
+from benchmarks.processes import Facts
 from benchmarks.servers import postgres_engine, postgres_server, running_stack
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.contest import PROJECT
 from benchmarks.inputs import KEPT
+from benchmarks.processes import PROJECT
 from taxi_platform.trips.month import TripMonth
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.contest import Bench, Contender, ContestError, Result, compete, seconds_by_theirs
+from benchmarks.contest import Bench, Contender, Result, compete, seconds_by_theirs
+from benchmarks.processes import ContestError
 from benchmarks.report import BEGIN, END, write_section
 from taxi_platform_tests.conftest import PROJECT
 
