@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 PROJECT = Path(__file__).resolve().parent.parent
-SAMPLE_SECONDS = 0.05
+SAMPLE_SECONDS = 0.02
 FAMILY_SECONDS = 0.5
 RUN_SECONDS = 900
 
@@ -56,6 +56,7 @@ def _watch_in(folder: str, command: Sequence[str]) -> Facts:
     lines: list[str] = []
     try:
         with _End(process) as end, _Reader(process, lines):
+            family.sample()
             while not end.reached_in(SAMPLE_SECONDS):
                 family.sample()
                 if time.perf_counter() - start > RUN_SECONDS:
