@@ -13,7 +13,8 @@ from types import FrameType
 from typing import NoReturn
 
 from benchmarks import backfill, clean, memory, orchestration, partition, postgres, report
-from benchmarks.contest import Bench, ContestError, Result, compete, contend
+from benchmarks.contest import Bench, Result, compete, contend
+from benchmarks.processes import ContestError
 
 BENCHES = {
     module.BENCH.name: module.BENCH

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.contest import Bench, Contender, ContestError, Facts, Work, seconds_by_theirs
+from benchmarks.contest import Bench, Contender, Work, seconds_by_theirs
 from benchmarks.inputs import WARM_UP, folder_of, published
+from benchmarks.processes import ContestError, Facts
 from benchmarks.runs import ASSETS, PLATFORM, publish_from, warm_worker
 from benchmarks.servers import forget_months, running_stack
 from taxi_platform.trips.month import TripMonth

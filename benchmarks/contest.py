@@ -6,35 +6,20 @@ Nothing here knows what is measured.
 import json
 import os
 import statistics
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import psutil
+from benchmarks.processes import Facts, watch
 
-PROJECT = Path(__file__).resolve().parent.parent
 OURS = "taxi_platform"
-SAMPLE_SECONDS = 0.05
-FAMILY_SECONDS = 0.5
-RUN_SECONDS = 900
 
-SAID = '{"seconds": '
-"""How the line begins on which a contender's process says what it took."""
-
-Facts = dict[str, float]
 Work = Callable[[], Facts | None]
 """What is timed. It may say more of itself; ``seconds`` among that takes the place of the clock."""
-
-
-class ContestError(Exception):
-    """A contender failed; the message has what it said last."""
 
 
 def seconds_by_theirs(ours: str, *peers: str) -> Callable[[Sequence["Result"]], dict[str, float]]:
@@ -169,110 +154,16 @@ def _run(bench: Bench, contender: Contender, rows: int) -> Facts:
     contender.before(rows)
     since = datetime.now(UTC)
     if contender.command is not None:
-        facts = _watch(contender.command(rows))
+        facts = watch(contender.command(rows))
     else:
         own = [sys.executable, "-m", "benchmarks", bench.name, "--rows", str(rows)]
-        facts = _watch([*own, "--contender", contender.name])
+        facts = watch([*own, "--contender", contender.name])
     return facts | contender.after(facts["seconds"], since)
 
 
-def _watch(command: Sequence[str]) -> Facts:
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    family = _Family(process.pid)
-    lines: list[str] = []
-    try:
-        with _Reader(process, lines):
-            while process.poll() is None:
-                family.sample()
-                if time.perf_counter() - start > RUN_SECONDS:
-                    raise ContestError(f"{' '.join(command)} did not end in {RUN_SECONDS} s")
-                time.sleep(SAMPLE_SECONDS)
-            seconds = time.perf_counter() - start
-    finally:
-        family.end()
-        process.wait()
-    if process.returncode != 0:
-        raise ContestError(f"{' '.join(command)} failed:\n" + "".join(lines[-30:]))
-    said: Facts = {}
-    if "--contender" in command:
-        # Others may have the last word: a warning at exit.
-        said = json.loads(next(line for line in reversed(lines) if line.startswith(SAID)))
-    return {"seconds": seconds, "peak_mb": family.peak / 2**20} | said
-
-
-class _Reader:
-    """Reads what a process prints while it runs, so that a full pipe does not hold it up."""
-
-    def __init__(self, process: "subprocess.Popen[str]", lines: list[str]) -> None:
-        assert process.stdout is not None
-        self._stdout = process.stdout
-        self._thread = threading.Thread(target=lines.extend, args=[self._stdout], daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.join(10)
-        if not self._thread.is_alive():
-            self._stdout.close()
-
-
-class _Family:
-    """A process and all that it starts: what resident memory they have had at most.
-
-    The kernel's own high-water mark of the process, or the largest sum that was seen of it and its
-    children together, whichever is more. A page that two of them share counts twice.
-    """
-
-    def __init__(self, pid: int) -> None:
-        self._processes = [psutil.Process(pid)]
-        self._looked = time.monotonic()
-        self.peak = 0
-
-    def sample(self) -> None:
-        if time.monotonic() - self._looked > FAMILY_SECONDS:
-            self._look()
-        self.peak = max(self.peak, sum(map(_resident, self._processes)), _mark(self._processes[0]))
-
-    def _look(self) -> None:
-        first = self._processes[0]
-        try:
-            self._processes = [first, *first.children(recursive=True)]
-        except psutil.Error:
-            self._processes = [first]
-        self._looked = time.monotonic()
-
-    def end(self) -> None:
-        """Ends what is left, which is nothing unless something failed."""
-        self._look()
-        for process in self._processes:
-            try:
-                process.kill()
-            except psutil.Error:
-                continue
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
-
-
-def _mark(process: psutil.Process) -> int:
-    status = Path(f"/proc/{process.pid}/status")
-    try:
-        lines = status.read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
-
-
 def _median(bench: Bench, name: str, rows: int, rounds: Sequence[Facts]) -> Result:
-    medians = {key: statistics.median(found[key] for found in rounds) for key in rounds[0]}
+    keys = [key for key in rounds[0] if all(key in found for found in rounds)]
+    medians = {key: statistics.median(found[key] for found in rounds) for key in keys}
     return Result(
         bench=bench.name,
         contender=name,

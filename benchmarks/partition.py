@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.contest import Bench, Contender, ContestError, Facts, Work, seconds_by_theirs
+from benchmarks.contest import Bench, Contender, Work, seconds_by_theirs
 from benchmarks.inputs import (
     WARM_UP,
     YELLOW,
@@ -22,6 +22,7 @@ from benchmarks.inputs import (
     warm_up_month,
     yellow_month,
 )
+from benchmarks.processes import ContestError, Facts
 from benchmarks.runs import materialize_command, publish_from, warm_worker
 from benchmarks.servers import (
     bigquery_client,

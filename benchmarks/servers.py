@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.contest import PROJECT
 from benchmarks.inputs import KEPT
+from benchmarks.processes import PROJECT
 from taxi_platform.trips.month import TripMonth
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ def running_stack() -> Iterator[None]:
     stack.up()
     before = dict(os.environ)
     os.environ.update(stack.environment())
-    # For the modules of the benches that Dagster is to load.
-    os.environ["PYTHONPATH"] = str(PROJECT)
     try:
         yield
     finally:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.contest import Bench, Contender, ContestError, Result, compete, seconds_by_theirs
+from benchmarks.contest import Bench, Contender, Result, compete, seconds_by_theirs
+from benchmarks.processes import ContestError
 from benchmarks.report import BEGIN, END, write_section
 from taxi_platform_tests.conftest import PROJECT
 
@@ -50,8 +51,9 @@ def run_bench(kept: Path, *arguments: str) -> tuple[list[dict[str, Any]], dict[s
         assert line["bench"] == closing["bench"] == arguments[0]
         assert set(line) >= {"contender", "rows", "seconds", "rows_per_second", "peak_mb"}
         assert line["seconds"] > 0
-        # Fewer could not have loaded an interpreter: the peak of some other process was taken.
-        assert line["peak_mb"] > 2
+        if line["contender"] != "psql_copy":
+            # Less could not have loaded an interpreter: some other process was looked at.
+            assert line["peak_mb"] > 20
     return lines, closing["ratios"]
 
 

@@ -35,3 +35,15 @@ trips = zone.write_cleaned(clean_trips(raw.path, raw.month))
 assert trips.rows_read == trips.rows + trips.rows_rejected == 60_000
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_the_code_location_starts_without_what_few_runs_need() -> None:
+    # httpx imports its own command line, rich and Pygments: a third of a second of every start.
+    heavy = ("httpx", "duckdb", "sqlglot", "uvicorn", "taxi_platform.local")
+    script = f"""
+import sys
+import taxi_platform.definitions
+print(*(name for name in {heavy!r} if name in sys.modules))
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
