@@ -1,8 +1,11 @@
 """Readers in other processes while a month is replaced: every answer is of one whole version."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
+import psycopg
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
@@ -92,6 +95,42 @@ def test_readers_of_postgres_see_one_whole_version_and_never_wait_for_a_lock(
 
 def _load(tables: PostgresTrips, trips: TripParquet) -> None:
     tables.replace_month(trips)
+
+
+def test_readers_of_postgres_do_not_queue_behind_a_month_that_waits_for_a_long_query(
+    stack: EmbeddedStack, versions: tuple[TripParquet, TripParquet]
+) -> None:
+    server = stack.postgres()
+    tables = PostgresTrips(server, SCHEMA)
+    tables.replace_month(versions[0])
+    query = OF_THE_MONTH.format(integer="bigint")
+    writer = threading.Thread(target=tables.replace_month, args=[versions[1]])
+    with (
+        readers("postgres", server.conninfo, [query]) as (reader,),
+        closing(psycopg.connect(server.conninfo)) as long_query,
+    ):
+        # Its lock is held until the transaction ends.
+        long_query.execute(f"SELECT 1 FROM {SCHEMA}.green_trips LIMIT 1")
+        writer.start()
+        try:
+            # Long enough for a reader that does queue to have waited for more than its second.
+            time.sleep(3)
+            wait_for(lambda: len(reader.told) >= FEWEST_ANSWERS or bool(reader.errors))
+            assert reader.errors == []
+            assert set(reader.told) == {row_of(versions[0])}
+            assert writer.is_alive()
+        finally:
+            long_query.rollback()
+            writer.join()
+        wait_for(lambda: row_of(versions[1]) in reader.told or bool(reader.errors))
+        assert reader.errors == []
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.fixture
