@@ -51,6 +51,12 @@ format: $(READY) ## Format and mend what can be mended
 docs: $(READY) ## Write docs/data.md from the code
 	$(BIN)/python -m taxi_platform.trips.documentation > docs/data.md
 
+.PHONY: screenshot
+screenshot: $(READY) ## Take docs/asset-graph.png anew, in the system's Chromium
+	rm -f test-artefacts/browser/asset-graph.png
+	$(BIN)/pytest taxi_platform_tests/browser -k graph
+	cp test-artefacts/browser/asset-graph.png docs/asset-graph.png
+
 .PHONY: bench
 bench: $(READY) ## Measure against the peers, about 20 minutes, and put the table into docs/performance.md
 	$(BIN)/python -m benchmarks all --write docs/performance.md
@@ -73,4 +79,4 @@ image-check: $(READY) ## Build the image without a Docker engine, and start its 
 .PHONY: clean
 clean: ## Stop the embedded stack; remove its data and .venv
 	@if [ -x $(BIN)/taxi-platform ]; then $(BIN)/taxi-platform local reset --yes; fi
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist test-artefacts

@@ -1,0 +1,203 @@
+"""A month from the asset graph to its chart, by the hand of a person with a browser."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from taxi_platform.automation.months import newest_months
+from taxi_platform_tests.automation.unattended import (
+    UnattendedPlatform,
+    WebServer,
+    unattended_platform,
+)
+from taxi_platform_tests.browser.ui import MILLISECONDS, PICTURES, Ui, browsing, chromium
+from taxi_platform_tests.conftest import EmbeddedStack, free_port
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.daemon,
+    pytest.mark.integration,
+    pytest.mark.timeout(900),
+]
+
+ASSETS = [
+    "raw_trips",
+    "cleaned_trips",
+    "gcs_trips",
+    "bigquery_trips",
+    "postgres_trips",
+    "taxi_zones",
+]
+GREEN = [month for month in newest_months(6) if month.color == "green"]
+MONTH = GREEN[2]
+
+# Where configuration, logs and metadata are shown.
+PAGES_WITH_SETTINGS = [
+    "/deployment/config",
+    "/deployment/daemons",
+    "/automation",
+    "/locations/__repository__@taxi_platform/resources/postgres",
+    "/locations/__repository__@taxi_platform/resources/postgres_table",
+    f"/assets/postgres_trips?view=partitions&partition=green%7C{MONTH.year_month}",
+]
+
+
+@pytest.fixture(scope="module")
+def executable() -> Path:
+    return chromium()
+
+
+@pytest.fixture(scope="module")
+def platform(executable: Path, stack: EmbeddedStack) -> Iterator[UnattendedPlatform]:
+    settings = {"TAXI_SOURCE_URL": "synthetic", "TAXI_FIRST_MONTH": GREEN[-1].year_month}
+    with unattended_platform(stack, "looked_at", **settings) as running:
+        running.start_daemon()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def url(platform: UnattendedPlatform) -> Iterator[str]:
+    address = f"http://127.0.0.1:{free_port()}"
+    web = WebServer(platform, address)
+    yield address
+    web.close()
+
+
+@pytest.fixture(scope="module")
+def ui(executable: Path, url: str) -> Iterator[Ui]:
+    with browsing(executable, url) as opened:
+        yield opened
+        opened.picture("last")
+
+
+@pytest.fixture(scope="module")
+def run_path(ui: Ui) -> str:
+    """The page of the run that a person launched from the graph; it has succeeded."""
+    page = ui.open("/asset-groups")
+    graph = _graph(ui)
+    for asset in ASSETS:
+        expect(ui.shown(asset, graph)).to_be_visible()
+    expect(graph.locator("foreignObject")).to_have_count(len(ASSETS))
+    expect(graph.locator("path[marker-end]")).to_have_count(4)  # the arrows
+
+    page.get_by_role("button", name="Materialize all").click()
+    dialog = page.get_by_role("dialog")
+    ui.shown("Select a partition or create one", dialog).click()
+    ui.shown("green").click()
+    month = dialog.get_by_placeholder("ex: ")
+    month.fill(MONTH.year_month)
+    month.press("Enter")
+    expect(ui.shown("1 partition", dialog)).to_be_visible()
+    ui.picture("choosing-a-month")
+    dialog.get_by_role("button", name="Launch 1 run").click()
+
+    expect(dialog).to_have_count(0)
+    ui.shown("Runs").click()
+    page.locator("a[href^='/runs/']").first.click()
+    page.wait_for_url("**/runs/*")
+    end = page.get_by_text(re.compile(r"^(Success|Failure|Canceled)$")).locator("visible=true")
+    expect(end.first).to_be_visible(timeout=2 * MILLISECONDS)
+    ui.picture("run")
+    assert end.first.inner_text() == "Success"
+    return page.url.removeprefix(ui.url)
+
+
+def _graph(ui: Ui) -> Locator:
+    return ui.page.locator("[data-svg-viewport]")
+
+
+def _metadata(ui: Ui, name: str) -> Locator:
+    """The value of an entry in the metadata of the partition that is shown."""
+    row = ui.page.locator("tr").filter(has=ui.page.get_by_text(name, exact=True))
+    return row.locator("td").last
+
+
+def _open_partition(ui: Ui, asset: str) -> None:
+    ui.open(f"/assets/{asset}?view=partitions")
+    ui.shown("green").click()
+    ui.shown(MONTH.year_month).click()
+    expect(ui.shown("Materialized")).to_be_visible()
+
+
+def test_a_month_chosen_in_the_graph_is_materialized_and_the_graph_shows_it(
+    ui: Ui, run_path: str, platform: UnattendedPlatform
+) -> None:
+    (run,) = platform.runs_of(MONTH)
+    assert run_path == f"/runs/{run.run_id}"
+    assert platform.is_loaded_whole(MONTH)
+    ui.open("/asset-groups")
+    # Six months of two colors, one of which is there: an asset of the graph says so much of itself.
+    graph = _graph(ui)
+    expect(graph.get_by_text("8% filled")).to_have_count(5)
+    expect(graph.get_by_text("4 / 4 Passed")).to_have_count(1)
+    expect(graph.get_by_text("1 / 1 Passed")).to_have_count(3)
+    ui.page.get_by_role("button", name="Hide navigation").click()
+    ui.picture("asset-graph", graph)
+
+
+def test_the_chart_of_trips_a_day_is_shown_as_a_picture(ui: Ui, run_path: str) -> None:
+    _open_partition(ui, "cleaned_trips")
+    _metadata(ui, "trips_by_day").get_by_text("Show Markdown").click()
+    chart = ui.page.get_by_role("dialog").locator("img")
+    expect(chart).to_be_visible()
+    assert f"trips a day, {MONTH.month:%B %Y}" in (chart.get_attribute("alt") or "")
+    width, height = chart.evaluate("i => i.decode().then(() => [i.naturalWidth, i.naturalHeight])")
+    assert (width, height) == (720, 220)
+    ui.picture("chart", ui.page.get_by_role("dialog"))
+
+
+@pytest.mark.parametrize(
+    ("asset", "entry"),
+    [
+        ("cleaned_trips", "dagster/row_count"),
+        ("gcs_trips", "dagster/row_count"),
+        ("bigquery_trips", "dagster/partition_row_count"),
+        ("postgres_trips", "dagster/partition_row_count"),
+    ],
+)
+def test_the_partition_shows_its_rows(
+    ui: Ui, run_path: str, platform: UnattendedPlatform, asset: str, entry: str
+) -> None:
+    _open_partition(ui, asset)
+    expect(_metadata(ui, entry)).to_have_text(str(platform.kept_rows(MONTH)))
+    ui.picture(f"partition-of-{asset}")
+
+
+def test_the_checks_of_the_month_are_shown_as_passed(ui: Ui, run_path: str) -> None:
+    page = ui.open("/assets/cleaned_trips?view=checks")
+    expect(ui.shown("Checks (4)")).to_be_visible()
+    expect(page.get_by_text("Succeeded", exact=True)).to_have_count(4)
+    expect(ui.shown("Passed")).to_be_visible()
+    ui.picture("checks")
+
+
+def test_no_page_shows_a_secret(
+    executable: Path, url: str, run_path: str, platform: UnattendedPlatform, tmp_path: Path
+) -> None:
+    answers = tmp_path / "answers.har"
+    frames: list[str] = []
+    shown: list[str] = []
+    with browsing(executable, url, answers) as ui:
+        ui.page.on(
+            "websocket",
+            lambda socket: socket.on("framereceived", lambda frame: frames.append(str(frame))),
+        )
+        for path in [run_path, *PAGES_WITH_SETTINGS]:
+            ui.open(path).wait_for_load_state("networkidle")
+            shown.append(ui.page.content())
+        assert "Finished execution of run" in shown[0]
+        assert not ui.toasts
+        assert not ui.faults
+    everything = "\n".join([answers.read_text(), *frames, *shown])
+    assert "password_variable" in everything
+    assert platform.environment["TAXI_GCS_BUCKET"] in everything
+    assert platform.environment["TAXI_POSTGRES_PASSWORD"] not in everything
+
+
+def test_nothing_goes_wrong_on_the_way(ui: Ui, run_path: str) -> None:
+    assert [toast.splitlines()[0] for toast in ui.toasts] == [f"Launched run {run_path[6:14]}"]
+    assert not ui.faults
+    assert PICTURES.is_dir()
