@@ -8,11 +8,15 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 Ask = Callable[[], Sequence[Any]]
+
+PAUSE_SECONDS = 0.02
+"""Between two questions: on two cores, readers that never pause leave the writer no turn."""
 
 
 def postgres_asker(conninfo: str, query: str) -> Ask:
@@ -101,6 +105,7 @@ def main(store: str, address: str, query: str) -> None:
         ask = {"postgres": postgres_asker, "bigquery": bigquery_asker}[store](address, query)
         while True:
             _say(ask())
+            time.sleep(PAUSE_SECONDS)
     except Exception as error:  # noqa: BLE001 - whatever it is, the test has to hear of it
         _say(["error", f"{type(error).__name__}: {error}"])
 
