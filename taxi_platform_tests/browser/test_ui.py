@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, expect
+from playwright.sync_api import TimeoutError as NotShown
 
 from taxi_platform.automation.months import newest_months
 from taxi_platform_tests.automation.unattended import (
@@ -85,8 +86,7 @@ def run_path(ui: Ui) -> str:
 
     page.get_by_role("button", name="Materialize all").click()
     dialog = page.get_by_role("dialog")
-    ui.shown("Select a partition or create one", dialog).click()
-    ui.shown("green").click()
+    _choose_green(ui, dialog)
     month = dialog.get_by_placeholder("ex: ")
     month.fill(MONTH.year_month)
     month.press("Enter")
@@ -107,6 +107,18 @@ def run_path(ui: Ui) -> str:
 
 def _graph(ui: Ui) -> Locator:
     return ui.page.locator("[data-svg-viewport]")
+
+
+def _choose_green(ui: Ui, dialog: Locator) -> None:
+    """Opens the list of colors, which the UI closes if news of partitions come; then again."""
+    for _ in range(20):
+        ui.shown("Select a partition or create one", dialog).click()
+        try:
+            ui.shown("green").click(timeout=6_000)
+        except NotShown:
+            continue
+        return
+    pytest.fail("the list of colors does not stay open")
 
 
 def _metadata(ui: Ui, name: str) -> Locator:
