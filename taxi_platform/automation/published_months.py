@@ -12,7 +12,7 @@ from taxi_platform.automation.requests import Ledger, tagged
 from taxi_platform.resources.files import TripSourceResource
 from taxi_platform.settings import settings
 from taxi_platform.stores.errors import StoreError
-from taxi_platform.stores.source import TripSource
+from taxi_platform.stores.publications import TripSource
 from taxi_platform.trips.month import TripMonth
 
 ASK_SECONDS = 30.0

@@ -27,14 +27,14 @@ from taxi_platform.stores.atomic_files import (
 )
 from taxi_platform.stores.errors import PermanentStoreError
 from taxi_platform.stores.parquet_writer import parquet_file
+from taxi_platform.stores.publications import RAW_ENDINGS
+from taxi_platform.stores.unfinished_downloads import notes_of
 from taxi_platform.trips.blocks import LINE_NUMBER, RAW_TEXT, REJECT_REASONS, reject_schema
 from taxi_platform.trips.cleaning import CleanedTrips
 from taxi_platform.trips.expectations import CleanedMonth
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import trip_schema
 from taxi_platform.trips.totals import MonthTotals
-
-RAW_ENDINGS = (".parquet", ".csv.gz", ".csv")
 
 SUMMARY_KEY = "taxi_platform.summary"
 """The Parquet key under which a cleaned file carries what came of its source."""
@@ -284,11 +284,6 @@ class LandingZone:
         path = self.root / "raw" / month.color / f".{month.stem}{PARTIAL}"
         with disk_errors(month), held(path):
             yield path
-
-
-def notes_of(partial: Path) -> Path:
-    """Where the version of the file is noted that an unfinished download is a part of."""
-    return partial.with_name(f"{partial.name}.json")
 
 
 def _is_resumable(partial: Path) -> bool:

@@ -16,12 +16,13 @@ from psycopg import sql
 from taxi_platform.stores.bigquery import NO_RETRY, REQUEST_SECONDS, table_schema
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.google_errors import google_errors
+from taxi_platform.stores.http_source import NOT_PUBLISHED, is_passing, timeout_of
 from taxi_platform.stores.postgres_server import (
     PostgresServer,
     column_definitions,
     postgres_error,
 )
-from taxi_platform.stores.source import NOT_PUBLISHED, PRESETS, SYNTHETIC, is_passing, timeout_of
+from taxi_platform.stores.source import PRESETS, SYNTHETIC
 from taxi_platform.trips.zones import ZONE_SCHEMA, synthetic_zones
 
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ HTTP = "http.client:HTTPConnection"
 Step = tuple[str, str, int]
 
 KILL_POINTS: dict[str, list[Step]] = {
-    "before the download": [(f"{SOURCE}:HttpSource.fetch", "call", 1)],
+    "before the download": [("taxi_platform.stores.http_source:HttpSource.fetch", "call", 1)],
     "mid-download": [
         (
             "taxi_platform.io_managers.files:RawFileIOManager.handle_output.<locals>.<lambda>",
