@@ -36,7 +36,8 @@ PARSERS = 2
 """Threads that parse and clean; the caller's own unpacks gzip and cuts blocks."""
 
 BLOCKS_UNDER_WAY = 4
-"""Two being parsed and two in reserve. More were no faster, and made memory grow with the file."""
+"""Two being parsed and two in reserve. Eight were some 7 % faster, but a month of sixteen times
+the rows then took 17 % more memory, where it takes 2 % more with four."""
 
 _ZERO = scalar("0", CODE)
 
