@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
-import adbc_driver_manager.dbapi as adbc
+import adbc_driver_manager as adbc
 import psycopg
 import pyarrow as pa
 from psycopg import errors, sql
@@ -32,6 +33,11 @@ from taxi_platform.trips.totals import MonthTotals, cents_expression, dollar_col
 
 INCOMING = "_incoming"
 """What the name of a child table ends in until it has taken its place."""
+
+
+if TYPE_CHECKING:
+    # Imported where it is used: it brings pandas, and polars where that is installed.
+    from adbc_driver_manager import dbapi
 
 
 @dataclass(frozen=True)
@@ -201,7 +207,7 @@ class PostgresTrips:
         # there for other months at once.
         return psycopg.connect(self.server.conninfo, autocommit=True)
 
-    def _adbc(self) -> adbc.Connection:
+    def _adbc(self) -> "dbapi.Connection":
         from adbc_driver_postgresql import dbapi
 
         return dbapi.connect(self.server.conninfo, autocommit=True)

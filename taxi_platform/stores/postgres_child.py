@@ -4,8 +4,8 @@ How it takes its place is the business of ``postgres``.
 """
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-import adbc_driver_manager.dbapi as adbc
 import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
@@ -16,6 +16,9 @@ from taxi_platform.stores.postgres_server import PostgresServer
 from taxi_platform.stores.trip_batches import batches_ahead
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import DATA_FILE_MONTH, trip_schema
+
+if TYPE_CHECKING:
+    from adbc_driver_manager import dbapi
 
 BATCH_ROWS = 8_192
 """Some 2 MB as COPY sends them: the server works on one batch while the next is encoded."""
@@ -59,14 +62,14 @@ def fill_child(
     return rows
 
 
-def _connect(server: PostgresServer) -> adbc.Connection:
+def _connect(server: PostgresServer) -> "dbapi.Connection":
     from adbc_driver_postgresql import dbapi
 
     return dbapi.connect(server.conninfo, autocommit=False)
 
 
 def _create(
-    cursor: adbc.Cursor, table: sql.Identifier, columns: sql.Composed, month: TripMonth
+    cursor: "dbapi.Cursor", table: sql.Identifier, columns: sql.Composed, month: TripMonth
 ) -> None:
     """A new table, attached to nothing, that can only hold this month."""
     name = table.as_string()
@@ -91,7 +94,11 @@ def _create(
 
 
 def _copy(
-    cursor: adbc.Cursor, schema: str, name: str, trips: TripParquet, report: Callable[[int], None]
+    cursor: "dbapi.Cursor",
+    schema: str,
+    name: str,
+    trips: TripParquet,
+    report: Callable[[int], None],
 ) -> int:
     types = trip_schema(trips.month.color)
 
@@ -111,7 +118,7 @@ def _copy(
         return int(cursor.adbc_ingest(name, reader, mode="append", db_schema_name=schema))
 
 
-def _index(cursor: adbc.Cursor, table: sql.Identifier) -> None:
+def _index(cursor: "dbapi.Cursor", table: sql.Identifier) -> None:
     """Builds here, unseen, what attaching would otherwise build under the parent's lock."""
     index = sql.SQL("CREATE INDEX ON {} USING brin (pickup_datetime)").format(table)
     cursor.execute(index.as_string())

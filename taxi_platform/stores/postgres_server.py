@@ -5,7 +5,7 @@ Which tables there are, and how a month is replaced, is the business of ``postgr
 
 from dataclasses import dataclass
 
-import adbc_driver_manager.dbapi as adbc
+import adbc_driver_manager as adbc
 import psycopg
 import pyarrow as pa
 from psycopg import conninfo, sql

@@ -8,8 +8,6 @@ from email.message import EmailMessage
 from email.utils import formatdate
 from typing import Literal, Protocol
 
-import httpx
-
 from taxi_platform.automation.alerts.messages import Message
 from taxi_platform.settings import Settings
 
@@ -49,6 +47,8 @@ class Webhook:
 
     def deliver(self, message: Message) -> None:
         """See ``Channel.deliver``."""
+        import httpx
+
         # At INFO, httpx writes the address of each request into the log.
         for logger in ("httpx", "httpcore"):
             logging.getLogger(logger).setLevel(logging.WARNING)
