@@ -7,12 +7,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Error, Locator, Page, Response, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Error,
+    FloatRect,
+    Locator,
+    Page,
+    Response,
+    expect,
+    sync_playwright,
+)
 
 from taxi_platform_tests.conftest import PROJECT
 
 PICTURES = PROJECT / "test-artefacts" / "browser"
 """Where pictures of the pages are kept after the tests."""
+
+MARGIN = 16
+"""Pixels around the part of a page that is taken."""
 
 MILLISECONDS = 120_000
 """How long a page may take to show something on a busy machine."""
@@ -52,6 +65,7 @@ class Ui:
         self.toasts: list[str] = []
         self.faults: list[str] = []
         context.set_default_timeout(MILLISECONDS)
+        expect.set_options(timeout=MILLISECONDS)
         context.expose_function("noteToast", self._note_toast)
         context.add_init_script(_NOTE_TOASTS)
         self.page: Page = context.new_page()
@@ -79,27 +93,51 @@ class Ui:
         return where.get_by_text(text, exact=True).locator("visible=true").first
 
     def picture(self, name: str, of: Locator | None = None) -> None:
-        """Keeps a picture of the page, or of a part of it."""
+        """Keeps a picture of the page, or of the part of it where the elements ``of`` are."""
         PICTURES.mkdir(parents=True, exist_ok=True)
-        (of or self.page).screenshot(path=PICTURES / f"{name}.png", animations="disabled")
+        self.page.screenshot(
+            path=PICTURES / f"{name}.png",
+            animations="disabled",
+            clip=None if of is None else _around(of),
+        )
+
+
+def _around(elements: Locator) -> FloatRect:
+    """The rectangle that holds all of the elements, and a margin."""
+    boxes = [box for element in elements.all() if (box := element.bounding_box())]
+    left = min(box["x"] for box in boxes) - MARGIN
+    top = min(box["y"] for box in boxes) - MARGIN
+    return {
+        "x": left,
+        "y": top,
+        "width": max(box["x"] + box["width"] for box in boxes) + MARGIN - left,
+        "height": max(box["y"] + box["height"] for box in boxes) + MARGIN - top,
+    }
 
 
 @contextmanager
-def browsing(executable: Path, url: str, har: Path | None = None) -> Iterator[Ui]:
-    """A browser with an empty profile; once it is closed, what it was answered is in ``har``."""
+def running_browser(executable: Path) -> Iterator[Browser]:
+    """The browser; one at a time, because its client keeps the thread's event loop."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable)
-        context = browser.new_context(
-            viewport={"width": 1600, "height": 860},
-            locale="en-US",
-            timezone_id="America/New_York",
-            record_har_path=har,
-            record_har_content="embed" if har else None,
-            record_har_url_filter=re.compile(r"^(?!.*/_next/)") if har else None,
-        )
-        ui = Ui(context, url)
-        try:
-            yield ui
-        finally:
-            context.close()
-            browser.close()
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def browsing(browser: Browser, url: str, har: Path | None = None) -> Iterator[Ui]:
+    """A window with an empty profile; once it is closed, what it was answered is in ``har``."""
+    context = browser.new_context(
+        viewport={"width": 1600, "height": 860},
+        device_scale_factor=1.5,
+        locale="en-US",
+        timezone_id="America/New_York",
+        record_har_path=har,
+        record_har_content="embed" if har else None,
+        record_har_url_filter=re.compile(r"^(?!.*/_next/)") if har else None,
+    )
+    ui = Ui(context, url)
+    try:
+        yield ui
+    finally:
+        context.close()
