@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from taxi_platform.stores.bigquery_table import refuse_misfit, trip_table
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.lake import TripObject
 from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.schema import DATA_FILE_MONTH, chosen_schema, trip_schema
+from taxi_platform.trips.schema import DATA_FILE_MONTH, chosen_schema
 from taxi_platform.trips.totals import MonthTotals, cents_expression, dollar_columns
 
 if TYPE_CHECKING:
@@ -29,21 +30,6 @@ MOST_ATTEMPTS = 1000
 
 NO_RETRY: Any = None
 """The client accepts None and does not retry then, which its type hints do not say."""
-
-_TYPES = {
-    pa.int16(): "INTEGER",
-    pa.float64(): "FLOAT",
-    pa.string(): "STRING",
-    pa.timestamp("us"): "DATETIME",
-    pa.date32(): "DATE",
-}
-
-_OLD_TYPE_NAMES = {"INT64": "INTEGER", "FLOAT64": "FLOAT"}
-
-HOW_TO_MIGRATE = (
-    "Rename the table or change its columns ('ALTER TABLE'), then load its months again with a "
-    "backfill; docs/guarantees.md, 'When the schema changes'"
-)
 
 _TRANSIENT_JOB_REASONS = (
     "backendError",
@@ -193,7 +179,7 @@ class BigQueryTrips:
                 table = self._client.get_table(self.table_id(color), **self._patience)
             except NotFound:
                 return False
-            _refuse_misfit(f"{color} trips", table, self._table(color))
+            refuse_misfit(f"{color} trips", table, trip_table(self.table_id(color), color))
         return True
 
     def _ask(self, month: TripMonth, expressions: str) -> Any:
@@ -238,7 +224,7 @@ class BigQueryTrips:
         from google.api_core.exceptions import NotFound
         from google.cloud import bigquery
 
-        wanted = self._table(month.color)
+        wanted = trip_table(self.table_id(month.color), month.color)
         try:
             table = self._client.get_table(wanted, **self._patience)
         except NotFound:
@@ -246,24 +232,11 @@ class BigQueryTrips:
             home.location = self.location
             self._client.create_dataset(home, exists_ok=True, **self._patience)
             table = self._client.create_table(wanted, exists_ok=True, **self._patience)
-        _refuse_misfit(str(month), table, wanted)
+        refuse_misfit(str(month), table, wanted)
         present = {field.name for field in table.schema}
         if missing := [field for field in wanted.schema if field.name not in present]:
             table.schema = [*table.schema, *missing]
             table = self._client.update_table(table, ["schema"], **self._patience)
-        return table
-
-    def _table(self, color: str) -> "bigquery.Table":
-        from google.cloud import bigquery
-
-        table = bigquery.Table(self.table_id(color), schema=table_schema(trip_schema(color)))
-        table.time_partitioning = bigquery.TimePartitioning(
-            type_=bigquery.TimePartitioningType.MONTH, field=DATA_FILE_MONTH
-        )
-        table.clustering_fields = ["pickup_location_id"]
-        table.description = (
-            f"TLC {color} taxi trips. A partition is the month of the file, replaced whole."
-        )
         return table
 
     def _start(self, trips: TripObject, table: "bigquery.Table") -> tuple[Any, bool]:
@@ -332,40 +305,3 @@ class BigQueryTrips:
 
 def _partition(month: TripMonth) -> str:
     return f"{month.month:%Y%m}"
-
-
-def _refuse_misfit(subject: str, table: "bigquery.Table", wanted: "bigquery.Table") -> None:
-    """Refuses a table that no month can be loaded into; missing columns are added, not refused."""
-    problems = []
-    partitioning = table.time_partitioning
-    if partitioning is None or (partitioning.field, partitioning.type_) != (
-        DATA_FILE_MONTH,
-        "MONTH",
-    ):
-        problems.append(f"it is not partitioned by month on {DATA_FILE_MONTH}")
-    types = {column.name: column.field_type for column in wanted.schema}
-    for column in table.schema:
-        is_type = _OLD_TYPE_NAMES.get(column.field_type, column.field_type)
-        if column.name not in types and column.mode == "REQUIRED":
-            problems.append(f"its own column {column.name} is REQUIRED")
-        elif column.name in types and (is_type, column.mode) != (types[column.name], "NULLABLE"):
-            problems.append(
-                f"{column.name} is {column.mode} {is_type} and not NULLABLE {types[column.name]}"
-            )
-    if problems:
-        raise PermanentStoreError(
-            f"{subject}: BigQuery, {table.full_table_id} does not fit the schema: "
-            f"{'; '.join(problems)}. {HOW_TO_MIGRATE}"
-        )
-
-
-def table_schema(schema: pa.Schema) -> "list[bigquery.SchemaField]":
-    """The BigQuery schema of a table, from its Arrow schema and the descriptions in it."""
-    from google.cloud import bigquery
-
-    return [
-        bigquery.SchemaField(
-            field.name, _TYPES[field.type], description=field.metadata[b"description"].decode()
-        )
-        for field in schema
-    ]

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
 
-from taxi_platform.stores.bigquery import NO_RETRY, REQUEST_SECONDS, table_schema
+from taxi_platform.stores.bigquery import NO_RETRY, REQUEST_SECONDS
+from taxi_platform.stores.bigquery_table import table_schema
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.google_errors import google_errors
 from taxi_platform.stores.http_source import NOT_PUBLISHED, is_passing, timeout_of

@@ -8,7 +8,8 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 
-from taxi_platform.stores.bigquery import BigQueryTrips, table_schema
+from taxi_platform.stores.bigquery import BigQueryTrips
+from taxi_platform.stores.bigquery_table import table_schema
 from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.files import LandingZone
 from taxi_platform.stores.lake import TripLake
