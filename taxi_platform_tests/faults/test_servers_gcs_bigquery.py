@@ -156,7 +156,7 @@ def test_a_server_that_fails_for_a_while_delays_the_month_and_the_log_shows_the_
 
 def patience(kind: str) -> str:
     """Seconds that a request may take: few where all of them are waited for."""
-    return "1.5" if kind == "no answer" else "60"
+    return "3" if kind == "no answer" else "60"
 
 
 LASTING = (

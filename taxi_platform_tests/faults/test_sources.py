@@ -95,7 +95,7 @@ def test_a_publisher_that_fails_for_a_while_delays_the_month_and_the_log_shows_t
 ) -> None:
     body = publish(runs, publisher, tmp_path)
     with proxy.broken(Fault(PASSING[kind])):
-        result = runs.run(MONTH, "raw_trips", TAXI_REQUEST_SECONDS="1.5")
+        result = runs.run(MONTH, "raw_trips", TAXI_REQUEST_SECONDS="3")
     assert result.success, failures(result)
     assert retried(result) == ["raw_trips"]
     assert landed(tmp_path) == {NAME: body}
@@ -109,7 +109,7 @@ def test_a_publisher_that_fails_for_good_fails_the_month_clearly_and_keeps_the_o
     assert runs.run(MONTH, "raw_trips").success
     new = publish(runs, publisher, tmp_path, etag='"v2"')
     with proxy.broken(Fault(PASSING[kind], times=None)):
-        result = runs.run(MONTH, "raw_trips", TAXI_REQUEST_SECONDS="1")
+        result = runs.run(MONTH, "raw_trips", TAXI_REQUEST_SECONDS="3")
     assert retried(result) == ["raw_trips"]
     said = failures(result)["raw_trips"]
     assert said.startswith(f"{MONTH}: {proxy.url}/{NAME}"), said
