@@ -136,7 +136,7 @@ def _web_to_postgres(url: str) -> tuple[float, int]:
 
 def _web_to_gcs(url: str, folder: Path) -> None:
     path = folder / "month.parquet"
-    _read(url).to_parquet(path)
+    _read(url).to_parquet(path, compression="gzip")
     gcs_bucket().blob("tutorial/month.parquet").upload_from_filename(str(path), timeout=600)
 
 
