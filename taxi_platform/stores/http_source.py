@@ -101,7 +101,8 @@ class HttpSource:
                         pass  # what it says of the file is enough
         except httpx.TransportError as error:
             raise TransientStoreError(
-                f"{month}: {url}: the source cannot be reached ({type(error).__name__}: {error})"
+                f"{month}: {url}: the source cannot be reached ({type(error).__name__}: {error}). "
+                "Is the network up, and TAXI_SOURCE_URL right?"
             ) from error
         except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
             raise PermanentStoreError(f"{month}: {url}: {error}; check TAXI_SOURCE_URL") from error
