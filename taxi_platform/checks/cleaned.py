@@ -3,37 +3,25 @@
 They block: a month that fails one does not reach the lake or a table.
 """
 
-import warnings
 from collections.abc import Iterator
 
 from dagster import (
     AssetCheckExecutionContext,
     AssetCheckResult,
-    AssetCheckSpec,
     AssetIn,
     MetadataValue,
-    PreviewWarning,
     multi_asset_check,
 )
 
 from taxi_platform.assets.trips import cleaned_trips
-from taxi_platform.partitions import trip_partitions
+from taxi_platform.checks.specs import blocking_spec
 from taxi_platform.stores.files import TripParquet
 from taxi_platform.trips.expectations import EXPECTATIONS
 
-with warnings.catch_warnings():
-    # Checks of partitions are in preview, and say so at every start; they do what is needed here.
-    warnings.simplefilter("ignore", PreviewWarning)
-    CLEANED_CHECKS = [
-        AssetCheckSpec(
-            expectation.name,
-            asset=cleaned_trips,
-            description=expectation.description,
-            blocking=True,
-            partitions_def=trip_partitions,
-        )
-        for expectation in EXPECTATIONS
-    ]
+CLEANED_CHECKS = [
+    blocking_spec(expectation.name, cleaned_trips, expectation.description)
+    for expectation in EXPECTATIONS
+]
 
 
 @multi_asset_check(

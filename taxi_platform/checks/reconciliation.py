@@ -4,7 +4,6 @@ They ask the stores themselves, and not what a materialization said of them. A c
 fails its run, and what is built on it is not built.
 """
 
-import warnings
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -12,11 +11,9 @@ from typing import Any
 from dagster import (
     AssetCheckExecutionContext,
     AssetCheckResult,
-    AssetCheckSpec,
     AssetIn,
     AssetsDefinition,
     MetadataValue,
-    PreviewWarning,
     multi_asset_check,
 )
 
@@ -28,8 +25,8 @@ from taxi_platform.assets.trips import (
     gcs_trips,
     postgres_trips,
 )
+from taxi_platform.checks.specs import blocking_spec
 from taxi_platform.io_managers.failures import failing_clearly
-from taxi_platform.partitions import trip_partitions
 from taxi_platform.resources.bigquery import TripBigQueryResource
 from taxi_platform.resources.postgres import PostgresResource
 from taxi_platform.stores.files import TripParquet
@@ -44,20 +41,9 @@ TABLE_CHECK = "table_holds_the_cleaned_month"
 def _reconciliation(
     asset: AssetsDefinition, made_from: AssetsDefinition, check: str, description: str
 ) -> Mapping[str, Any]:
-    with warnings.catch_warnings():
-        # Checks of partitions are in preview, and say so at every start.
-        warnings.simplefilter("ignore", PreviewWarning)
-        spec = AssetCheckSpec(
-            check,
-            asset=asset,
-            additional_deps=[made_from],
-            description=description,
-            blocking=True,
-            partitions_def=trip_partitions,
-        )
     return {
         "name": f"{asset.key.to_python_identifier()}_{check}",
-        "specs": [spec],
+        "specs": [blocking_spec(check, asset, description, [made_from])],
         "retry_policy": RETRIES,
         "op_tags": RETRY_DEADLINE,
     }

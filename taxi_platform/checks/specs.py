@@ -1,0 +1,35 @@
+"""What every check of a month has in common: it blocks, and it is of one partition."""
+
+import warnings
+from collections.abc import Sequence
+
+from dagster import AssetCheckSpec, AssetsDefinition, PreviewWarning
+
+from taxi_platform.partitions import trip_partitions
+
+
+def blocking_spec(
+    name: str,
+    asset: AssetsDefinition,
+    description: str,
+    compared_with: Sequence[AssetsDefinition] = (),
+) -> AssetCheckSpec:
+    """A check that holds back what follows from a month's asset.
+
+    Args:
+        name: of the check.
+        asset: what is checked.
+        description: what holds if it passes.
+        compared_with: other assets that it reads.
+    """
+    with warnings.catch_warnings():
+        # Checks of partitions are in preview, and say so at every start; they do what is needed.
+        warnings.simplefilter("ignore", PreviewWarning)
+        return AssetCheckSpec(
+            name,
+            asset=asset,
+            additional_deps=[*compared_with],
+            description=description,
+            blocking=True,
+            partitions_def=trip_partitions,
+        )
