@@ -8,7 +8,7 @@ from benchmarks.inputs import YELLOW, yellow_month
 
 
 def _platform(rows: int) -> Work:
-    from taxi_platform.stores.files import LandingZone
+    from taxi_platform.landing.zone import LandingZone
     from taxi_platform.trips.cleaning import clean_trips
 
     source = yellow_month(rows)

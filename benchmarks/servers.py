@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from google.cloud import bigquery, storage
     from sqlalchemy import Engine
 
-    from taxi_platform.stores.postgres_server import PostgresServer
+    from taxi_platform.stores.postgres.server import PostgresServer
 
 FOLDER = KEPT / "stack"
 
@@ -108,7 +108,7 @@ def emulator_seconds(since: datetime) -> float:
 
 def find_kept(month: TripMonth) -> int:
     """Rows that the platform says it kept of a month, in the landing zone of its runs."""
-    from taxi_platform.stores.files import LandingZone
+    from taxi_platform.landing.zone import LandingZone
 
     return LandingZone(Path(os.environ["TAXI_DATA_DIR"])).find_cleaned(month).rows
 

@@ -5,13 +5,13 @@ from dagster import Definitions, in_process_executor
 from taxi_platform.assets.trips import TRIP_ASSETS
 from taxi_platform.assets.zones import taxi_zones
 from taxi_platform.automation.alerts.sensors import alert_sensors
+from taxi_platform.automation.gcs_objects import lake_objects
 from taxi_platform.automation.jobs import JOBS
-from taxi_platform.automation.lake_objects import lake_objects
 from taxi_platform.automation.published_months import published_months
 from taxi_platform.automation.schedule import monthly
 from taxi_platform.checks import TRIP_CHECKS
 from taxi_platform.io_managers.files import RawFileIOManager, TripParquetIOManager
-from taxi_platform.io_managers.lake import GCSObjectIOManager
+from taxi_platform.io_managers.gcs import GCSObjectIOManager
 from taxi_platform.io_managers.tables import (
     BigQueryTableIOManager,
     PostgresTableIOManager,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from taxi_platform.errors import PermanentStoreError
 from taxi_platform.settings import Settings
-from taxi_platform.stores.errors import PermanentStoreError
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def ask_bigquery(chosen: Settings, statement: str, limit: int) -> Answer:
     from google.auth.exceptions import GoogleAuthError
 
     from taxi_platform.resources.bigquery import TripBigQueryResource
-    from taxi_platform.stores.bigquery import NO_RETRY
+    from taxi_platform.stores.bigquery.trips import NO_RETRY
 
     resource = TripBigQueryResource.of(chosen)
     try:

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from taxi_platform.stores.postgres_server import PostgresServer
+from taxi_platform.stores.postgres.server import PostgresServer
 
 # Before anything imports the code location, which reads them once: a passing fault that does not
 # pass is tried twice, at once, and found out.

@@ -6,9 +6,9 @@ from dagster_gcp import BigQueryResource, GCSResource
 
 from taxi_platform.checks.reconciliation import OBJECT_CHECK, TABLE_CHECK
 from taxi_platform.definitions import build_resources, defs
+from taxi_platform.errors import PermanentStoreError
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.settings import load_settings
-from taxi_platform.stores.errors import PermanentStoreError
 from taxi_platform.trips.expectations import EXPECTATIONS
 from taxi_platform.trips.month import TripMonth
 

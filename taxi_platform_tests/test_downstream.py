@@ -12,9 +12,9 @@ from dagster import AssetIn, DagsterInstance, ExecuteInProcessResult, asset, mat
 from taxi_platform.assets.trips import TRIP_ASSETS
 from taxi_platform.definitions import build_resources
 from taxi_platform.io_managers.frames import trip_frame_type
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.settings import load_settings
-from taxi_platform.stores.files import LandingZone
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import trip_schema
 from taxi_platform_tests.conftest import EmbeddedStack

@@ -25,8 +25,9 @@ import taxi_platform.{package} as package
 for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
     importlib.import_module(module.name)
 from pathlib import Path
-from taxi_platform.stores.files import LandingZone
-from taxi_platform.stores.source import land, source_of
+from taxi_platform.landing.zone import LandingZone
+from taxi_platform.landing.download import land
+from taxi_platform.sources.source import source_of
 from taxi_platform.trips.cleaning import clean_trips
 from taxi_platform.trips.month import TripMonth
 zone = LandingZone(Path({str(tmp_path)!r}))

@@ -35,7 +35,7 @@ from taxi_platform.partitions import trip_partitions
 from taxi_platform.settings import load_settings
 from taxi_platform.trips.zones import synthetic_zones
 from taxi_platform_tests.conftest import EmbeddedStack
-from taxi_platform_tests.stores.publisher import Publisher, running_publisher
+from taxi_platform_tests.sources.publisher import Publisher, running_publisher
 
 pytestmark = pytest.mark.integration
 

@@ -9,10 +9,10 @@ from dagster import DefaultSensorStatus, SensorEvaluationContext, SensorResult, 
 from taxi_platform.automation.jobs import ingest_month
 from taxi_platform.automation.months import loaded_version, missing_months, newest_months
 from taxi_platform.automation.requests import Ledger, tagged
+from taxi_platform.errors import StoreError
 from taxi_platform.resources.files import TripSourceResource
 from taxi_platform.settings import settings
-from taxi_platform.stores.errors import StoreError
-from taxi_platform.stores.publications import TripSource
+from taxi_platform.sources.publications import TripSource
 from taxi_platform.trips.month import TripMonth
 
 ASK_SECONDS = 30.0

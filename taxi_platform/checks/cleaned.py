@@ -15,7 +15,7 @@ from dagster import (
 
 from taxi_platform.assets.trips import cleaned_trips
 from taxi_platform.checks.specs import blocking_spec
-from taxi_platform.stores.files import TripParquet
+from taxi_platform.landing.zone import TripParquet
 from taxi_platform.trips.expectations import EXPECTATIONS
 
 CLEANED_CHECKS = [

@@ -27,10 +27,10 @@ from taxi_platform.assets.trips import (
 )
 from taxi_platform.checks.specs import blocking_spec
 from taxi_platform.io_managers.failures import failing_clearly
+from taxi_platform.landing.zone import TripParquet
 from taxi_platform.resources.bigquery import TripBigQueryResource
 from taxi_platform.resources.postgres import PostgresResource
-from taxi_platform.stores.files import TripParquet
-from taxi_platform.stores.lake import TripObject, crc32c_of
+from taxi_platform.stores.gcs.objects import TripObject, crc32c_of
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.totals import MonthTotals
 

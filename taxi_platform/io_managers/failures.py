@@ -17,7 +17,7 @@ from dagster import (
     OutputContext,
 )
 
-from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.month import TripMonth
 

@@ -6,10 +6,10 @@ from taxi_platform.io_managers.charts import trips_by_day
 from taxi_platform.io_managers.failures import failing_clearly, month_of
 from taxi_platform.io_managers.metadata import column_schema, every_few_seconds, preview
 from taxi_platform.io_managers.versions import set_content_version
+from taxi_platform.landing.download import land
+from taxi_platform.landing.zone import RawFile, TripParquet
 from taxi_platform.resources.files import LandingZoneResource, TripSourceResource
-from taxi_platform.stores.files import RawFile, TripParquet
-from taxi_platform.stores.lake import crc32c_of
-from taxi_platform.stores.source import land
+from taxi_platform.stores.gcs.objects import crc32c_of
 from taxi_platform.trips.cleaning import CleanedTrips
 from taxi_platform.trips.month import TripMonth
 

@@ -25,10 +25,10 @@ from taxi_platform.io_managers.metadata import (
     schema_metadata,
 )
 from taxi_platform.io_managers.versions import set_content_version
+from taxi_platform.landing.zone import TripParquet
 from taxi_platform.resources.bigquery import TripBigQueryResource
 from taxi_platform.resources.postgres import PostgresResource
-from taxi_platform.stores.files import TripParquet
-from taxi_platform.stores.lake import TripObject, crc32c_of
+from taxi_platform.stores.gcs.objects import TripObject, crc32c_of
 from taxi_platform.stores.zones import (
     SUBJECT,
     read_from_postgres,

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from taxi_platform.resources.emulators import emulated
 from taxi_platform.settings import Settings
-from taxi_platform.stores.bigquery import REQUEST_SECONDS, BigQueryTrips
+from taxi_platform.stores.bigquery.trips import REQUEST_SECONDS, BigQueryTrips
 
 
 class TripBigQueryResource(BigQueryResource):

@@ -2,7 +2,7 @@
 
 import os
 
-from taxi_platform.stores.errors import PermanentStoreError
+from taxi_platform.errors import PermanentStoreError
 
 
 def emulated(environment: str, variable: str) -> bool:

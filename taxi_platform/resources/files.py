@@ -5,10 +5,10 @@ from pathlib import Path
 from dagster import ConfigurableResource
 from pydantic import Field
 
-from taxi_platform.stores.files import LandingZone
-from taxi_platform.stores.http_source import REQUEST_SECONDS
-from taxi_platform.stores.publications import TripSource
-from taxi_platform.stores.source import source_of
+from taxi_platform.landing.zone import LandingZone
+from taxi_platform.sources.http_source import REQUEST_SECONDS
+from taxi_platform.sources.publications import TripSource
+from taxi_platform.sources.source import source_of
 from taxi_platform.stores.zones import fetch_zones, zones_address
 
 

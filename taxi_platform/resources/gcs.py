@@ -10,7 +10,7 @@ from pydantic import Field
 
 from taxi_platform.resources.emulators import emulated
 from taxi_platform.settings import Settings
-from taxi_platform.stores.lake import REQUEST_SECONDS, TripLake
+from taxi_platform.stores.gcs.objects import REQUEST_SECONDS, TripLake
 
 
 class LakeResource(GCSResource):

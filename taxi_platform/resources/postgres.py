@@ -7,8 +7,8 @@ from dagster import ConfigurableResource
 from pydantic import Field
 
 from taxi_platform.settings import Settings
-from taxi_platform.stores.postgres import PostgresTrips
-from taxi_platform.stores.postgres_server import PostgresServer
+from taxi_platform.stores.postgres.server import PostgresServer
+from taxi_platform.stores.postgres.trips import PostgresTrips
 
 
 class PostgresResource(ConfigurableResource):

@@ -7,7 +7,7 @@ import requests
 from google.api_core import exceptions
 from google.auth import exceptions as auth_exceptions
 
-from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.errors import PermanentStoreError, TransientStoreError
 
 _TRANSIENT = (
     exceptions.ServerError,

@@ -13,17 +13,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
 
-from taxi_platform.stores.bigquery import NO_RETRY, REQUEST_SECONDS
-from taxi_platform.stores.bigquery_table import table_schema
-from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.sources.http_source import NOT_PUBLISHED, is_passing, timeout_of
+from taxi_platform.sources.source import PRESETS, SYNTHETIC
+from taxi_platform.stores.bigquery.table import table_schema
+from taxi_platform.stores.bigquery.trips import NO_RETRY, REQUEST_SECONDS
 from taxi_platform.stores.google_errors import google_errors
-from taxi_platform.stores.http_source import NOT_PUBLISHED, is_passing, timeout_of
-from taxi_platform.stores.postgres_server import (
+from taxi_platform.stores.postgres.server import (
     PostgresServer,
     column_definitions,
     postgres_error,
 )
-from taxi_platform.stores.source import PRESETS, SYNTHETIC
 from taxi_platform.trips.zones import ZONE_SCHEMA, synthetic_zones
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The errors of reading trips. Store errors live in ``taxi_platform.stores.errors``."""
+"""The errors of reading trips. Store errors live in ``taxi_platform.errors``."""
 
 
 class TripFileError(Exception):

@@ -19,7 +19,7 @@ from taxi_platform_tests.automation.unattended import (
     wait_until,
 )
 from taxi_platform_tests.conftest import EmbeddedStack
-from taxi_platform_tests.stores.publisher import Publisher, running_publisher
+from taxi_platform_tests.sources.publisher import Publisher, running_publisher
 
 pytestmark = [pytest.mark.daemon, pytest.mark.integration, pytest.mark.timeout(900)]
 

@@ -13,7 +13,7 @@ from dagster._utils.test.data_versions import get_stale_status_resolver
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
 from taxi_platform_tests.conftest import EmbeddedStack
-from taxi_platform_tests.stores.publisher import Publisher, running_publisher
+from taxi_platform_tests.sources.publisher import Publisher, running_publisher
 
 pytestmark = pytest.mark.integration
 

@@ -21,7 +21,7 @@ from dagster import DagsterRunStatus
 from psycopg import sql
 
 from taxi_platform.automation.months import newest_months
-from taxi_platform.stores.files import LandingZone
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
 from taxi_platform_tests.automation.people import (
@@ -37,8 +37,8 @@ from taxi_platform_tests.automation.unattended import (
     wait_until,
 )
 from taxi_platform_tests.conftest import EmbeddedStack, free_port
+from taxi_platform_tests.sources.publisher import Publisher, running_publisher
 from taxi_platform_tests.stores.conftest import cleaned_month
-from taxi_platform_tests.stores.publisher import Publisher, running_publisher
 
 pytestmark = [pytest.mark.daemon, pytest.mark.integration, pytest.mark.timeout(900)]
 

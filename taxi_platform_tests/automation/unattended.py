@@ -173,7 +173,7 @@ class UnattendedPlatform:
 
     def kept_rows(self, month: TripMonth) -> int:
         """Rows that the cleaning kept, as its file says."""
-        from taxi_platform.stores.files import LandingZone
+        from taxi_platform.landing.zone import LandingZone
 
         return LandingZone(Path(self.environment["TAXI_DATA_DIR"])).find_cleaned(month).rows
 

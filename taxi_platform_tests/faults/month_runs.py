@@ -22,9 +22,10 @@ from google.cloud import bigquery, storage
 from taxi_platform.assets.trips import TRIP_ASSETS
 from taxi_platform.checks import TRIP_CHECKS
 from taxi_platform.definitions import build_resources
+from taxi_platform.landing.download import land
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.settings import load_settings
-from taxi_platform.stores.files import LandingZone
-from taxi_platform.stores.source import land, source_of
+from taxi_platform.sources.source import source_of
 from taxi_platform.trips.cleaning import clean_trips
 from taxi_platform.trips.month import TripMonth
 

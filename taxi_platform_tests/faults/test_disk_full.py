@@ -11,7 +11,7 @@ import pytest
 
 from taxi_platform_tests.faults.month_runs import publish, template
 from taxi_platform_tests.faults.worker import Worker, workers
-from taxi_platform_tests.stores.publisher import running_publisher
+from taxi_platform_tests.sources.publisher import running_publisher
 
 pytestmark = pytest.mark.faults
 

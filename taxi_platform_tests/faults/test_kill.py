@@ -18,11 +18,11 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 
-from taxi_platform.stores.atomic_files import sha256_of
+from taxi_platform.landing.atomic_files import sha256_of
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
 from taxi_platform_tests.conftest import PROJECT, EmbeddedStack
-from taxi_platform_tests.stores.publisher import Publisher, running_publisher
+from taxi_platform_tests.sources.publisher import Publisher, running_publisher
 
 pytestmark = [pytest.mark.faults, pytest.mark.integration]
 
@@ -31,21 +31,21 @@ NAME = "kill_test"
 ROWS = (70_000, 72_000)
 """Of the two publications that take turns; more than one batch of a COPY."""
 
-FILES = "taxi_platform.stores.files"
-ATOMIC = "taxi_platform.stores.atomic_files"
-WRITER = "taxi_platform.stores.parquet_writer"
-SOURCE = "taxi_platform.stores.source"
-LAKE = "taxi_platform.stores.lake"
-BIGQUERY = "taxi_platform.stores.bigquery"
-POSTGRES = "taxi_platform.stores.postgres"
-CHILD = "taxi_platform.stores.postgres_child"
+FILES = "taxi_platform.landing.zone"
+ATOMIC = "taxi_platform.landing.atomic_files"
+WRITER = "taxi_platform.landing.parquet_writer"
+DOWNLOAD = "taxi_platform.landing.download"
+LAKE = "taxi_platform.stores.gcs.objects"
+BIGQUERY = "taxi_platform.stores.bigquery.trips"
+POSTGRES = "taxi_platform.stores.postgres.trips"
+CHILD = "taxi_platform.stores.postgres.child"
 BLOB = "google.cloud.storage.blob:Blob"
 HTTP = "http.client:HTTPConnection"
 
 Step = tuple[str, str, int]
 
 KILL_POINTS: dict[str, list[Step]] = {
-    "before the download": [("taxi_platform.stores.http_source:HttpSource.fetch", "call", 1)],
+    "before the download": [("taxi_platform.sources.http_source:HttpSource.fetch", "call", 1)],
     "mid-download": [
         (
             "taxi_platform.io_managers.files:RawFileIOManager.handle_output.<locals>.<lambda>",
@@ -53,7 +53,7 @@ KILL_POINTS: dict[str, list[Step]] = {
             4,
         )
     ],
-    "downloaded, not verified": [(f"{SOURCE}:_verify", "call", 1)],
+    "downloaded, not verified": [(f"{DOWNLOAD}:_verify", "call", 1)],
     "verified, not published": [(f"{FILES}:LandingZone.publish_raw", "call", 1)],
     "before the rename of the raw file": [
         (f"{ATOMIC}:publish", "call", 1),
@@ -63,7 +63,7 @@ KILL_POINTS: dict[str, list[Step]] = {
         (f"{ATOMIC}:publish", "call", 1),
         ("pathlib:Path.replace", "return", 1),
     ],
-    "after the download, before its record": [(f"{SOURCE}:land", "return", 1)],
+    "after the download, before its record": [(f"{DOWNLOAD}:land", "return", 1)],
     "before cleaning": [(f"{FILES}:LandingZone.write_cleaned", "call", 1)],
     "mid-clean": [(f"{WRITER}:RowGroupWriter.write", "call", 3)],
     "cleaned, not on the disk": [(f"{ATOMIC}:_flush", "call", 2)],

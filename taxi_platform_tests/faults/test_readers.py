@@ -10,10 +10,10 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 
-from taxi_platform.stores.bigquery import BigQueryTrips
-from taxi_platform.stores.files import LandingZone, TripParquet
-from taxi_platform.stores.lake import TripLake, TripObject
-from taxi_platform.stores.postgres import PostgresTrips
+from taxi_platform.landing.zone import LandingZone, TripParquet
+from taxi_platform.stores.bigquery.trips import BigQueryTrips
+from taxi_platform.stores.gcs.objects import TripLake, TripObject
+from taxi_platform.stores.postgres.trips import PostgresTrips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.faults.reader import Reader, readers

@@ -9,9 +9,9 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
-from taxi_platform.stores.errors import TransientStoreError
-from taxi_platform.stores.files import LandingZone, TripParquet
-from taxi_platform.stores.lake import UPLOAD_CHUNK_BYTES, TripLake, crc32c_of
+from taxi_platform.errors import TransientStoreError
+from taxi_platform.landing.zone import LandingZone, TripParquet
+from taxi_platform.stores.gcs.objects import UPLOAD_CHUNK_BYTES, TripLake, crc32c_of
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.faults.http_fault_proxy import (

@@ -14,7 +14,7 @@ from taxi_platform.local import server as servers
 from taxi_platform.local.postgres_server import DATABASE, ROLE
 from taxi_platform.local.postgres_server import PostgresServer as LocalPostgres
 from taxi_platform.local.state import ServerRecord
-from taxi_platform.stores.postgres_server import PostgresServer
+from taxi_platform.stores.postgres.server import PostgresServer
 from taxi_platform_tests.faults.month_runs import (
     Held,
     MonthRuns,

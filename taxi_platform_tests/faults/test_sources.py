@@ -20,7 +20,7 @@ from taxi_platform_tests.faults.http_fault_proxy import (
     stalling_mid_answer,
 )
 from taxi_platform_tests.faults.month_runs import MonthRuns, failures, retried
-from taxi_platform_tests.stores.publisher import Publisher, running_publisher
+from taxi_platform_tests.sources.publisher import Publisher, running_publisher
 
 pytestmark = pytest.mark.faults
 

@@ -14,8 +14,8 @@ from dagster import (
 )
 
 from taxi_platform.assets.trips import COMMON
+from taxi_platform.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.io_managers.failures import RETRY_DEADLINE_TAG, failing_clearly
-from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
 
 
 def run_failing(

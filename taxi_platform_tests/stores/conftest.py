@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from taxi_platform.stores.files import LandingZone, TripParquet
+from taxi_platform.landing.zone import LandingZone, TripParquet
 from taxi_platform.trips.cleaning import clean_trips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
-from taxi_platform_tests.stores.publisher import Publisher, running_publisher
+from taxi_platform_tests.sources.publisher import Publisher, running_publisher
 
 GREEN = TripMonth.from_key("green|2024-01")
 YELLOW_CSV = TripMonth.from_key("yellow|2021-01")

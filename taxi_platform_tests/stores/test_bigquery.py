@@ -8,11 +8,11 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 
-from taxi_platform.stores.bigquery import BigQueryTrips
-from taxi_platform.stores.bigquery_table import table_schema
-from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
-from taxi_platform.stores.files import LandingZone
-from taxi_platform.stores.lake import TripLake
+from taxi_platform.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.landing.zone import LandingZone
+from taxi_platform.stores.bigquery.table import table_schema
+from taxi_platform.stores.bigquery.trips import BigQueryTrips
+from taxi_platform.stores.gcs.objects import TripLake
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import trip_schema
 from taxi_platform.trips.totals import MonthTotals

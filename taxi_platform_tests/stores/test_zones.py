@@ -6,7 +6,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-from taxi_platform.stores.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.zones import (
     PUBLISHED_AT,
     fetch_zones,
@@ -17,7 +17,7 @@ from taxi_platform.stores.zones import (
 )
 from taxi_platform.trips.zones import parse_zones, synthetic_zones
 from taxi_platform_tests.conftest import EmbeddedStack
-from taxi_platform_tests.stores.publisher import Publisher
+from taxi_platform_tests.sources.publisher import Publisher
 
 ZONES = parse_zones(synthetic_zones())
 

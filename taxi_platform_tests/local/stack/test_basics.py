@@ -14,10 +14,10 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from typer.testing import CliRunner
 
+from taxi_platform.cli.local import NOT_ALL_RUNNING, local_app
 from taxi_platform.local import (
     dagster_home,
 )
-from taxi_platform.local.commands import NOT_ALL_RUNNING, local_app
 from taxi_platform.local.errors import LocalStackError
 from taxi_platform.local.stack import LocalStack
 from taxi_platform_tests.local.stack.stacks import (

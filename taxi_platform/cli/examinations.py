@@ -1,0 +1,180 @@
+"""Examines an installation: settings, credentials, every store, and what killed runs left there.
+
+Each finding is one line that says what is wrong and what to do. Nothing is changed, unless it is
+asked for: then what killed runs left is removed, which the next run of their month would do, too.
+What a store needs is known by the store; here it is asked.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from taxi_platform.errors import StoreError
+from taxi_platform.settings import Settings, SettingsError, load_settings
+from taxi_platform.trips.month import COLORS, TripMonth
+
+LEAST_FREE_BYTES = 5 << 30
+"""What two of the largest months take, raw, cleaned and unfinished."""
+
+
+class State(StrEnum):
+    """How bad a finding is."""
+
+    FINE = "ok"
+    LEFT = "left"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found: where, how bad, and one line that says what and what to do."""
+
+    where: str
+    state: State
+    says: str
+
+
+def examine(*, fix: bool = False) -> Iterator[Finding]:
+    """Everything that was found, as it is found.
+
+    Args:
+        fix: remove what killed runs left.
+    """
+    try:
+        chosen = load_settings()
+    except SettingsError as error:
+        yield Finding("settings", State.WRONG, str(error))
+        return
+    yield Finding("settings", State.FINE, f"TAXI_ENV={chosen.env}")
+    for where, examination in EXAMINATIONS.items():
+        try:
+            for state, says in examination(chosen, fix):
+                yield Finding(where, state, says)
+        except StoreError as error:
+            yield Finding(where, State.WRONG, " ".join(str(error).split()))
+        except Exception as error:  # noqa: BLE001 (one broken thing must not hide the others)
+            message = " ".join(str(error).split())
+            yield Finding(where, State.WRONG, f"unexpected {type(error).__name__}: {message}")
+
+
+Said = Iterator[tuple[State, str]]
+
+
+def _dagster(_chosen: Settings, _fix: bool) -> Said:
+    from dagster import DagsterInstance
+
+    home = os.environ.get("DAGSTER_HOME")
+    if not home:
+        yield _wrong(
+            "DAGSTER_HOME is not set, so runs from the command line are not recorded: run "
+            "'taxi-platform local up', or set it to the folder of dagster.yaml"
+        )
+        return
+    if not Path(home, "dagster.yaml").is_file():
+        yield _wrong(f"there is no dagster.yaml in DAGSTER_HOME, {home}: link it there")
+        return
+    try:
+        with DagsterInstance.get() as instance:
+            runs = instance.get_runs_count()
+    except Exception as error:  # noqa: BLE001 (whatever its storage raises)
+        message = str(error).strip().splitlines()[0]
+        yield _wrong(
+            f"the instance of {home} cannot be opened ({message}): is its Postgres up, and are the "
+            "TAXI_POSTGRES_* variables right?"
+        )
+        return
+    yield State.FINE, f"instance of {home}, {runs:,} runs"
+
+
+def _landing_zone(chosen: Settings, fix: bool) -> Said:
+    from taxi_platform.landing.zone import LandingZone
+
+    folder = chosen.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        yield _wrong(f"cannot write to {folder} ({error.strerror}): set TAXI_DATA_DIR")
+        return
+    free = shutil.disk_usage(folder).free
+    room = f"{folder}, {free / 1e9:,.1f} GB free"
+    if free < LEAST_FREE_BYTES:
+        yield _wrong(f"{room}: two of the largest months need 5; free some or set TAXI_DATA_DIR")
+    else:
+        yield State.FINE, room
+    zone = LandingZone(folder)
+    for path in zone.resumable():
+        yield State.FINE, f"{path} is a download that broke off; its next run takes it up there"
+    for path in zone.abandoned():
+        if fix:
+            with suppress(FileNotFoundError):
+                path.unlink()
+        yield _left(f"{path} is the unfinished file of a run that was killed", fix)
+
+
+def _source(chosen: Settings, _fix: bool) -> Said:
+    from taxi_platform.sources.source import source_of
+
+    months = TripMonth.from_key(f"green|{chosen.first_month}")
+    version = source_of(chosen.source_url, chosen.request_seconds).published(months)
+    yield (
+        State.FINE,
+        f"{chosen.source_url} answers; {months} is {'there' if version else 'not published'}",
+    )
+
+
+def _lake(chosen: Settings, _fix: bool) -> Said:
+    from taxi_platform.resources.gcs import LakeResource
+
+    LakeResource.of(chosen).get_lake().prove_writable()
+    yield State.FINE, f"gs://{chosen.gcs_bucket} can be written"
+
+
+def _bigquery(chosen: Settings, _fix: bool) -> Said:
+    from taxi_platform.resources.bigquery import TripBigQueryResource
+
+    with TripBigQueryResource.of(chosen).get_tables() as tables:
+        tables.prove_usable()
+        for color in COLORS:
+            yield _table(tables.table_id(color), tables.has_table(color))
+
+
+def _postgres(chosen: Settings, fix: bool) -> Said:
+    from taxi_platform.resources.postgres import PostgresResource
+
+    tables = PostgresResource.of(chosen).get_tables()
+    tables.prove_usable()
+    for color in COLORS:
+        yield _table(f"{tables.server.address} {tables.table_name(color)}", tables.has_table(color))
+    for table in tables.abandoned(drop=fix):
+        yield _left(f"table {table} is the unfinished copy of a run that was killed", fix)
+
+
+def _table(name: str, there: bool) -> tuple[State, str]:
+    return State.FINE, f"{name} {'fits the schema' if there else 'will be made by the first load'}"
+
+
+def _wrong(says: str) -> tuple[State, str]:
+    return State.WRONG, says
+
+
+def _left(what: str, fixed: bool) -> tuple[State, str]:
+    if fixed:
+        return State.FINE, f"{what}: removed"
+    return State.LEFT, f"{what}: run its month again, or 'taxi-platform doctor --fix'"
+
+
+EXAMINATIONS: dict[str, Callable[[Settings, bool], Said]] = {
+    "dagster": _dagster,
+    "landing zone": _landing_zone,
+    "source": _source,
+    "GCS": _lake,
+    "BigQuery": _bigquery,
+    "Postgres": _postgres,
+}

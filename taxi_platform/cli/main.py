@@ -1,0 +1,311 @@
+"""`taxi-platform`: the command line beside Dagster's own.
+
+Commands parse their options, call the package and print; what they print about is decided
+elsewhere. Heavy modules are imported within the command that needs them.
+"""
+
+import json
+import sys
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from dotenv import load_dotenv
+
+from taxi_platform.cli.local import local_app
+from taxi_platform.trips.errors import TripFileError
+from taxi_platform.trips.month import COLORS, TripMonth
+
+app = typer.Typer(
+    name="taxi-platform",
+    help="NYC taxi trips, month by month, into files, GCS, BigQuery and Postgres.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(local_app)
+
+
+def main() -> None:
+    """The entry point: takes settings from .env in the working folder, as dagster does."""
+    load_dotenv(Path.cwd() / ".env")
+    app()
+
+
+def _fail(message: str) -> typer.Exit:
+    typer.echo(f"Error: {message}", err=True)
+    return typer.Exit(1)
+
+
+@app.command()
+def demo(
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace the demo's months even if they hold real trips."),
+    ] = False,
+) -> None:
+    """Run two synthetic months through the whole platform on the embedded stack."""
+    from taxi_platform.cli.demo import DemoError, run_demo
+    from taxi_platform.local.errors import LocalStackError
+    from taxi_platform.settings import SettingsError
+
+    try:
+        reconciled = run_demo(Path.cwd(), force=force)
+    except (DemoError, LocalStackError, SettingsError) as error:
+        raise _fail(str(error)) from error
+    if not reconciled:
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(
+    fix: Annotated[bool, typer.Option("--fix", help="Remove what killed runs left.")] = False,
+) -> None:
+    """Examine settings, credentials, every store, and what killed runs left there."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from taxi_platform.cli.examinations import State, examine
+
+    colors = {State.FINE: "green", State.LEFT: "yellow", State.WRONG: "red"}
+    console = Console()
+    worst = 0
+    for finding in examine(fix=fix):
+        line = Text.assemble(
+            (f"{finding.state:<6}", colors[finding.state]), f"{finding.where}: {finding.says}"
+        )
+        console.print(line, soft_wrap=True)
+        worst = max(worst, finding.state is not State.FINE)
+    if worst:
+        raise typer.Exit(1)
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(help="A trip file: Parquet, CSV or gzipped CSV.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    color: Annotated[
+        str | None, typer.Option(help="Its color; by default what its header or name says.")
+    ] = None,
+    month: Annotated[
+        str | None, typer.Option(help="Its month, 2024-01; by default what it says itself.")
+    ] = None,
+) -> None:
+    """Read a trip file with the platform's own reader and rules, and say what is in it."""
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    if color is not None and color not in COLORS:
+        raise _fail(f"--color is {color!r}: one of {', '.join(COLORS)}")
+    progress = Progress(
+        TextColumn("{task.fields[rows]:,} rows read"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    try:
+        with progress:
+            task = progress.add_task("read", rows=0)
+            report = _inspect(file, color, month, lambda n: progress.update(task, rows=n))
+    except (TripFileError, ValueError) as error:
+        raise _fail(" ".join(str(error).split())) from error
+    typer.echo(json.dumps(report, indent=2) if as_json else _describe(report))
+
+
+def _inspect(file: Path, color: str | None, month: str | None, progress: Any) -> dict[str, Any]:
+    from taxi_platform.trips.cleaning import CleaningOptions, clean_trips
+    from taxi_platform.trips.reader import infer_month, open_trip_file
+
+    reader = open_trip_file(file, color)
+    try:
+        which = infer_month(file, reader) if month is None else _month(reader.color, month)
+    finally:
+        reader.close()
+    # However much is rejected: to look at a file is not to load it.
+    trips = clean_trips(file, which, CleaningOptions(max_rejected_share=1.0))
+    for _ in trips:
+        progress(trips.summary.rows_read)
+    summary = trips.summary
+    return {
+        "color": which.color,
+        "month": which.year_month,
+        "columns_mapped": {name: c.name for name, c in trips.columns.mapped.items()},
+        "columns_unknown": list(trips.columns.unknown),
+        "rows_read": summary.rows_read,
+        "rows_kept": summary.rows_kept,
+        "rows_rejected": summary.rows_rejected,
+        "rejected_by_reason": dict(summary.rejected_by_reason.most_common()),
+    }
+
+
+@app.command()
+def rules(
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """List the cleaning rules: what each rejects, and whether it applies by default."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from taxi_platform.trips.rules import RULES
+
+    if as_json:
+        listed = [
+            {
+                "name": rule.name,
+                "reason": rule.reason,
+                "on_by_default": rule.on_by_default,
+                "description": rule.description,
+            }
+            for rule in RULES
+        ]
+        typer.echo(json.dumps(listed, indent=2))
+        return
+    table = Table("rule", "reason of its rejects", "default", "rejects")
+    for rule in RULES:
+        table.add_row(
+            rule.name, rule.reason, "on" if rule.on_by_default else "off", rule.description
+        )
+    Console().print(table)
+    typer.echo(
+        "The config of cleaned_trips switches them: rules names those that apply, "
+        "days_outside_month is a parameter."
+    )
+
+
+@app.command()
+def rejects(
+    partition: Annotated[str, typer.Argument(help="A partition, such as 'green|2024-01'.")],
+    examples: Annotated[int, typer.Option(min=0, help="Rows to show of each reason.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Show what was rejected of a month, by reason, with examples."""
+    from taxi_platform.errors import StoreError
+    from taxi_platform.landing.zone import LandingZone
+    from taxi_platform.settings import SettingsError, load_settings
+
+    try:
+        month = TripMonth.from_key(partition)
+        zone = LandingZone(load_settings().data_dir)
+        trips = zone.find_cleaned(month)
+        shown = zone.reject_examples(month, examples)
+    except (ValueError, SettingsError, StoreError) as error:
+        raise _fail(str(error)) from error
+    if as_json:
+        counts = {"rows_read": trips.rows_read, "rejected_by_reason": trips.rejected_by_reason}
+        typer.echo(json.dumps({"partition": partition} | counts | {"examples": shown}, indent=2))
+        return
+    typer.echo(f"{month}: {trips.rows_rejected:,} of {trips.rows_read:,} rows rejected")
+    for reason, count in sorted(trips.rejected_by_reason.items(), key=lambda item: -item[1]):
+        typer.echo(f"\n{reason}: {count:,}")
+        for row in shown.get(reason, []):
+            typer.echo(f"  line {row['line_number']}: {row['text']}")
+    typer.echo(f"\nAll of them are in {trips.rejects_path}")
+
+
+@app.command()
+def backfill(
+    color: Annotated[list[str], typer.Option(help="A color; give it twice for both.")],
+    first: Annotated[str, typer.Option("--from", help="The first month, such as 2019-01.")],
+    last: Annotated[str, typer.Option("--to", help="The last month.")],
+    missing_only: Annotated[
+        bool, typer.Option("--missing-only", help="Leave out what is loaded whole.")
+    ] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Request it, and do not wait.")] = False,
+) -> None:
+    """Load a range of months through Dagster's daemon, a run each, and show how far it is.
+
+    It may be interrupted at any time: the daemon goes on, and the same command looks on again.
+    Exits with 1 if months failed, and says which, why, and what to do.
+    """
+    if unknown := set(color) - set(COLORS):
+        raise _fail(f"--color is {unknown.pop()!r}: one of {', '.join(COLORS)}")
+    from rich.console import Console
+
+    from taxi_platform.settings import SettingsError
+
+    try:
+        from taxi_platform.automation.backfills import months_between
+        from taxi_platform.cli.backfill import (
+            NoInstanceError,
+            open_instance,
+            run_backfill,
+        )
+    except SettingsError as error:  # the months that there are depend on them
+        raise _fail(str(error)) from error
+    try:
+        months = months_between(sorted(set(color)), first, last)
+        with open_instance() as instance:
+            code = run_backfill(
+                instance, months, Console(), missing_only=missing_only, detach=detach
+            )
+    except (NoInstanceError, ValueError) as error:
+        raise _fail(str(error)) from error
+    raise typer.Exit(code)
+
+
+class Store(StrEnum):
+    """The stores that can be asked."""
+
+    POSTGRES = "postgres"
+    BIGQUERY = "bigquery"
+
+
+@app.command()
+def query(
+    statement: Annotated[str, typer.Argument(help="One SQL statement that reads.")],
+    store: Annotated[Store, typer.Option(help="Which store to ask.")] = Store.POSTGRES,
+    limit: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 50,
+) -> None:
+    """Ask Postgres or BigQuery, as configured in the environment, and print the answer."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from taxi_platform.errors import StoreError
+    from taxi_platform.queries import ask_bigquery, ask_postgres
+    from taxi_platform.settings import SettingsError, load_settings
+
+    ask = ask_postgres if store is Store.POSTGRES else ask_bigquery
+    try:
+        answer = ask(load_settings(), statement, limit)
+    except (SettingsError, StoreError) as error:
+        raise _fail(str(error)) from error
+    table = Table(*answer.columns)
+    for row in answer.rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    Console().print(table)
+    if answer.more:
+        typer.echo(f"the first {limit} rows; --limit shows more")
+
+
+def _month(color: str, text: str) -> TripMonth:
+    try:
+        return TripMonth(color, datetime.strptime(text, "%Y-%m").date())  # noqa: DTZ007
+    except ValueError:
+        raise ValueError(f"--month is {text!r}: give a month such as 2024-01") from None
+
+
+def _describe(report: dict[str, Any]) -> str:
+    mapped = [
+        name if name == canonical else f"{name} -> {canonical}"
+        for name, canonical in report["columns_mapped"].items()
+    ]
+    reasons = [f"  {reason}: {n:,}" for reason, n in report["rejected_by_reason"].items()]
+    return "\n".join(
+        [
+            f"{report['color']} trips of {report['month']}",
+            f"columns mapped ({len(mapped)}): {', '.join(mapped)}",
+            f"columns unknown: {', '.join(report['columns_unknown']) or 'none'}",
+            (
+                f"rows read {report['rows_read']:,} = kept {report['rows_kept']:,} "
+                f"+ rejected {report['rows_rejected']:,}"
+            ),
+            *reasons,
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

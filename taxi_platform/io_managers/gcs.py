@@ -1,0 +1,42 @@
+"""The IO manager of the lake: a cleaned month as an object in GCS."""
+
+from dagster import ConfigurableIOManager, InputContext, MetadataValue, OutputContext
+
+from taxi_platform.io_managers.failures import failing_clearly, month_of
+from taxi_platform.io_managers.metadata import column_schema
+from taxi_platform.io_managers.versions import set_content_version
+from taxi_platform.landing.zone import TripParquet
+from taxi_platform.resources.gcs import LakeResource
+from taxi_platform.stores.gcs.objects import TripObject
+
+
+class GCSObjectIOManager(ConfigurableIOManager):
+    """Uploads a cleaned month into the lake."""
+
+    gcs: LakeResource
+
+    def handle_output(self, context: OutputContext, obj: TripParquet) -> None:
+        """Uploads the month's file, unless just that is there, and describes the object."""
+        with failing_clearly(obj.month, context):
+            stored, uploaded = self.gcs.get_lake().upload(obj)
+        if not uploaded:
+            context.log.info(f"{obj.month}: {stored.uri} holds exactly this already")
+        set_content_version(context, stored.crc32c, stored.size)
+        context.add_output_metadata(
+            {
+                "dagster/uri": stored.uri,
+                "object": MetadataValue.url(self.gcs.browser_url(stored.name)),
+                "dagster/row_count": obj.rows,
+                "dagster/column_schema": column_schema(obj.month.color),
+                "generation": MetadataValue.text(str(stored.generation)),
+                "size_bytes": stored.size,
+                "crc32c": stored.crc32c,
+                "uploaded": uploaded,
+            }
+        )
+
+    def load_input(self, context: InputContext) -> TripObject:
+        """The partition's object as it is in the lake now."""
+        month = month_of(context)
+        with failing_clearly(month, context):
+            return self.gcs.get_lake().find(month)

@@ -1,0 +1,171 @@
+"""Files that appear whole or not at all, and what a disk can answer instead.
+
+A file is written beside its place, flushed to disk and renamed. Its unfinished state has one name,
+held by one process at a time: what a killed run left is overwritten by the next, not added to.
+Which files there are is the landing zone's business.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from taxi_platform.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.trips.month import TripMonth
+
+PARTIAL = ".partial"
+
+WRITER_WAIT_SECONDS = 900
+"""How long a second writer of the same thing waits for the first, here and in Postgres."""
+
+
+@contextmanager
+def atomic_paths(*targets: Path) -> Iterator[tuple[Path, ...]]:
+    """Gives a path beside each target; renames all to their targets if the block ends well.
+
+    None is renamed before all of them are on the disk: one that does not fit leaves them all.
+
+    Raises:
+        TransientStoreError: another process has been writing one for ``WRITER_WAIT_SECONDS``.
+    """
+    with contextlib.ExitStack() as stack:
+        partials = [
+            stack.enter_context(held(target.with_name(f".{target.name}{PARTIAL}")))
+            for target in targets
+        ]
+        try:
+            yield tuple(partial.path for partial in partials)
+            for partial in partials:
+                _flush(partial.path)
+            for partial, target in zip(partials, targets, strict=True):
+                _rename(partial.path, target)
+        except BaseException:
+            for partial in partials:
+                partial.discard()
+            raise
+
+
+class HeldFile:
+    """An unfinished file that this process alone may write.
+
+    The lock is on the file and not on its name: once it is renamed to its place, the name is free
+    for the next writer, and may be another's file.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+
+    def is_there(self) -> bool:
+        """Whether the name still means this file."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return False
+
+    def discard(self) -> None:
+        """Removes the file, unless it has been renamed or removed already."""
+        if self.is_there():
+            self.path.unlink()
+
+
+@contextmanager
+def held(path: Path) -> Iterator[HeldFile]:
+    """Holds an unfinished file, which may be what an earlier attempt left.
+
+    The kernel lets go of it when the process ends, however it ends.
+
+    Raises:
+        TransientStoreError: another process has been holding it for ``WRITER_WAIT_SECONDS``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + WRITER_WAIT_SECONDS
+    while (file := _try_to_hold(path)) is None:
+        if time.monotonic() > deadline:
+            raise TransientStoreError(
+                f"another run has been writing {path} for {WRITER_WAIT_SECONDS} s; try again when "
+                "it ended"
+            )
+        time.sleep(random.uniform(0.05, 0.2))  # noqa: S311
+    try:
+        yield HeldFile(path, file.fileno())
+    finally:
+        file.close()
+
+
+def _try_to_hold(path: Path) -> IO[bytes] | None:
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if HeldFile(path, file.fileno()).is_there():
+            return file
+    except BlockingIOError:
+        pass
+    except BaseException:
+        file.close()
+        raise
+    # Held by another, or renamed by it between our opening and locking it.
+    file.close()
+    return None
+
+
+def unheld(folder: Path) -> Iterator[Path]:
+    """The unfinished files below a folder that no process holds."""
+    for path in sorted(folder.rglob(f".*{PARTIAL}")):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            yield path
+
+
+def publish(partial: Path, target: Path) -> None:
+    """Flushes a finished file to disk and renames it: readers see the old file or the new one."""
+    _flush(partial)
+    _rename(partial, target)
+
+
+def _flush(partial: Path) -> None:
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _rename(partial: Path, target: Path) -> None:
+    partial.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def disk_errors(month: TripMonth) -> Iterator[None]:
+    """Maps what the file system raises to the two kinds of store error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise PermanentStoreError(
+                f"{month}: the disk of {error.filename or 'the landing zone'} is full: free some "
+                "space or set TAXI_DATA_DIR to another disk; the earlier files are untouched"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise PermanentStoreError(
+                f"{month}: cannot write to {error.filename}: {error.strerror}; give this user "
+                "the right or set TAXI_DATA_DIR to another folder"
+            ) from error
+        if error.errno is None:
+            raise
+        raise TransientStoreError(f"{month}: {error.filename}: {error.strerror}") from error

@@ -1,0 +1,80 @@
+"""Published files on their way into the landing zone.
+
+What is fetched is checked to be a whole trip file before anything is replaced.
+"""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from taxi_platform.errors import PermanentStoreError
+from taxi_platform.landing.zone import LandingZone, RawFile
+from taxi_platform.sources.publications import Published, Report, TripSource
+from taxi_platform.sources.unfinished_downloads import forget, notes_of, validator_of
+from taxi_platform.trips.csv_reader import GZIP_MAGIC
+from taxi_platform.trips.errors import TripFileError
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.reader import open_trip_file
+
+CHUNK_BYTES = 1 << 20
+
+
+def land(
+    source: TripSource,
+    month: TripMonth,
+    landing: LandingZone,
+    report: Report = lambda _done, _total: None,
+) -> tuple[RawFile, Published]:
+    """Fetches a month's published file into the landing zone, replacing it only if it is whole.
+
+    Raises:
+        PermanentStoreError: the month is not published, or what is published is no trip file.
+        TransientStoreError: the source cannot be reached; what was received is kept for the
+            next attempt.
+    """
+    with landing.raw_partial(month) as partial:
+        try:
+            published = source.fetch(month, partial, report)
+        except BaseException:
+            if not validator_of(partial, published_at=None):
+                forget(partial)  # It cannot be resumed.
+            raise
+        try:
+            _verify(partial, month)
+        except TripFileError as error:
+            forget(partial)
+            raise PermanentStoreError(
+                f"{month}: {published.url}: {_rename(error, partial, published.url)}; the landing "
+                "zone is as it was"
+            ) from error
+        # Before the file leaves its name: what has that name afterwards is the next writer's.
+        notes_of(partial).unlink(missing_ok=True)
+        raw = landing.publish_raw(month, published.ending, partial)
+    return raw, published
+
+
+def _verify(partial: Path, month: TripMonth) -> None:
+    """Refuses what is not a whole trip file of the color: a page, a cut download, another table."""
+    open_trip_file(partial, month.color).close()
+    with partial.open("rb") as file:
+        if file.read(2) != GZIP_MAGIC:
+            return
+        file.seek(0)
+        _verify_gzip(file, partial)
+
+
+def _verify_gzip(file: Any, partial: Path) -> None:
+    from isal import igzip, isal_zlib
+
+    try:
+        with igzip.open(file) as unpacked:
+            while unpacked.read(CHUNK_BYTES):
+                pass
+    except (EOFError, OSError, isal_zlib.error) as error:  # type: ignore[misc]
+        raise TripFileError(
+            f"{partial.name} is a damaged or truncated gzip file ({error})"
+        ) from error
+
+
+def _rename(error: TripFileError, partial: Path, url: str) -> str:
+    return str(error).replace(partial.name, urlsplit(url).path.rsplit("/", 1)[-1])

@@ -1,0 +1,219 @@
+"""Files published over HTTP, byte for byte.
+
+A download is resumed after a broken connection and compared with what the server says of the file.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taxi_platform.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.sources.checksums import checksum_of, promised_checksum
+from taxi_platform.sources.publications import Published, Report, ending_of
+from taxi_platform.sources.unfinished_downloads import notes_of, start_over, validator_of
+from taxi_platform.trips.month import TripMonth
+
+if TYPE_CHECKING:
+    # Imported where it is used: with its own command line it takes a third of a second.
+    import httpx
+
+REQUEST_SECONDS = 60.0
+CONNECT_SECONDS = 10.0
+
+NOT_PUBLISHED = (403, 404, 410)
+"""Statuses of a file that is not there; some servers answer 403 for it."""
+
+NO_HEAD = (405, 501)
+"""Statuses of a server that answers GET only."""
+
+ASK_SECONDS = 15.0
+"""How long a source may be silent that is only asked what is published."""
+
+
+def timeout_of(request_seconds: float) -> "httpx.Timeout":
+    """How long to wait for a server: for an answer and each part of it, and to connect."""
+    import httpx
+
+    return httpx.Timeout(request_seconds, connect=min(CONNECT_SECONDS, request_seconds))
+
+
+@dataclass(frozen=True)
+class HttpSource:
+    """Files published over HTTP; the template has ``{color}`` and ``{month}``."""
+
+    template: str
+    request_seconds: float = REQUEST_SECONDS
+
+    def url(self, month: TripMonth) -> str:
+        """The address of a month's file."""
+        return self.template.format(color=month.color, month=month.year_month)
+
+    def fetch(self, month: TripMonth, partial: Path, report: Report) -> Published:
+        """See ``TripSource.fetch``."""
+        import httpx
+
+        url = self.url(month)
+        timeout = timeout_of(self.request_seconds)
+        try:
+            with httpx.Client(follow_redirects=True, timeout=timeout) as client:
+                return self._fetch(client, month, partial, report)
+        except httpx.TransportError as error:
+            raise TransientStoreError(
+                f"{month}: {url}: the source broke off or cannot be reached "
+                f"({type(error).__name__}: {error}); what was received is kept and resumed"
+            ) from error
+        except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
+            raise PermanentStoreError(f"{month}: {url}: {error}; check TAXI_SOURCE_URL") from error
+
+    def _fetch(
+        self, client: "httpx.Client", month: TripMonth, partial: Path, report: Report
+    ) -> Published:
+        url = self.url(month)
+        ending = ending_of(url)
+        headers = {"Accept-Encoding": "identity", **_resume_headers(partial, url)}
+        with client.stream("GET", url, headers=headers) as response:
+            if response.status_code == 416 and "Range" in headers:
+                # There is nothing beyond what was received, or another file is published now.
+                start_over(partial)
+                return self._fetch(client, month, partial, report)
+            _refuse_status(month, url, response)
+            published = Published(
+                url, ending, response.headers.get("ETag"), response.headers.get("Last-Modified")
+            )
+            _receive(month, response, published, partial, report)
+            _compare_checksum(month, response, published, partial)
+        return published
+
+    def published(self, month: TripMonth) -> str | None:
+        """See ``TripSource.published``."""
+        import httpx
+
+        url = self.url(month)
+        headers = {"Accept-Encoding": "identity"}
+        timeout = timeout_of(min(ASK_SECONDS, self.request_seconds))
+        try:
+            with httpx.Client(follow_redirects=True, timeout=timeout) as client:
+                response = client.head(url, headers=headers)
+                if response.status_code in NO_HEAD:
+                    with client.stream("GET", url, headers=headers) as response:
+                        pass  # what it says of the file is enough
+        except httpx.TransportError as error:
+            raise TransientStoreError(
+                f"{month}: {url}: the source cannot be reached ({type(error).__name__}: {error}). "
+                "Is the network up, and TAXI_SOURCE_URL right?"
+            ) from error
+        except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
+            raise PermanentStoreError(f"{month}: {url}: {error}; check TAXI_SOURCE_URL") from error
+        status = response.status_code
+        if status in NOT_PUBLISHED:
+            return None
+        if status != 200:
+            kind = TransientStoreError if is_passing(status) else PermanentStoreError
+            raise kind(f"{month}: {url} answered {status} {response.reason_phrase}")
+        file = Published(
+            url,
+            ending_of(url),
+            response.headers.get("ETag"),
+            response.headers.get("Last-Modified"),
+        )
+        return file.version
+
+
+def _resume_headers(partial: Path, url: str) -> dict[str, str]:
+    """Asks for the rest of an earlier download, if it was of the same version of the file."""
+    validator = validator_of(partial, url)
+    if validator is None:
+        return {}
+    return {"Range": f"bytes={partial.stat().st_size}-", "If-Range": validator}
+
+
+def _refuse_status(month: TripMonth, url: str, response: "httpx.Response") -> None:
+    status = response.status_code
+    if status in (200, 206):
+        return
+    if status in NOT_PUBLISHED:
+        raise PermanentStoreError(
+            f"{month}: not published: {url} answered {status}. The TLC publishes about two months "
+            "late; choose a month that is published, or set TAXI_SOURCE_URL to where it is"
+        )
+    if is_passing(status):
+        raise TransientStoreError(
+            f"{month}: {url} answered {status} {response.reason_phrase}: try again later"
+        )
+    raise PermanentStoreError(
+        f"{month}: {url} answered {status} {response.reason_phrase}; check TAXI_SOURCE_URL"
+    )
+
+
+def is_passing(status: int) -> bool:
+    """Whether a status says that asking again later may help."""
+    return status in (408, 429) or status >= 500
+
+
+def _receive(
+    month: TripMonth,
+    response: "httpx.Response",
+    published: Published,
+    partial: Path,
+    report: Report,
+) -> None:
+    done, size = _place_of(month, response, published, partial)
+    # A weak ETag does not promise the same bytes, so nothing may be joined under it.
+    strong = published.etag and not published.etag.startswith("W/")
+    notes = {"url": published.url, "validator": published.etag if strong else None}
+    with partial.open("r+b" if done else "wb") as file:
+        file.seek(done)
+        file.truncate()
+        # Not before: notes of this version must never stand beside bytes of an earlier one.
+        notes_of(partial).write_text(json.dumps(notes))
+        # As it comes: a chunk that waits to be filled would be lost with the connection.
+        for chunk in response.iter_raw():
+            file.write(chunk)
+            done += len(chunk)
+            report(done, size)
+    if size is not None and done != size:
+        raise TransientStoreError(
+            f"{month}: {published.url}: {done:,} bytes of {size:,} were received; the rest is "
+            "resumed"
+        )
+
+
+def _compare_checksum(
+    month: TripMonth, response: "httpx.Response", published: Published, partial: Path
+) -> None:
+    promised = promised_checksum(response.status_code, response.headers)
+    if promised is None:
+        return
+    algorithm, value = promised
+    if checksum_of(partial, algorithm) != value:
+        start_over(partial)
+        raise TransientStoreError(
+            f"{month}: {published.url}: what arrived has another {algorithm} than the server "
+            "gives; the next attempt starts over"
+        )
+
+
+def _place_of(
+    month: TripMonth, response: "httpx.Response", published: Published, partial: Path
+) -> tuple[int, int | None]:
+    """Where an answer's bytes belong, and the size of the whole file as far as the server says it.
+
+    Raises:
+        TransientStoreError: they are not what follows on what was received.
+    """
+    if response.status_code != 206:
+        length = response.headers.get("Content-Length", "")
+        return 0, int(length) if length.isdigit() else None
+    given = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    # Some servers know Range and not If-Range, and give the rest of whatever they have now.
+    asked = response.request.headers.get("If-Range")
+    same = asked is None or published.etag in (None, asked)
+    if given is None or int(given[1]) != partial.stat().st_size or not same:
+        start_over(partial)
+        raise TransientStoreError(
+            f"{month}: {published.url}: the server went on with "
+            f"{'the wrong place' if same else 'another version'}; the next attempt starts over"
+        )
+    return int(given[1]), int(given[2]) if given[2].isdigit() else None

@@ -1,0 +1,25 @@
+"""Months that are made where they are asked for."""
+
+from pathlib import Path
+
+from taxi_platform.sources.publications import UNVERSIONED, Published, Report
+from taxi_platform.sources.unfinished_downloads import start_over
+from taxi_platform.trips.month import TripMonth
+
+
+class SyntheticSource:
+    """Months made on the spot, seeded by color and month. Not real trips: for demo and tests."""
+
+    def fetch(self, month: TripMonth, partial: Path, report: Report) -> Published:
+        """See ``TripSource.fetch``."""
+        from taxi_platform.trips.synthetic import publication_ending, write_synthetic_month
+
+        start_over(partial)
+        write_synthetic_month(month, partial)
+        size = partial.stat().st_size
+        report(size, size)
+        return Published(f"synthetic:{month.stem}", publication_ending(month))
+
+    def published(self, month: TripMonth) -> str | None:  # noqa: ARG002
+        """See ``TripSource.published``: every month is, always the same."""
+        return UNVERSIONED

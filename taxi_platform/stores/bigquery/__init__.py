@@ -1,0 +1,1 @@
+"""BigQuery: trip tables, one a color, a partition a month."""

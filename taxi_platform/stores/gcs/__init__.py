@@ -1,0 +1,1 @@
+"""Google Cloud Storage: cleaned months as objects of one bucket."""

@@ -1,0 +1,268 @@
+"""Trip objects in Google Cloud Storage.
+
+An object appears whole or not at all, which is GCS's own promise; what is added here is that what
+arrived is compared with what was sent, and that a second writer is noticed.
+"""
+
+import base64
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from taxi_platform.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.landing.zone import TripParquet, totals_of_footer
+from taxi_platform.sources.checksums import checksum_of
+from taxi_platform.trips.month import COLORS, TripMonth
+from taxi_platform.trips.totals import MonthTotals
+
+if TYPE_CHECKING:
+    from google.cloud import storage
+
+REQUEST_SECONDS = 60.0
+
+UPLOAD_CHUNK_BYTES = 16 << 20
+"""What one request of a resumable upload carries: the timeout is for each, not for the file."""
+
+FOOTER_BYTES = 256 << 10
+"""What is read of an object's end at first; the footer of a month has some 20 KB."""
+
+PREFIX = "data/"
+
+_OBJECT_NAME = re.compile(
+    rf"{PREFIX}({'|'.join(COLORS)})/\1_tripdata_(20[0-9][0-9]-(?:0[1-9]|1[0-2]))\.parquet"
+)
+
+
+@dataclass(frozen=True)
+class TripObject:
+    """A month's object in the lake.
+
+    Attributes:
+        month: color and month.
+        bucket: bucket name.
+        name: object name.
+        generation: GCS's number of this version of the object.
+        size: bytes.
+        crc32c: checksum as GCS spells it, base64.
+        totals: what its Parquet footer says that it holds; rows only, if others wrote it.
+    """
+
+    month: TripMonth
+    bucket: str
+    name: str
+    generation: int
+    size: int
+    crc32c: str
+    totals: MonthTotals
+
+    @property
+    def uri(self) -> str:
+        """The object's address: ``gs://bucket/name``."""
+        return f"gs://{self.bucket}/{self.name}"
+
+
+class TripLake:
+    """The trip objects of one bucket.
+
+    The client's own retries are switched off: the step's retry policy is the one layer.
+    """
+
+    def __init__(
+        self, client: "storage.Client", bucket: str, request_seconds: float = REQUEST_SECONDS
+    ) -> None:
+        self._client = client
+        self.bucket = bucket
+        self._request_seconds = request_seconds
+
+    def object_name(self, month: TripMonth) -> str:
+        """The name of a month's object."""
+        return f"{PREFIX}{month.color}/{month.stem}.parquet"
+
+    def find(self, month: TripMonth) -> TripObject:
+        """The month's object as it is now.
+
+        Raises:
+            PermanentStoreError: the object, or the bucket, is not there, or may not be read, or
+                the object is no Parquet file.
+            TransientStoreError: GCS cannot be reached.
+        """
+        with self._errors(month):
+            blob = self._get(month)
+        if blob is None:
+            raise PermanentStoreError(
+                f"{month}: there is no object gs://{self.bucket}/{self.object_name(month)}: "
+                "materialize gcs_trips for this partition first"
+            )
+        with self._errors(month):
+            return self._describe(month, blob, self._read_totals(month, blob))
+
+    def generations(self) -> dict[TripMonth, int]:
+        """The generation of every month's object that there is now, by one listing.
+
+        Raises:
+            PermanentStoreError: the bucket is not there, or may not be listed.
+            TransientStoreError: GCS cannot be reached.
+        """
+        from taxi_platform.stores.google_errors import google_errors
+
+        found = {}
+        with google_errors("trip objects", f"GCS, gs://{self.bucket}/{PREFIX}"):
+            listed = self._client.list_blobs(
+                self.bucket, prefix=PREFIX, retry=None, timeout=REQUEST_SECONDS
+            )
+            for blob in listed:
+                if match := _OBJECT_NAME.fullmatch(blob.name):
+                    month = TripMonth.from_key(f"{match[1]}|{match[2]}")
+                    found[month] = int(blob.generation)
+        return found
+
+    def upload(self, trips: TripParquet) -> tuple[TripObject, bool]:
+        """Puts a cleaned month into the lake, unless exactly that is there already.
+
+        Returns:
+            The object, and whether it was uploaded.
+
+        Raises:
+            PermanentStoreError: the bucket is not there or may not be written.
+            TransientStoreError: GCS cannot be reached, or another writer was faster.
+        """
+        month = trips.month
+        checksum = crc32c_of(trips.path)
+        with self._errors(month):
+            before = self._get(month)
+            if before is not None and before.crc32c == checksum:
+                return self._describe(month, before, trips.totals), False
+            self._send(trips, checksum, before)
+            after = self._get(month)
+        if after is None or after.crc32c != checksum or after.size != trips.size:
+            raise TransientStoreError(
+                f"{month}: {self._address(month)} is not what was sent: another writer replaced "
+                "or removed it meanwhile; try again"
+            )
+        return self._describe(month, after, trips.totals), True
+
+    def prove_writable(self) -> None:
+        """Writes an object, and removes it: whether months can be uploaded, found out the sure way.
+
+        Raises:
+            PermanentStoreError: the bucket is not there or may not be written.
+            TransientStoreError: GCS cannot be reached.
+        """
+        from taxi_platform.stores.google_errors import google_errors
+
+        patience: Any = {"retry": None, "timeout": self._request_seconds}
+        with google_errors("trips", f"GCS, gs://{self.bucket}"):
+            blob = self._bucket().blob(f"doctor/{uuid.uuid4().hex}")
+            with self._requiring_bucket("trips"):
+                blob.upload_from_string(b"", **patience)
+            blob.delete(**patience)
+
+    def _send(self, trips: TripParquet, checksum: str, before: Any) -> None:
+        from google.api_core.exceptions import BadRequest
+
+        blob = self._bucket().blob(self.object_name(trips.month), UPLOAD_CHUNK_BYTES)
+        # Said beforehand, GCS compares it before the object takes the old one's place. The client's
+        # own comparison comes too late for that, and removes the object.
+        blob.crc32c = checksum
+        try:
+            with self._requiring_bucket(trips.month):
+                blob.upload_from_filename(
+                    str(trips.path),
+                    content_type="application/vnd.apache.parquet",
+                    checksum=None,
+                    if_generation_match=before.generation if before else 0,
+                    timeout=self._request_seconds,
+                    retry=None,
+                )
+        except BadRequest as error:
+            if "crc32c" not in str(error).lower():
+                raise
+            raise TransientStoreError(
+                f"{trips.month}: {self._address(trips.month)} changed on its way, and GCS refused "
+                "it; the earlier object is as it was; try again"
+            ) from error
+
+    def _bucket(self) -> "storage.Bucket":
+        return self._client.bucket(self.bucket)
+
+    def _get(self, month: TripMonth) -> Any:
+        return self._bucket().get_blob(
+            self.object_name(month), retry=None, timeout=self._request_seconds
+        )
+
+    @contextmanager
+    def _requiring_bucket(self, subject: object) -> Iterator[None]:
+        """An upload finds nothing only if there is no bucket.
+
+        Whether there is one cannot be asked: who may write objects need not see the bucket.
+        """
+        from google.api_core.exceptions import NotFound
+
+        try:
+            yield
+        except NotFound as error:
+            raise PermanentStoreError(
+                f"{subject}: there is no bucket gs://{self.bucket}: create it (gcloud storage "
+                f"buckets create gs://{self.bucket}) or set TAXI_GCS_BUCKET to one that exists"
+            ) from error
+
+    def _address(self, month: TripMonth) -> str:
+        return f"gs://{self.bucket}/{self.object_name(month)}"
+
+    def _read_totals(self, month: TripMonth, blob: Any) -> MonthTotals:
+        """From the object's footer: of this generation, whoever wrote it."""
+        tail = self._read_end(month, blob, FOOTER_BYTES)
+        needed = int.from_bytes(tail[-8:-4], "little") + 8
+        if len(tail) < needed <= blob.size:
+            tail = self._read_end(month, blob, needed)
+        try:
+            return totals_of_footer(month, pq.read_metadata(pa.BufferReader(tail)))
+        except (pa.ArrowException, OSError) as error:
+            raise PermanentStoreError(
+                f"{month}: {self._address(month)} is no Parquet file ({error}): materialize "
+                "gcs_trips for this partition again"
+            ) from error
+
+    def _read_end(self, month: TripMonth, blob: Any, length: int) -> bytes:
+        from google.api_core.exceptions import NotFound
+
+        try:
+            end: bytes = blob.download_as_bytes(
+                start=max(0, blob.size - length), retry=None, timeout=self._request_seconds
+            )
+        except NotFound as error:
+            raise TransientStoreError(
+                f"{month}: {self._address(month)} was replaced or removed while it was read; try "
+                "again"
+            ) from error
+        return end
+
+    def _describe(self, month: TripMonth, blob: Any, totals: MonthTotals) -> TripObject:
+        return TripObject(
+            month=month,
+            bucket=self.bucket,
+            name=blob.name,
+            generation=int(blob.generation),
+            size=int(blob.size),
+            crc32c=blob.crc32c,
+            totals=totals,
+        )
+
+    @contextmanager
+    def _errors(self, month: TripMonth) -> Iterator[None]:
+        from taxi_platform.stores.google_errors import google_errors
+
+        with google_errors(month, f"GCS, {self._address(month)}"):
+            yield
+
+
+def crc32c_of(path: Path) -> str:
+    """CRC32C of a file, as GCS spells it: base64 of the big-endian bytes."""
+    return base64.b64encode(checksum_of(path, "crc32c")).decode()

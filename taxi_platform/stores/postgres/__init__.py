@@ -1,0 +1,1 @@
+"""Postgres: trip tables, one a color, a child table a month."""

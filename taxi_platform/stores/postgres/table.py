@@ -1,0 +1,176 @@
+"""The table of a color in Postgres: made where there is none, and kept in step with the schema.
+
+How its months are filled and exchanged is the business of ``postgres``.
+"""
+
+import random
+import time
+from collections.abc import Callable
+
+import psycopg
+from psycopg import errors, sql
+
+from taxi_platform.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.stores.postgres.server import column_definitions, postgres_type
+from taxi_platform.trips.schema import DATA_FILE_MONTH, columns, trip_schema
+
+LOCK_WAIT_MS = 400
+"""How long a change may stand in the table's lock queue, with readers behind it."""
+
+CHANGE_SECONDS = 300
+"""How long a change is tried before the step fails, to be retried."""
+
+HOW_TO_MIGRATE = (
+    "Change the column ('ALTER TABLE … ALTER COLUMN … TYPE …') or rename the table, then load its "
+    "months again with a backfill; docs/guarantees.md, 'When the schema changes'"
+)
+
+
+class ColorTable:
+    """The parent table of a color's months.
+
+    Args:
+        schema: of Postgres.
+        color: of the trips.
+        where: what messages begin with: the partition if there is one, and the server.
+    """
+
+    def __init__(self, schema: str, color: str, where: str) -> None:
+        self.schema = schema
+        self.color = color
+        self.address = f"{where}, {schema}.{color}_trips"
+        self.identifier = sql.Identifier(schema, f"{color}_trips")
+
+    def ensure(self, connection: psycopg.Connection) -> sql.Composed:
+        """Makes the table, or adds the columns that it lacks; old rows have null there.
+
+        Returns:
+            The definitions of its columns, those of others among them.
+
+        Raises:
+            PermanentStoreError: the table does not fit the schema.
+            TransientStoreError: it was locked for too long.
+        """
+        found = self.find_columns(connection)
+        if found is None:
+            self._create(connection)
+        elif missing := [name for name in trip_schema(self.color).names if name not in found]:
+            self.change_quickly(connection, lambda: self._add(connection, missing))
+        return sql.SQL(", ").join(
+            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(is_type))
+            for name, is_type in (self.find_columns(connection) or {}).items()
+        )
+
+    def find_columns(self, connection: psycopg.Connection) -> dict[str, str] | None:
+        """The table's columns and what Postgres calls their types, None if there is no table.
+
+        Raises:
+            PermanentStoreError: the table is another than the schema's.
+        """
+        table = connection.execute(
+            "SELECT pg_get_partkeydef(oid) FROM pg_class WHERE oid = to_regclass(%s)",
+            [self.identifier.as_string(connection)],
+        ).fetchone()
+        if table is None:
+            return None
+        found = connection.execute(
+            "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute "
+            "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            [self.identifier.as_string(connection)],
+        ).fetchall()
+        wanted = {field.name: postgres_type(field.type) for field in trip_schema(self.color)}
+        problems = []
+        if table[0] != f"LIST ({DATA_FILE_MONTH})":
+            problems.append(f"it is not partitioned by list on {DATA_FILE_MONTH}")
+        for name, is_type, not_null in found:
+            if not_null:
+                problems.append(f"{name} is NOT NULL")
+            if name in wanted and is_type != wanted[name]:
+                problems.append(f"{name} is {is_type} and not {wanted[name]}")
+        if problems:
+            raise PermanentStoreError(
+                f"{self.address} does not fit the schema: {'; '.join(problems)}. {HOW_TO_MIGRATE}"
+            )
+        return {name: is_type for name, is_type, _ in found}
+
+    def change_quickly(self, connection: psycopg.Connection, change: Callable[[], None]) -> None:
+        """Changes the table while it is being read, in one short transaction.
+
+        It gives up its place in the lock queue after ``LOCK_WAIT_MS`` and tries again, so that
+        readers never wait behind it.
+
+        Args:
+            connection: in autocommit mode.
+            change: executes the statements.
+
+        Raises:
+            TransientStoreError: the table was locked for ``CHANGE_SECONDS``; nothing has changed.
+        """
+        deadline = time.monotonic() + CHANGE_SECONDS
+        wait = 0.05
+        while True:
+            try:
+                with connection.transaction():
+                    connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT_MS}ms'")
+                    change()
+            except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+                if time.monotonic() > deadline:
+                    raise TransientStoreError(
+                        f"{self.address} was locked by long queries for {CHANGE_SECONDS} s; it is "
+                        "as it was"
+                    ) from error
+                # Growing and jittered, so that the readers' queue drains in between.
+                time.sleep(random.uniform(wait / 2, wait))  # noqa: S311
+                wait = min(wait * 2, 5.0)
+            else:
+                return
+
+    def _create(self, connection: psycopg.Connection) -> None:
+        schema = trip_schema(self.color)
+        with connection.transaction():
+            # Two first loads at once would both find nothing there and collide.
+            connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
+                [f"taxi_platform {self.schema} tables"],
+            )
+            if self.find_columns(connection) is not None:
+                return
+            connection.execute(
+                sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.schema))
+            )
+            connection.execute(
+                sql.SQL("CREATE TABLE {} ({}) PARTITION BY LIST ({})").format(
+                    self.identifier, column_definitions(schema), sql.Identifier(DATA_FILE_MONTH)
+                )
+            )
+            connection.execute(
+                sql.SQL("CREATE INDEX ON {} USING brin (pickup_datetime)").format(self.identifier)
+            )
+            self._describe(connection, schema.names)
+
+    def _add(self, connection: psycopg.Connection, missing: list[str]) -> None:
+        schema = trip_schema(self.color)
+        connection.execute(
+            sql.SQL("ALTER TABLE {} {}").format(
+                self.identifier,
+                sql.SQL(", ").join(
+                    # Another run may add it meanwhile.
+                    sql.SQL("ADD COLUMN IF NOT EXISTS {} {}").format(
+                        sql.Identifier(name), sql.SQL(postgres_type(schema.field(name).type))
+                    )
+                    for name in missing
+                ),
+            )
+        )
+        self._describe(connection, missing)
+
+    def _describe(self, connection: psycopg.Connection, names: list[str]) -> None:
+        for column in columns(self.color):
+            if column.name in names:
+                connection.execute(
+                    sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(
+                        self.identifier,
+                        sql.Identifier(column.name),
+                        sql.Literal(column.description),
+                    )
+                )

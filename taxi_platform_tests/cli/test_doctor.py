@@ -1,0 +1,166 @@
+"""`taxi-platform doctor`: what it finds, what it says of it, and what it mends."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from typer.testing import CliRunner, Result
+
+from taxi_platform.cli.main import app
+from taxi_platform_tests.conftest import EmbeddedStack
+
+pytestmark = pytest.mark.integration
+
+
+def doctor(stack: EmbeddedStack, *options: str, without: str = "", **changed: str) -> Result:
+    environment: dict[str, str | None] = {
+        **stack.environment,
+        "TAXI_SOURCE_URL": "synthetic",
+        "TAXI_REQUEST_SECONDS": "5",
+        **changed,
+    }
+    if without:
+        environment[without] = None
+    return CliRunner().invoke(app, ["doctor", *options], env=environment)
+
+
+def test_a_working_installation_is_found_fine(stack: EmbeddedStack) -> None:
+    run = doctor(stack)
+    assert run.exit_code == 0, run.output
+    lines = run.stdout.splitlines()
+    assert all(line.startswith("ok") for line in lines)
+    for where in ("settings", "dagster", "landing zone", "source", "GCS", "BigQuery", "Postgres"):
+        assert any(line.split(None, 1)[1].startswith(where) for line in lines), where
+    assert stack.environment["TAXI_POSTGRES_PASSWORD"] not in run.output
+
+
+BROKEN: dict[str, tuple[dict[str, str], str, str, str]] = {
+    "a setting": ({"TAXI_FIRST_MONTH": "soon"}, "", "settings", "TAXI_FIRST_MONTH"),
+    "no home of Dagster": ({}, "DAGSTER_HOME", "dagster", "DAGSTER_HOME is not set"),
+    "a folder that is none": (
+        {"TAXI_DATA_DIR": "/proc/nowhere"},
+        "",
+        "landing zone",
+        "set TAXI_DATA_DIR",
+    ),
+    "an unreachable source": (
+        {"TAXI_SOURCE_URL": "http://127.0.0.1:9/{color}_tripdata_{month}.parquet"},
+        "",
+        "source",
+        "cannot be reached",
+    ),
+    "an unreachable lake": (
+        {"STORAGE_EMULATOR_HOST": "http://127.0.0.1:9"},
+        "",
+        "GCS",
+        "taxi-platform local status",
+    ),
+    "a bucket that is not there": ({"TAXI_GCS_BUCKET": "nowhere"}, "", "GCS", "create it"),
+    "a stack that is not up": ({}, "BIGQUERY_EMULATOR_HOST", "BigQuery", "taxi-platform local up"),
+    "a wrong password": (
+        {"TAXI_POSTGRES_PASSWORD": "hunter2-secret"},
+        "",
+        "Postgres",
+        "TAXI_POSTGRES_PASSWORD",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_what_is_wrong_is_said_in_one_line_with_what_to_do(stack: EmbeddedStack, kind: str) -> None:
+    changed, without, where, said = BROKEN[kind]
+    run = doctor(stack, without=without, **changed)
+    assert run.exit_code == 1
+    wrong = [line for line in run.stdout.splitlines() if line.startswith("wrong")]
+    assert any(line.split(None, 1)[1].startswith(where) and said in line for line in wrong), (
+        run.stdout
+    )
+    assert "Traceback" not in run.output
+    assert "hunter2-secret" not in run.output
+
+
+def test_one_broken_store_does_not_hide_what_is_said_of_the_others(stack: EmbeddedStack) -> None:
+    run = doctor(stack, TAXI_GCS_BUCKET="nowhere")
+    states = [line.split(None, 1) for line in run.stdout.splitlines()]
+    assert [where.split(":")[0] for state, where in states if state == "wrong"] == ["GCS"]
+    assert any(where.startswith("Postgres") for state, where in states if state == "ok")
+
+
+def test_a_table_of_another_shape_is_found(stack: EmbeddedStack) -> None:
+    with psycopg.connect(stack.postgres().conninfo, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA misfit")
+        connection.execute("CREATE TABLE misfit.green_trips (data_file_month date)")
+        run = doctor(stack, TAXI_POSTGRES_SCHEMA="misfit")
+        connection.execute("DROP SCHEMA misfit CASCADE")
+    assert run.exit_code == 1
+    assert "misfit.green_trips does not fit the schema: it is not partitioned" in run.stdout
+
+
+def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
+    stack: EmbeddedStack, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    folder = data / "cleaned" / "green"
+    folder.mkdir(parents=True)
+    (folder / "green_tripdata_2024-01.parquet").write_text("a month")
+    killed, held = (folder / f".green_tripdata_2024-0{n}.parquet.partial" for n in (1, 2))
+    killed.write_text("half")
+    raw = data / "raw" / "green"
+    raw.mkdir(parents=True)
+    resumable = raw / ".green_tripdata_2024-03.partial"
+    resumable.write_text("half")
+    (raw / ".green_tripdata_2024-03.partial.json").write_text(json.dumps({}))
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from taxi_platform.landing.atomic_files import held\n"
+        "with held(Path(sys.argv[1])):\n"
+        "    print('held', flush=True); sys.stdin.read()\n"
+    )
+    with (
+        psycopg.connect(stack.postgres().conninfo, autocommit=True) as connection,
+        subprocess.Popen(
+            [sys.executable, "-c", program, held],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as writer,
+    ):
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        connection.execute("CREATE SCHEMA left_over")
+        connection.execute("CREATE TABLE left_over.green_trips_2024_01_incoming (a int)")
+        connection.execute("CREATE TABLE left_over.green_trips_2024_02_incoming (a int)")
+        connection.execute("CREATE TABLE left_over.green_trips_copy (a int)")
+        # Somebody is writing February.
+        connection.execute(
+            "SELECT pg_advisory_lock(hashtextextended('taxi_platform left_over green|2024-02', 0))"
+        )
+        where = {"TAXI_DATA_DIR": str(data), "TAXI_POSTGRES_SCHEMA": "left_over"}
+        found = doctor(stack, **where)
+        assert found.exit_code == 1
+        left = [line for line in found.stdout.splitlines() if line.startswith("left")]
+        assert len(left) == 2, found.stdout
+        assert str(killed) in left[0]
+        assert "left_over.green_trips_2024_01_incoming" in left[1]
+        assert f"{resumable} is a download that broke off" in found.stdout
+        assert killed.exists()
+
+        mended = doctor(stack, "--fix", **where)
+        assert mended.exit_code == 0, mended.stdout
+        assert doctor(stack, **where).exit_code == 0
+        tables = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'left_over'::regnamespace "
+            "AND relkind = 'r' ORDER BY 1"
+        ).fetchall()
+        assert tables == [("green_trips_2024_02_incoming",), ("green_trips_copy",)]
+        assert not killed.exists()
+        assert held.exists()
+        assert resumable.exists()
+        connection.execute("DROP SCHEMA left_over CASCADE")
+        os.kill(writer.pid, signal.SIGTERM)
+    shutil.rmtree(data)

@@ -1,0 +1,80 @@
+import threading
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from taxi_platform.landing.parquet_writer import ROW_GROUP_ROWS, parquet_file
+from taxi_platform.trips.schema import trip_schema
+
+SCHEMA = trip_schema("yellow")
+START = datetime(2024, 1, 1)  # noqa: DTZ001
+
+
+def batch(first: int, rows: int) -> pa.RecordBatch:
+    """Trips whose distance is their number, a day's worth of pickups to every row group."""
+    numbers = pa.array(range(first, first + rows), pa.int64())
+    times = pc.add(
+        pa.scalar(START, pa.timestamp("us")), pc.multiply(numbers, 1).cast("duration[us]")
+    )
+    given = {"trip_distance": numbers.cast(pa.float64()), "pickup_datetime": times}
+    return pa.RecordBatch.from_arrays(
+        [given.get(field.name, pa.nulls(rows, field.type)) for field in SCHEMA], schema=SCHEMA
+    )
+
+
+def write(target: Path, sizes: list[int]) -> None:
+    with parquet_file(target, SCHEMA) as file:
+        first = 0
+        for rows in sizes:
+            file.write(batch(first, rows))
+            first += rows
+        file.finish({"key": "value"})
+
+
+def writing_threads() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("parquet")]
+
+
+@pytest.mark.parametrize(
+    "sizes", [[], [0], [5], [ROW_GROUP_ROWS], [50_000] * 8, [7, 0, ROW_GROUP_ROWS + 1, 3]]
+)
+def test_rows_come_out_as_they_went_in_whatever_the_batches(
+    tmp_path: Path, sizes: list[int]
+) -> None:
+    write(tmp_path / "trips.parquet", sizes)
+
+    with pq.ParquetFile(tmp_path / "trips.parquet") as file:
+        assert file.metadata.metadata[b"key"] == b"value"
+        assert file.schema_arrow.equals(SCHEMA)
+        groups = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+        distances = file.read(["trip_distance"])["trip_distance"]
+    assert distances.to_pylist() == [float(n) for n in range(sum(sizes))]
+    assert all(rows >= ROW_GROUP_ROWS for rows in groups[:-1])
+    assert max(groups, default=0) < ROW_GROUP_ROWS + max(sizes, default=1)
+    assert writing_threads() == []
+
+
+def test_a_reader_can_pass_over_row_groups_by_the_time_of_pickup(tmp_path: Path) -> None:
+    write(tmp_path / "trips.parquet", [ROW_GROUP_ROWS] * 3)
+
+    footer = pq.read_metadata(tmp_path / "trips.parquet")
+    at = footer.schema.names.index("pickup_datetime")
+    found = [footer.row_group(n).column(at).statistics for n in range(3)]
+    assert all(one.max < other.min for one, other in pairwise(found))
+
+
+def test_what_is_left_half_way_leaves_no_thread(tmp_path: Path) -> None:
+    def break_off() -> None:
+        with parquet_file(tmp_path / "trips.parquet", SCHEMA) as file:
+            file.write(batch(0, ROW_GROUP_ROWS))
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        break_off()
+
+    assert writing_threads() == []
