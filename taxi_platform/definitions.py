@@ -1,59 +1,86 @@
-"""The code location: every asset with the resources and IO managers that it needs."""
+"""The code location: the platform's own assets, and those that users put into ``defs``."""
 
-from dagster import Definitions, in_process_executor
+from collections.abc import Iterator
+from pathlib import Path
 
-from taxi_platform.assets.trips import TRIP_ASSETS
-from taxi_platform.assets.zones import taxi_zones
+from dagster import ComponentTree, Definitions, definitions, in_process_executor
+
+import taxi_platform.defs
+from taxi_platform.assets.trips import trip_assets
+from taxi_platform.assets.zones import zone_asset
 from taxi_platform.automation.alerts.sensors import alert_sensors
-from taxi_platform.automation.gcs_objects import lake_objects
-from taxi_platform.automation.jobs import JOBS
+from taxi_platform.automation.gcs_objects import gcs_sensors
+from taxi_platform.automation.jobs import jobs
 from taxi_platform.automation.published_months import published_months
 from taxi_platform.automation.schedule import monthly
-from taxi_platform.checks import TRIP_CHECKS
-from taxi_platform.io_managers.files import RawFileIOManager, TripParquetIOManager
-from taxi_platform.io_managers.gcs import GCSObjectIOManager
-from taxi_platform.io_managers.tables import (
-    BigQueryTableIOManager,
-    PostgresTableIOManager,
-    ZoneTablesIOManager,
-)
-from taxi_platform.resources.bigquery import TripBigQueryResource
-from taxi_platform.resources.files import LandingZoneResource, TripSourceResource
-from taxi_platform.resources.gcs import LakeResource
-from taxi_platform.resources.postgres import PostgresResource
-from taxi_platform.settings import Settings, settings
+from taxi_platform.checks.reconciliation import trip_checks
+from taxi_platform.io_managers.landing import RawFileIOManager, TripParquetIOManager
+from taxi_platform.io_managers.tables import TableIOManager
+from taxi_platform.io_managers.zones import zone_tables
+from taxi_platform.resources.landing import LandingZoneResource
+from taxi_platform.resources.source import TripSourceResource
+from taxi_platform.resources.stores import store_resource
+from taxi_platform.settings import Settings, load_settings
 
 
 def build_resources(chosen: Settings) -> dict[str, object]:
-    """The resources and IO managers of these settings; tests and commands pass their own."""
+    """The resources and IO managers of these settings."""
     landing = LandingZoneResource(root=str(chosen.data_dir))
-    source = TripSourceResource(url=chosen.source_url, request_seconds=chosen.request_seconds)
-    gcs = LakeResource.of(chosen)
-    bigquery = TripBigQueryResource.of(chosen)
-    postgres = PostgresResource.of(chosen)
+    stores = {s.name: store_resource(s, chosen.tables[s.name]) for s in chosen.table_stores}
     return {
-        "source": source,
+        "source": TripSourceResource(url=chosen.source_url, request_seconds=chosen.request_seconds),
         "landing": landing,
-        "gcs": gcs,
-        "bigquery": bigquery,
-        "postgres": postgres,
-        "raw_file": RawFileIOManager(source=source, landing=landing),
+        "raw_file": RawFileIOManager(landing=landing),
         "trip_parquet": TripParquetIOManager(landing=landing),
-        "gcs_object": GCSObjectIOManager(gcs=gcs),
-        "bigquery_table": BigQueryTableIOManager(bigquery=bigquery),
-        "postgres_table": PostgresTableIOManager(postgres=postgres),
-        "zone_tables": ZoneTablesIOManager(bigquery=bigquery, postgres=postgres),
+        "zone_tables": zone_tables(list(stores)),
+        **stores,
+        **{f"{n}_table": TableIOManager(store_name=n, store=r) for n, r in stores.items()},
+        **dict(_gcs(chosen)),
     }
 
 
-defs = Definitions(
-    assets=[*TRIP_ASSETS, taxi_zones],
-    asset_checks=TRIP_CHECKS,
-    jobs=JOBS,
-    schedules=[monthly],
-    sensors=[published_months, lake_objects, *alert_sensors(settings())],
-    resources=build_resources(settings()),
-    # Within a run one process: starting one a step costs four times the work of a small month.
-    # Runs are what goes side by side.
-    executor=in_process_executor,
-)
+def _gcs(chosen: Settings) -> Iterator[tuple[str, object]]:
+    if chosen.uses_gcs:
+        # Imported for those who use it: Google's clients take half a second.
+        from taxi_platform.io_managers.gcs import GCSObjectIOManager
+        from taxi_platform.resources.gcs import TripGCSResource
+
+        gcs = TripGCSResource(**chosen.gcs.model_dump())
+        yield "gcs", gcs
+        yield "gcs_object", GCSObjectIOManager(gcs=gcs)
+
+
+def build_defs(chosen: Settings) -> Definitions:
+    """The whole code location of these settings; tests and commands pass their own.
+
+    Raises:
+        DagsterError: what is in ``defs`` cannot be loaded, or clashes with the platform.
+    """
+    platform = Definitions(
+        assets=[*trip_assets(chosen), zone_asset(chosen)],
+        asset_checks=trip_checks(chosen),
+        jobs=jobs(chosen),
+        schedules=[monthly(chosen)],
+        sensors=[published_months(chosen), *gcs_sensors(chosen), *alert_sensors(chosen)],
+        resources=build_resources(chosen),
+        # Within a run one process: starting one a step costs four times the work of a small month.
+        # Runs are what goes side by side.
+        executor=in_process_executor,
+    )
+    return Definitions.merge(platform, *_users_own())
+
+
+def _users_own() -> Iterator[Definitions]:
+    """What is found in the folder ``defs``, as `dg` lays it out."""
+    folder = Path(taxi_platform.defs.__path__[0])
+    if any(path.name != "__init__.py" for path in folder.glob("*.*")) or any(
+        path.is_dir() and path.name != "__pycache__" for path in folder.iterdir()
+    ):
+        # Only then: looking for components in every installed package takes more than a second.
+        yield ComponentTree.from_module(taxi_platform.defs, folder.parent.parent).build_defs()
+
+
+@definitions
+def defs() -> Definitions:
+    """What `dg` and `dagster` load, with the settings of the environment."""
+    return build_defs(load_settings())

@@ -1,21 +1,39 @@
 """Which partitions there are: color x month, with keys such as ``green|2024-01``."""
 
+from functools import cache
+
 from dagster import (
     MonthlyPartitionsDefinition,
     MultiPartitionsDefinition,
     StaticPartitionsDefinition,
 )
 
-from taxi_platform.settings import settings
-from taxi_platform.trips.month import COLORS
+from taxi_platform.settings import Settings, load_settings
 
-# Dagster orders dimensions by name, color before month, and takes a range between two keys in the
-# order of the keys: colors must stay in alphabetical order, or a range silently selects nothing.
-trip_partitions = MultiPartitionsDefinition(
-    {
-        "color": StaticPartitionsDefinition(list(COLORS)),
-        "month": MonthlyPartitionsDefinition(
-            start_date=settings().first_month, fmt="%Y-%m", timezone="America/New_York"
-        ),
-    }
-)
+
+def trip_partitions(chosen: Settings | None = None) -> MultiPartitionsDefinition:
+    """The partitions of every asset of trips.
+
+    Args:
+        chosen: settings with the colors and the first month; by default those of the environment.
+
+    Raises:
+        SettingsError: the environment has a value that cannot be used.
+    """
+    chosen = chosen or load_settings()
+    return _partitions(chosen.colors, chosen.first_month)
+
+
+@cache
+def _partitions(colors: tuple[str, ...], first_month: str) -> MultiPartitionsDefinition:
+    # Dagster orders dimensions by name, color before month, and takes a range between two keys in
+    # the order of the keys: colors must be in alphabetical order, as the settings keep them, or a
+    # range silently selects nothing.
+    return MultiPartitionsDefinition(
+        {
+            "color": StaticPartitionsDefinition(list(colors)),
+            "month": MonthlyPartitionsDefinition(
+                start_date=first_month, fmt="%Y-%m", timezone="America/New_York"
+            ),
+        }
+    )

@@ -1,18 +1,27 @@
-"""Every environment variable of the platform, typed, in one place.
+"""Every environment variable of the platform, typed: its own here, a store's in the store's room.
 
-Read once, where the code location or a command starts; nothing below imports this. Google's own
+Read where the code location or a command starts; nothing below imports this. Google's own
 variables (``STORAGE_EMULATOR_HOST``, ``BIGQUERY_EMULATOR_HOST``, application default credentials)
 are read by Google's clients; here they are only checked against ``TAXI_ENV``.
 """
 
 import os
 import re
-from functools import cache
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from taxi_platform.stores.base import StoreType, TableStore
+from taxi_platform.stores.gcs.settings import GCSSettings
+from taxi_platform.stores.registry import STORES
+from taxi_platform.stores.settings import StoreSettings
+from taxi_platform.trips.month import COLORS as TRIP_TYPES
+
+GCS = "gcs"
 
 EMULATOR_VARIABLES = ("STORAGE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST")
 
@@ -38,18 +47,14 @@ class Settings(BaseSettings):
         description="`tlc`, `mirror`, `synthetic`, or an http(s):// or file:// template with "
         "{color} and {month}.",
     )
-    gcp_project: str | None = Field(
-        None, description="Google Cloud project; by default that of the credentials."
+    colors: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("green", "yellow"), description="Kinds of trip that are loaded, separated by commas."
     )
-    gcs_bucket: str = Field("taxi-lake", description="Bucket of the trip objects.")
-    bigquery_dataset: str = Field("trips", description="Dataset of the trip tables.")
-    bigquery_location: str = Field("US", description="Location of the dataset and its jobs.")
-    postgres_host: str = Field("127.0.0.1", description="Postgres server.")
-    postgres_port: int = Field(5432, description="Its port.")
-    postgres_user: str = Field("taxi", description="User that owns the trip tables.")
-    postgres_password: SecretStr = Field(SecretStr(""), description="That user's password.")
-    postgres_database: str = Field("taxi", description="Database of the trip tables.")
-    postgres_schema: str = Field("trips", description="Schema of the trip tables.")
+    stores: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("bigquery", "gcs", "postgres"),
+        description="Stores that are loaded, separated by commas. A store that loads from GCS "
+        "brings `gcs` along.",
+    )
     retries: int = Field(4, ge=0, description="How often a step is retried after a passing fault.")
     retry_seconds: float = Field(
         2.0, ge=0, description="Wait before the first retry; it doubles, with jitter."
@@ -68,7 +73,7 @@ class Settings(BaseSettings):
     published_seconds: int = Field(
         1800, ge=1, description="How often the source is asked what it has published."
     )
-    lake_seconds: int = Field(
+    gcs_seconds: int = Field(
         300, ge=1, description="How often the bucket is looked through for new objects."
     )
     request_again_seconds: int = Field(
@@ -105,6 +110,10 @@ class Settings(BaseSettings):
     request_seconds: float = Field(
         60, gt=0, description="How long a source or a store may be silent before a request fails."
     )
+    gcs: GCSSettings = Field(default_factory=lambda: GCSSettings())
+    tables: Mapping[str, StoreSettings] = Field(
+        default_factory=lambda: {name: store.settings() for name, store in STORES.items()}
+    )
 
     @field_validator("first_month")
     @classmethod
@@ -127,6 +136,27 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("colors", "stores", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        names = value.split(",") if isinstance(value, str) else value
+        if not isinstance(names, tuple | list):
+            return value
+        # In alphabetical order: Dagster selects nothing from a range in another.
+        return tuple(sorted({str(name).strip() for name in names} - {""}))
+
+    @field_validator("colors")
+    @classmethod
+    def _known_colors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _one_or_more(value, TRIP_TYPES)
+
+    @field_validator("stores")
+    @classmethod
+    def _known_stores(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        chosen = _one_or_more(value, [*STORES, GCS])
+        needs_gcs = any(STORES[name].reads_gcs for name in chosen if name in STORES)
+        return tuple(sorted({*chosen, GCS})) if needs_gcs else chosen
+
     @model_validator(mode="after")
     def _one_environment(self) -> Self:
         stray = [name for name in EMULATOR_VARIABLES if os.environ.get(name)]
@@ -136,6 +166,45 @@ class Settings(BaseSettings):
                 "unset it, or run 'taxi-platform local down'"
             )
         return self
+
+    @property
+    def uses_gcs(self) -> bool:
+        """Whether months are put into GCS."""
+        return GCS in self.stores
+
+    @property
+    def table_stores(self) -> list[StoreType]:
+        """The stores of trip tables that are loaded, in alphabetical order."""
+        return [STORES[name] for name in self.stores if name in STORES]
+
+    def open_store(self, name: str) -> AbstractContextManager[TableStore]:
+        """The store of a name, for as long as a block lasts."""
+        return STORES[name].open(self.tables[name])
+
+    def secrets(self) -> list[str]:
+        """Every secret of the settings that is set: what no message may show."""
+        return [
+            secret for part in (self, self.gcs, *self.tables.values()) for secret in _secrets(part)
+        ]
+
+
+def _one_or_more(names: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"{', '.join(unknown)} is none of {', '.join(sorted(known))}")
+    if not names:
+        raise ValueError(f"name one at least of {', '.join(sorted(known))}")
+    return names
+
+
+def _secrets(part: BaseSettings) -> list[str]:
+    values = [getattr(part, name) for name in type(part).model_fields]
+    return [v.get_secret_value() for v in values if isinstance(v, SecretStr) and v]
+
+
+def variable_of(part: type[BaseSettings], field: str) -> str:
+    """The environment variable that a field of some settings is read from."""
+    alias = part.model_fields[field].validation_alias
+    return str(alias) if alias else f"{part.model_config.get('env_prefix', '')}{field}".upper()
 
 
 def load_settings() -> Settings:
@@ -147,15 +216,18 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'TAXI_' + str(e['loc'][0]).upper() + ': ' if e['loc'] else ''}"
-            f"{e['msg'].removeprefix('Value error, ')}"
-            for e in error.errors(include_input=False, include_url=False)
-        )
-        raise SettingsError(f"settings: {problems}") from None
+        raise SettingsError(f"settings: {'; '.join(_problems(error))}") from None
 
 
-@cache
-def settings() -> Settings:
-    """The settings of this process, read once."""
-    return load_settings()
+def _problems(error: ValidationError) -> list[str]:
+    parts: dict[str, type[BaseSettings]] = {p.__name__: p for p in (Settings, GCSSettings)}
+    parts |= {store.settings.__name__: store.settings for store in STORES.values()}
+    part = parts.get(error.title)
+    found = []
+    for problem in error.errors(include_input=False, include_url=False):
+        field = str(problem["loc"][0]) if problem["loc"] else ""
+        known = part is not None and field in part.model_fields
+        variable = variable_of(part, field) if part is not None and known else field
+        said = problem["msg"].removeprefix("Value error, ")
+        found.append(f"{variable}: {said}" if variable else said)
+    return found

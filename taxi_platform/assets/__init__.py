@@ -1,1 +1,1 @@
-"""What is produced. A few lines an asset: the partition in, a pure call, a value out, no I/O."""
+"""What is produced: the five assets of a month, and the zones. A few lines each."""

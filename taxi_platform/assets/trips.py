@@ -1,43 +1,39 @@
-"""The five assets of a month of trips.
+"""The assets of a month of trips.
 
-raw_trips -> cleaned_trips -> gcs_trips -> bigquery_trips, and cleaned_trips -> postgres_trips.
-Each value is handed to the asset's IO manager, which alone meets the store.
+raw_trips -> cleaned_trips -> gcs_trips -> bigquery_trips, and cleaned_trips -> postgres_trips. Each
+value is handed to the asset's IO manager, which writes and reads the store.
 """
 
 from typing import Any, Literal
 
-from dagster import AssetExecutionContext, Backoff, Config, Jitter, RetryPolicy, asset
+from dagster import (
+    AssetExecutionContext,
+    AssetIn,
+    AssetsDefinition,
+    Config,
+    Output,
+    asset,
+)
 from pydantic import Field
 
-from taxi_platform.io_managers.failures import RETRY_DEADLINE_TAG, failing_clearly
+from taxi_platform.assets.keys import CLEANED, GCS, RAW, source_key
+from taxi_platform.assets.retries import retried
+from taxi_platform.io_managers.failures import as_failures
+from taxi_platform.io_managers.metadata import every_few_seconds, publication_metadata
 from taxi_platform.landing.zone import RawFile, TripParquet
 from taxi_platform.partitions import trip_partitions
-from taxi_platform.settings import settings
-from taxi_platform.stores.gcs.objects import TripObject
+from taxi_platform.resources.landing import LandingZoneResource
+from taxi_platform.resources.source import TripSourceResource
+from taxi_platform.settings import Settings
+from taxi_platform.stores.base import StoreType
 from taxi_platform.trips.cleaning import CleanedTrips, CleaningOptions, clean_trips
 from taxi_platform.trips.month import TripMonth
 
 OWNERS = ["team:data-platform"]
 
-# The one layer that retries: stores and clients do not.
-RETRIES = RetryPolicy(
-    max_retries=settings().retries,
-    delay=settings().retry_seconds,
-    backoff=Backoff.EXPONENTIAL,
-    jitter=Jitter.PLUS_MINUS,
-)
-
-RETRY_DEADLINE = {RETRY_DEADLINE_TAG: str(settings().retry_deadline_seconds)}
-
-# How many runs may ask each at once: dagster.yaml says, or `dagster instance concurrency set`.
-SOURCE_POOL, BIGQUERY_POOL, POSTGRES_POOL = "source", "bigquery", "postgres"
-
-COMMON: dict[str, Any] = {
-    "partitions_def": trip_partitions,
-    "owners": OWNERS,
-    "retry_policy": RETRIES,
-    "op_tags": RETRY_DEADLINE,
-}
+SOURCE_POOL = "source"
+"""How many runs may ask the source at once; each store has a pool of its name. dagster.yaml says
+how many, or `dagster instance concurrency set`."""
 
 
 class CleaningConfig(Config):
@@ -72,22 +68,26 @@ class CleaningConfig(Config):
         )
 
 
-@asset(
-    io_manager_key="raw_file",
-    group_name="trips",
-    kinds={"http", "file"},
-    pool=SOURCE_POOL,
-    **COMMON,
-)
-def raw_trips(context: AssetExecutionContext) -> TripMonth:
+def raw_trips(
+    context: AssetExecutionContext, source: TripSourceResource, landing: LandingZoneResource
+) -> Output[RawFile]:
     """The month's file as the TLC published it, byte for byte, landed on local disk.
 
     It is verified to be a whole trip file before it takes the place of an earlier download.
     """
-    return TripMonth.from_key(context.partition_key)
+    month = TripMonth.from_key(context.partition_key)
+    say = every_few_seconds(context.log.info)
+    with as_failures(month, context):
+        raw, published = source.download(
+            month,
+            landing.get_zone(),
+            lambda done, total: say(
+                f"{month}: {done:,} of {total:,} bytes" if total else f"{month}: {done:,} bytes"
+            ),
+        )
+    return Output(raw, metadata=publication_metadata(raw, published))
 
 
-@asset(io_manager_key="trip_parquet", group_name="trips", kinds={"pyarrow", "parquet"}, **COMMON)
 def cleaned_trips(
     context: AssetExecutionContext, raw_trips: RawFile, config: CleaningConfig
 ) -> CleanedTrips:
@@ -95,40 +95,58 @@ def cleaned_trips(
 
     Rows read = rows kept + rows rejected; each rejected row says why.
     """
-    with failing_clearly(raw_trips.month, context):
+    with as_failures(raw_trips.month, context):
         return clean_trips(
             raw_trips.path, raw_trips.month, config.options(), source_sha256=raw_trips.sha256
         )
 
 
-@asset(io_manager_key="gcs_object", group_name="trips", kinds={"gcs", "parquet"}, **COMMON)
 def gcs_trips(cleaned_trips: TripParquet) -> TripParquet:
-    """The cleaned month as an object in the lake, verified against the local file."""
+    """The cleaned month as an object in GCS, verified against the local file."""
     return cleaned_trips
 
 
-@asset(
-    io_manager_key="bigquery_table",
-    group_name="trips",
-    kinds={"bigquery"},
-    pool=BIGQUERY_POOL,
-    **COMMON,
-)
-def bigquery_trips(gcs_trips: TripObject) -> TripObject:
-    """The month in BigQuery, its partition replaced whole by one load job from the lake."""
-    return gcs_trips
+def trip_assets(chosen: Settings) -> list[AssetsDefinition]:
+    """The assets of a month, from the published file to every store of the settings."""
+    month: dict[str, Any] = {
+        "partitions_def": trip_partitions(chosen),
+        "owners": OWNERS,
+        **retried(chosen),
+    }
+    landing = {**month, "group_name": "landing"}
+    found = [
+        asset(
+            key=RAW,
+            io_manager_key="raw_file",
+            kinds={"http", "file"},
+            pool=SOURCE_POOL,
+            **landing,
+        )(raw_trips),
+        asset(key=CLEANED, io_manager_key="trip_parquet", kinds={"pyarrow", "parquet"}, **landing)(
+            cleaned_trips
+        ),
+    ]
+    if chosen.uses_gcs:
+        lake = {**month, "group_name": "lake"}
+        found.append(
+            asset(key=GCS, io_manager_key="gcs_object", kinds={"gcs", "parquet"}, **lake)(gcs_trips)
+        )
+    warehouse = {**month, "group_name": "warehouse"}
+    return [*found, *(_table_asset(store, warehouse) for store in chosen.table_stores)]
 
 
-@asset(
-    io_manager_key="postgres_table",
-    group_name="trips",
-    kinds={"postgres"},
-    pool=POSTGRES_POOL,
-    **COMMON,
-)
-def postgres_trips(cleaned_trips: TripParquet) -> TripParquet:
-    """The month in Postgres, its child table exchanged whole in one short transaction."""
-    return cleaned_trips
+def _table_asset(store: StoreType, common: dict[str, Any]) -> AssetsDefinition:
+    def load(trips: Any) -> Any:
+        return trips
 
-
-TRIP_ASSETS = [raw_trips, cleaned_trips, gcs_trips, bigquery_trips, postgres_trips]
+    # What is handed on is what the IO manager of the asset before gives for this type.
+    load.__annotations__ = {"trips": store.reads, "return": store.reads}
+    return asset(
+        name=store.asset,
+        ins={"trips": AssetIn(source_key(store))},
+        description=store.description,
+        io_manager_key=f"{store.name}_table",
+        kinds=set(store.kinds),
+        pool=store.name,
+        **common,
+    )(load)

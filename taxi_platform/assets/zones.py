@@ -3,32 +3,25 @@
 from collections.abc import Iterator
 
 import pyarrow as pa
-from dagster import AssetExecutionContext, Output, asset
+from dagster import AssetExecutionContext, AssetsDefinition, Output, asset
 
-from taxi_platform.assets.trips import OWNERS, RETRIES, RETRY_DEADLINE
-from taxi_platform.io_managers.failures import failing_clearly
-from taxi_platform.resources.files import TripSourceResource
-from taxi_platform.stores.zones import SUBJECT
+from taxi_platform.assets.keys import ZONES
+from taxi_platform.assets.retries import retried
+from taxi_platform.assets.trips import OWNERS
+from taxi_platform.io_managers.failures import as_failures
+from taxi_platform.resources.source import TripSourceResource
+from taxi_platform.settings import Settings
 from taxi_platform.trips.zones import parse_zones
 
 
-@asset(
-    io_manager_key="zone_tables",
-    group_name="trips",
-    kinds={"bigquery", "postgres"},
-    owners=OWNERS,
-    retry_policy=RETRIES,
-    op_tags=RETRY_DEADLINE,
-    output_required=False,
-)
 def taxi_zones(
     context: AssetExecutionContext, source: TripSourceResource
 ) -> Iterator[Output[pa.Table]]:
-    """The TLC's taxi zones, which location ids of trips refer to, in BigQuery and in Postgres.
+    """The TLC's taxi zones, which location ids of trips refer to, in every store of tables.
 
     Left as it is where the source of the trips has no lookup beside them.
     """
-    with failing_clearly(SUBJECT, context):
+    with as_failures(context.asset_key.to_user_string(), context):
         published = source.fetch_zones()
         zones = parse_zones(published) if published is not None else None
     if zones is None:
@@ -37,3 +30,16 @@ def taxi_zones(
         )
     else:
         yield Output(zones)
+
+
+def zone_asset(chosen: Settings) -> AssetsDefinition:
+    """The zones, in the stores of the settings."""
+    return asset(
+        key=ZONES,
+        io_manager_key="zone_tables",
+        group_name="warehouse",
+        kinds={kind for store in chosen.table_stores for kind in store.kinds},
+        owners=OWNERS,
+        output_required=False,
+        **retried(chosen),
+    )(taxi_zones)

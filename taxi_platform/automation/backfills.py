@@ -10,22 +10,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from dagster._core.execution.backfill import (
-    BULK_ACTION_TERMINAL_STATUSES,
-    BulkActionsFilter,
-    BulkActionStatus,
-    PartitionBackfill,
-)
-from dagster._core.storage.partition_status_cache import AssetPartitionStatus
-from dagster._core.utils import make_new_backfill_id
-from dagster._time import get_current_timestamp
 
-from taxi_platform.assets.trips import TRIP_ASSETS
+from taxi_platform import dagster_internals
+from taxi_platform.assets.trips import trip_assets
 from taxi_platform.automation.failures import will_be_retried
 from taxi_platform.automation.jobs import REASON_TAG
-from taxi_platform.automation.months import ASSET_KEYS, PARTITION_TAG, missing_months
-from taxi_platform.partitions import trip_partitions
+from taxi_platform.automation.months import PARTITION_TAG, MonthRecords, month_keys
+from taxi_platform.settings import Settings
 from taxi_platform.trips.month import TripMonth
 
 BACKFILL_TAG = "dagster/backfill"
@@ -59,13 +50,19 @@ class MonthProgress:
         return self.progress in (Progress.DONE, Progress.FAILED)
 
 
-def months_between(colors: Iterable[str], first: str, last: str) -> list[TripMonth]:
+def months_between(
+    chosen: Settings, colors: Iterable[str], first: str, last: str
+) -> list[TripMonth]:
     """The months of colors from one to another, such as ``2019-01``, both included.
 
     Raises:
         ValueError: there are none, or not all of them are partitions; says which there are.
     """
-    months = trip_partitions.get_partitions_def_for_dimension("month").get_partition_keys()
+    months = month_keys(chosen)
+    if unknown := set(colors) - set(chosen.colors):
+        raise ValueError(
+            f"--color is {unknown.pop()!r}: one of {', '.join(chosen.colors)} (TAXI_COLORS)"
+        )
     for name, month in (("--from", first), ("--to", last)):
         if month not in months:
             raise ValueError(
@@ -74,57 +71,48 @@ def months_between(colors: Iterable[str], first: str, last: str) -> list[TripMon
             )
     if first > last:
         raise ValueError(f"--from {first} is after --to {last}")
-    chosen = [month for month in months if first <= month <= last]
-    return [TripMonth.from_key(f"{color}|{month}") for color in colors for month in chosen]
+    between = [month for month in months if first <= month <= last]
+    return [TripMonth.from_key(f"{color}|{month}") for color in colors for month in between]
 
 
-def months_to_load(instance: DagsterInstance, months: Sequence[TripMonth]) -> list[TripMonth]:
+def months_to_load(records: MonthRecords, months: Sequence[TripMonth]) -> list[TripMonth]:
     """Those of the months that are not loaded whole, or of which the last attempt failed."""
-    wanted = {month.key for month in missing_months(instance, months)}
+    wanted = {month.key for month in records.missing(months)}
     keys = [month.key for month in months]
-    for asset in ASSET_KEYS:
-        found = instance.get_status_by_partition(asset, keys, trip_partitions) or {}
-        wanted |= {key for key, is_ in found.items() if is_ is AssetPartitionStatus.FAILED}
+    for asset in trip_assets(records.chosen):
+        wanted |= dagster_internals.failed_partitions(records.instance, asset, keys)
     return [month for month in months if month.key in wanted]
 
 
-def request_backfill(instance: DagsterInstance, months: Sequence[TripMonth]) -> str:
+def request_backfill(records: MonthRecords, months: Sequence[TripMonth]) -> str:
     """Asks the daemon to load months, all assets of each in a run of its own.
 
     Returns:
         The backfill's id.
     """
-    backfill = PartitionBackfill.from_asset_partitions(
-        backfill_id=make_new_backfill_id(),
-        asset_graph=_asset_graph(),
-        partition_names=[month.key for month in months],
-        asset_selection=ASSET_KEYS,
-        backfill_timestamp=get_current_timestamp(),
+    return dagster_internals.request_backfill(
+        records.instance,
+        trip_assets(records.chosen),
+        [month.key for month in months],
         tags=_TAGS,
-        dynamic_partitions_store=instance,
-        all_partitions=False,
         title=f"{len(months)} months from {months[0].key} to {months[-1].key}",
-        description=None,
-        run_config=None,
     )
-    instance.add_backfill(backfill)
-    return backfill.backfill_id
 
 
-def backfills_in_hand(
-    instance: DagsterInstance, months: Collection[TripMonth]
+def unfinished_backfills(
+    records: MonthRecords, months: Collection[TripMonth]
 ) -> dict[TripMonth, str]:
-    """The unfinished backfills that see to some of the months, whoever requested them.
+    """The unfinished backfills of some of the months, whoever requested them.
 
     Returns:
         For each month that a backfill has loaded or has still to load, its id. Months that failed
         in it are left out: they have to be requested anew.
     """
+    assets = trip_assets(records.chosen)
     found: dict[TripMonth, str] = {}
-    unfinished = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
-    for backfill in instance.get_backfills(filters=unfinished):
-        targets = _targets(backfill)
-        progress = follow(instance, dict.fromkeys(targets, backfill.backfill_id))
+    for backfill in dagster_internals.unfinished_backfills(records.instance):
+        targets = map(TripMonth.from_key, dagster_internals.backfill_targets(backfill, assets))
+        progress = follow(records.instance, dict.fromkeys(targets, backfill.backfill_id))
         if all(month.is_over for month in progress.values()):
             continue  # it has ended, and the daemon has not noted it yet
         found |= {
@@ -135,19 +123,6 @@ def backfills_in_hand(
     return found
 
 
-def _targets(backfill: PartitionBackfill) -> list[TripMonth]:
-    """The months that a backfill loads whole."""
-    if not backfill.is_asset_backfill or not set(ASSET_KEYS) <= set(backfill.asset_selection or []):
-        return []
-    data = backfill.get_asset_backfill_data(_asset_graph())
-    keys = data.get_target_partitions_subset(ASSET_KEYS[0]).get_partition_keys()
-    return [TripMonth.from_key(str(key)) for key in keys]
-
-
-def _asset_graph() -> AssetGraph:
-    return AssetGraph.from_assets(TRIP_ASSETS)
-
-
 def follow(
     instance: DagsterInstance, backfills: Mapping[TripMonth, str]
 ) -> dict[TripMonth, MonthProgress]:
@@ -156,8 +131,7 @@ def follow(
     runs: dict[tuple[str, str], DagsterRun] = {}
     ended: set[str] = set()
     for backfill_id in ids:
-        backfill = instance.get_backfill(backfill_id)
-        if backfill is None or backfill.status in BULK_ACTION_TERMINAL_STATUSES:
+        if dagster_internals.is_backfill_over(instance, backfill_id):
             ended.add(backfill_id)
         # The newest first; of a month that was run again after a crash, the last run counts.
         for run in instance.get_runs(RunsFilter(tags={BACKFILL_TAG: backfill_id})):

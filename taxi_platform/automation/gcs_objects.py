@@ -1,52 +1,69 @@
-"""The sensor of lake objects: what lies in the bucket, whoever put it there, is in BigQuery."""
+"""The sensors of GCS: a new object, whoever put it there, is loaded into the stores that do so."""
 
-from dagster import DefaultSensorStatus, SensorEvaluationContext, SensorResult, SkipReason, sensor
+from dagster import (
+    DefaultSensorStatus,
+    SensorDefinition,
+    SensorEvaluationContext,
+    SensorResult,
+    SkipReason,
+    sensor,
+)
 
-from taxi_platform.assets.trips import bigquery_trips
-from taxi_platform.automation.jobs import gcs_to_bigquery
-from taxi_platform.automation.months import latest_materialization, metadata_of
+from taxi_platform.assets.keys import table_key
+from taxi_platform.automation.jobs import job_from_gcs
+from taxi_platform.automation.months import MonthRecords, metadata_of
 from taxi_platform.automation.requests import Ledger, tagged
 from taxi_platform.errors import TransientStoreError
-from taxi_platform.io_managers.tables import SOURCE_GENERATION
+from taxi_platform.io_managers.metadata import SOURCE_GENERATION
 from taxi_platform.partitions import trip_partitions
-from taxi_platform.resources.gcs import LakeResource
-from taxi_platform.settings import settings
+from taxi_platform.resources.gcs import TripGCSResource
+from taxi_platform.settings import Settings
+from taxi_platform.stores.base import StoreType
 from taxi_platform.trips.month import TripMonth
 
 
-@sensor(
-    job=gcs_to_bigquery,
-    name="lake_objects",
-    minimum_interval_seconds=settings().lake_seconds,
-    default_status=DefaultSensorStatus.RUNNING
-    if settings().automation
-    else DefaultSensorStatus.STOPPED,
-)
-def lake_objects(context: SensorEvaluationContext, gcs: LakeResource) -> SensorResult | SkipReason:
-    """Loads each new generation of a month's object into BigQuery, once.
+def gcs_sensors(chosen: Settings) -> list[SensorDefinition]:
+    """A sensor for each store that loads objects."""
+    return [_gcs_objects(store, chosen) for store in chosen.table_stores if store.reads_gcs]
 
-    A generation that the platform has loaded already, or is about to, is not loaded again.
-    """
-    try:
-        generations = gcs.get_lake().generations()
-    except TransientStoreError as error:
-        return SkipReason(f"the lake did not answer and will be asked again: {error}")
-    known = set(trip_partitions.get_partition_keys())
-    offered = {
-        month: str(generation)
-        for month, generation in sorted(generations.items(), reverse=True)
-        if month.key in known
-    }
-    ledger = Ledger(context.cursor)
-    ledger.keep_only({month.key for month in offered})
 
-    def is_loaded(month: TripMonth, generation: str) -> bool:
-        record = latest_materialization(context.instance, bigquery_trips.key, month)
-        return record is not None and metadata_of(record).get(SOURCE_GENERATION) == generation
-
-    requests = ledger.due(context.instance, offered, is_loaded, settings().request_again_seconds)
-    return SensorResult(
-        run_requests=tagged(requests, "object in the lake"),
-        skip_reason=None if requests else f"{len(offered)} objects, all seen to",
-        cursor=ledger.cursor(),
+def _gcs_objects(store: StoreType, chosen: Settings) -> SensorDefinition:
+    @sensor(
+        job_name=job_from_gcs(store),
+        name=f"gcs_objects_to_{store.name}",
+        description=f"Loads each new generation of a month's object into {store.label}, once. A "
+        "generation that is loaded already, or about to be, is not loaded again.",
+        minimum_interval_seconds=chosen.gcs_seconds,
+        default_status=DefaultSensorStatus.RUNNING
+        if chosen.automation
+        else DefaultSensorStatus.STOPPED,
     )
+    def gcs_objects(
+        context: SensorEvaluationContext, gcs: TripGCSResource
+    ) -> SensorResult | SkipReason:
+        try:
+            generations = gcs.get_trips().generations()
+        except TransientStoreError as error:
+            return SkipReason(f"GCS did not answer and will be asked again: {error}")
+        known = set(trip_partitions(chosen).get_partition_keys())
+        offered = {
+            month: str(generation)
+            for month, generation in sorted(generations.items(), reverse=True)
+            if month.key in known
+        }
+        records = MonthRecords(context.instance, chosen)
+        ledger = Ledger(context.cursor)
+        ledger.keep_only({month.key for month in offered})
+
+        def is_loaded(month: TripMonth, generation: str) -> bool:
+            record = records.latest(table_key(store), month)
+            return record is not None and metadata_of(record).get(SOURCE_GENERATION) == generation
+
+        requests = ledger.due(records, offered, is_loaded)
+        return SensorResult(
+            run_requests=tagged(requests, "object in GCS"),
+            skip_reason=None if requests else f"{len(offered)} objects, all loaded or given up",
+            cursor=ledger.cursor(),
+        )
+
+    return gcs_objects

@@ -1,38 +1,47 @@
 """The jobs: which assets of a month are materialized together."""
 
-from dagster import AssetSelection, define_asset_job
+from dagster import AssetKey, AssetSelection, define_asset_job
 
-from taxi_platform.assets.trips import (
-    TRIP_ASSETS,
-    bigquery_trips,
-    cleaned_trips,
-    gcs_trips,
-    postgres_trips,
-    raw_trips,
-)
+from taxi_platform.assets.keys import CLEANED, GCS, RAW, table_key, trip_keys
+from taxi_platform.dagster_internals import UnresolvedAssetJobDefinition
+from taxi_platform.settings import Settings
+from taxi_platform.stores.base import StoreType
 
 REASON_TAG = "taxi/reason"
 """The tag of a run that nobody started by hand: what it was started for."""
 
-web_to_gcs = define_asset_job(
-    "web_to_gcs",
-    AssetSelection.assets(raw_trips, cleaned_trips, gcs_trips),
-    description="Download and clean a month, and put it into the lake.",
-)
-gcs_to_bigquery = define_asset_job(
-    "gcs_to_bigquery",
-    AssetSelection.assets(bigquery_trips),
-    description="Load a month's object from the lake into BigQuery.",
-)
-web_to_postgres = define_asset_job(
-    "web_to_postgres",
-    AssetSelection.assets(raw_trips, cleaned_trips, postgres_trips),
-    description="Download and clean a month, and load it into Postgres.",
-)
-ingest_month = define_asset_job(
-    "ingest_month",
-    AssetSelection.assets(*TRIP_ASSETS),
-    description="Take a month the whole way: files, lake, BigQuery and Postgres.",
-)
+INGEST_MONTH = "ingest_month"
 
-JOBS = [web_to_gcs, gcs_to_bigquery, web_to_postgres, ingest_month]
+
+def job_from_gcs(store: StoreType) -> str:
+    """The name of the job that loads a month's object into a store."""
+    return f"gcs_to_{store.name}"
+
+
+def jobs(chosen: Settings) -> list[UnresolvedAssetJobDefinition]:
+    """The whole way, and the ways to and from each store of the settings."""
+    found = [
+        _job(
+            INGEST_MONTH,
+            f"Take a month the whole way: files and {', '.join(chosen.stores)}.",
+            *trip_keys(chosen),
+        )
+    ]
+    if chosen.uses_gcs:
+        found.append(
+            _job(
+                "web_to_gcs", "Download and clean a month, and put it into GCS.", RAW, CLEANED, GCS
+            )
+        )
+    for store in chosen.table_stores:
+        if store.reads_gcs:
+            said = f"Load a month's object from GCS into {store.label}."
+            found.append(_job(job_from_gcs(store), said, table_key(store)))
+        else:
+            said = f"Download and clean a month, and load it into {store.label}."
+            found.append(_job(f"web_to_{store.name}", said, RAW, CLEANED, table_key(store)))
+    return found
+
+
+def _job(name: str, description: str, *assets: AssetKey) -> UnresolvedAssetJobDefinition:
+    return define_asset_job(name, AssetSelection.assets(*assets), description=description)

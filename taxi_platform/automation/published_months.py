@@ -4,14 +4,20 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from dagster import DefaultSensorStatus, SensorEvaluationContext, SensorResult, sensor
+from dagster import (
+    DefaultSensorStatus,
+    SensorDefinition,
+    SensorEvaluationContext,
+    SensorResult,
+    sensor,
+)
 
-from taxi_platform.automation.jobs import ingest_month
-from taxi_platform.automation.months import loaded_version, missing_months, newest_months
+from taxi_platform.automation.jobs import INGEST_MONTH
+from taxi_platform.automation.months import MonthRecords, newest_months
 from taxi_platform.automation.requests import Ledger, tagged
 from taxi_platform.errors import StoreError
-from taxi_platform.resources.files import TripSourceResource
-from taxi_platform.settings import settings
+from taxi_platform.resources.source import TripSourceResource
+from taxi_platform.settings import Settings
 from taxi_platform.sources.publications import TripSource
 from taxi_platform.trips.month import TripMonth
 
@@ -50,41 +56,43 @@ def ask(source: TripSource, months: Iterable[TripMonth]) -> Publications:
     return found
 
 
-@sensor(
-    job=ingest_month,
-    name="published_months",
-    minimum_interval_seconds=settings().published_seconds,
-    default_status=DefaultSensorStatus.RUNNING
-    if settings().automation
-    else DefaultSensorStatus.STOPPED,
-)
-def published_months(context: SensorEvaluationContext, source: TripSourceResource) -> SensorResult:
-    """Loads each of the newest months as it is published, and again as it is published anew.
+def published_months(chosen: Settings) -> SensorDefinition:
+    """The sensor that loads each of the newest months as it is published, and published again."""
 
-    The source is asked for the version (ETag) of each month of the look-back window, not for the
-    file. While it cannot be reached nothing is requested and nothing forgotten.
-    """
-    months = newest_months(settings().lookback_months)
-    ledger = Ledger(context.cursor)
-    ledger.keep_only({month.key for month in months})
-    found = ask(source.get_source(), months)
-    missing = set(missing_months(context.instance, found.versions))
-    requests = ledger.due(
-        context.instance,
-        found.versions,
-        lambda month, version: loaded_version(context.instance, month) == version,
-        settings().request_again_seconds,
+    @sensor(
+        job_name=INGEST_MONTH,
+        name="published_months",
+        description="Loads each of the newest months as it is published, and again as it is "
+        "published anew. The source is asked for the version (ETag) of each month, not for the "
+        "file. While it cannot be reached nothing is requested and nothing forgotten.",
+        minimum_interval_seconds=chosen.published_seconds,
+        default_status=DefaultSensorStatus.RUNNING
+        if chosen.automation
+        else DefaultSensorStatus.STOPPED,
     )
-    new = {month.key for month in missing}
-    runs = [
-        *tagged([r for r in requests if r.partition_key in new], "published"),
-        *tagged([r for r in requests if r.partition_key not in new], "published again"),
-    ]
-    return SensorResult(
-        run_requests=runs,
-        skip_reason=None if runs else _nothing_to_do(found, len(months)),
-        cursor=ledger.cursor(),
-    )
+    def evaluate(context: SensorEvaluationContext, source: TripSourceResource) -> SensorResult:
+        months = newest_months(chosen)
+        records = MonthRecords(context.instance, chosen)
+        ledger = Ledger(context.cursor)
+        ledger.keep_only({month.key for month in months})
+        found = ask(source.get_source(), months)
+        new = {month.key for month in records.missing(found.versions)}
+        requests = ledger.due(
+            records,
+            found.versions,
+            lambda month, version: records.loaded_version(month) == version,
+        )
+        runs = [
+            *tagged([r for r in requests if r.partition_key in new], "published"),
+            *tagged([r for r in requests if r.partition_key not in new], "published again"),
+        ]
+        return SensorResult(
+            run_requests=runs,
+            skip_reason=None if runs else _nothing_to_do(found, len(months)),
+            cursor=ledger.cursor(),
+        )
+
+    return evaluate
 
 
 def _nothing_to_do(found: Publications, asked: int) -> str:

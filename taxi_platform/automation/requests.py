@@ -1,6 +1,6 @@
 """Runs on request of a sensor: each version of a month once, and again only where that may help.
 
-Both sensors see versions of months, published files or objects in the lake, and must load each
+Both sensors see versions of months, published files or objects in GCS, and must load each
 that is not loaded yet. What they have seen to is kept in the sensor's cursor. Dagster's own run
 keys are not enough for that: they hold for ever, so a version that comes back would be dropped,
 and a run that failed because the source was down would never be made again.
@@ -15,7 +15,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunRequest, RunsFilter
 
 from taxi_platform.automation.failures import failure_of, will_be_retried
 from taxi_platform.automation.jobs import REASON_TAG
-from taxi_platform.automation.months import months_on_their_way
+from taxi_platform.automation.months import MonthRecords
 from taxi_platform.trips.month import TripMonth
 
 RUN_KEY_TAG = "dagster/run_key"
@@ -63,19 +63,17 @@ class Ledger:
 
     def due(
         self,
-        instance: DagsterInstance,
+        records: MonthRecords,
         offered: Mapping[TripMonth, str],
         is_loaded: Callable[[TripMonth, str], bool],
-        first_wait: float,
     ) -> list[RunRequest]:
         """The runs to request now; they count as requested from here on.
 
         Args:
-            instance: where runs are recorded.
+            records: what is known of months and runs; its settings say how long to wait before a
+                version is requested again whose run failed for a transient reason.
             offered: the version of each month that there is.
             is_loaded: whether a version of a month is loaded, whoever did it.
-            first_wait: seconds before a version is requested again whose run failed for a
-                passing reason; it doubles with each try, up to a day.
         """
         open_ones = {
             month: version
@@ -83,14 +81,15 @@ class Ledger:
             if not self._is_settled(month, version)
         }
         # A run that has a month in hand may be loading just this version: its end is waited for.
-        busy = months_on_their_way(instance, open_ones)
+        busy = records.running(open_ones)
+        first_wait = records.chosen.request_again_seconds
         requested: list[RunRequest] = []
         for month, version in open_ones.items():
             if len(requested) == MOST_REQUESTS:
                 break
             if month in busy:
                 continue
-            if is_loaded(month, version) or self._is_given_up(instance, month, version):
+            if is_loaded(month, version) or self._is_given_up(records.instance, month, version):
                 self._settle(month, version)
             elif self._may_be_requested(month, version, first_wait):
                 requested.append(self._request(month, version))

@@ -3,8 +3,3 @@
 A month is judged after it is cleaned and before it is stored (``cleaned``), and each copy of it is
 compared with what it was made from (``reconciliation``).
 """
-
-from taxi_platform.checks.cleaned import cleaned_trips_checks
-from taxi_platform.checks.reconciliation import RECONCILIATIONS
-
-TRIP_CHECKS = [cleaned_trips_checks, *RECONCILIATIONS]

@@ -1,6 +1,6 @@
 """The expectations of a month, judged after it is cleaned and before it is stored.
 
-They block: a month that fails one does not reach the lake or a table.
+They block: a month that fails one does not reach GCS or a table.
 """
 
 from collections.abc import Iterator
@@ -8,39 +8,30 @@ from collections.abc import Iterator
 from dagster import (
     AssetCheckExecutionContext,
     AssetCheckResult,
+    AssetChecksDefinition,
     AssetIn,
     MetadataValue,
     multi_asset_check,
 )
 
-from taxi_platform.assets.trips import cleaned_trips
+from taxi_platform.assets.keys import CLEANED
 from taxi_platform.checks.specs import blocking_spec
 from taxi_platform.landing.zone import TripParquet
+from taxi_platform.settings import Settings
 from taxi_platform.trips.expectations import EXPECTATIONS
 
-CLEANED_CHECKS = [
-    blocking_spec(expectation.name, cleaned_trips, expectation.description)
-    for expectation in EXPECTATIONS
-]
 
-
-@multi_asset_check(
-    name="cleaned_trips_checks",
-    specs=CLEANED_CHECKS,
-    ins={"trips": AssetIn(cleaned_trips.key)},
-    can_subset=True,
-)
 def cleaned_trips_checks(
     context: AssetCheckExecutionContext, trips: TripParquet
 ) -> Iterator[AssetCheckResult]:
     """Judges the cleaned month by its own statistics, without reading its rows."""
     month = trips.as_cleaned_month()
-    chosen = {key.name for key in context.selected_asset_check_keys}
+    selected = {key.name for key in context.selected_asset_check_keys}
     for expectation in EXPECTATIONS:
-        if expectation.name in chosen:
+        if expectation.name in selected:
             verdict = expectation.judge(month)
             yield AssetCheckResult(
-                asset_key=cleaned_trips.key,
+                asset_key=CLEANED,
                 check_name=expectation.name,
                 passed=verdict.holds,
                 metadata={
@@ -51,3 +42,15 @@ def cleaned_trips_checks(
                     },
                 },
             )
+
+
+def cleaned_checks(chosen: Settings) -> AssetChecksDefinition:
+    """The checks of ``cleaned_trips``."""
+    return multi_asset_check(
+        specs=[
+            blocking_spec(chosen, expectation.name, CLEANED, expectation.description)
+            for expectation in EXPECTATIONS
+        ],
+        ins={"trips": AssetIn(CLEANED)},
+        can_subset=True,
+    )(cleaned_trips_checks)

@@ -3,20 +3,23 @@
 import warnings
 from collections.abc import Sequence
 
-from dagster import AssetCheckSpec, AssetsDefinition, PreviewWarning
+from dagster import AssetCheckSpec, AssetKey, PreviewWarning
 
 from taxi_platform.partitions import trip_partitions
+from taxi_platform.settings import Settings
 
 
 def blocking_spec(
+    chosen: Settings,
     name: str,
-    asset: AssetsDefinition,
+    asset: AssetKey,
     description: str,
-    compared_with: Sequence[AssetsDefinition] = (),
+    compared_with: Sequence[AssetKey] = (),
 ) -> AssetCheckSpec:
     """A check that holds back what follows from a month's asset.
 
     Args:
+        chosen: the settings, which say what the partitions are.
         name: of the check.
         asset: what is checked.
         description: what holds if it passes.
@@ -31,5 +34,5 @@ def blocking_spec(
             additional_deps=[*compared_with],
             description=description,
             blocking=True,
-            partitions_def=trip_partitions,
+            partitions_def=trip_partitions(chosen),
         )

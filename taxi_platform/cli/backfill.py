@@ -18,13 +18,14 @@ from rich.progress import Progress as ProgressBar
 from taxi_platform.automation.backfills import (
     MonthProgress,
     Progress,
-    backfills_in_hand,
     daemon_is_alive,
     follow,
     months_to_load,
     request_backfill,
+    unfinished_backfills,
 )
 from taxi_platform.automation.failures import failure_of
+from taxi_platform.automation.months import MonthRecords
 from taxi_platform.trips.month import TripMonth
 
 LOOK_SECONDS = 2.0
@@ -46,9 +47,9 @@ def open_instance() -> DagsterInstance:
     Raises:
         NoInstanceError: there is none, or its database cannot be reached.
     """
-    from dagster._core.errors import DagsterHomeNotSetError
     from dagster_postgres.utils import DagsterPostgresException
-    from dagster_shared.error import DagsterError
+
+    from taxi_platform.dagster_internals import DagsterError, DagsterHomeNotSetError
 
     remedy = (
         "run 'taxi-platform local up' and start from the folder with its .env, or set what "
@@ -68,7 +69,7 @@ def open_instance() -> DagsterInstance:
 
 
 def run_backfill(
-    instance: DagsterInstance,
+    records: MonthRecords,
     months: Sequence[TripMonth],
     console: Console,
     *,
@@ -78,7 +79,7 @@ def run_backfill(
     """Loads months and shows how far they are.
 
     Args:
-        instance: the Dagster instance whose daemon does it.
+        records: what is known of months, with the Dagster instance whose daemon loads them.
         months: the months to load.
         console: where to show it.
         missing_only: leave out months that are loaded whole.
@@ -87,15 +88,16 @@ def run_backfill(
     Returns:
         An exit code: 0 if all months are loaded, 1 if some failed, 130 if one stopped looking.
     """
-    backfills = backfills_in_hand(instance, months)
+    instance = records.instance
+    backfills = unfinished_backfills(records, months)
     if backfills:
         ids = ", ".join(sorted(set(backfills.values())))
         console.print(f"{len(backfills)} of the months are in the hands of backfill {ids} already.")
     wanted = [month for month in months if month not in backfills]
     if missing_only:
-        wanted = months_to_load(instance, wanted)
+        wanted = months_to_load(records, wanted)
     if wanted:
-        backfill_id = request_backfill(instance, wanted)
+        backfill_id = request_backfill(records, wanted)
         backfills |= dict.fromkeys(wanted, backfill_id)
         console.print(f"Requested backfill {backfill_id} of {len(wanted)} months.")
     if not backfills:

@@ -1,7 +1,7 @@
 """The demo: two synthetic months through the whole platform, then the stores asked what they hold.
 
 It runs what everybody runs, the code location's own assets on the embedded stack, and trusts none
-of it: BigQuery and Postgres are asked through their own clients.
+of it: every store is asked through its own client.
 """
 
 import os
@@ -19,8 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from taxi_platform.local.stack import LocalStack
-from taxi_platform.queries import Ask, ask_bigquery, ask_postgres
-from taxi_platform.settings import load_settings
+from taxi_platform.settings import Settings, load_settings
+from taxi_platform.stores.base import StoreType
 from taxi_platform.trips.month import TripMonth
 
 if TYPE_CHECKING:
@@ -54,18 +54,15 @@ class DemoResult:
     rows_read: int
     rejected_by_reason: Mapping[str, int]
     cleaned: Holding
-    bigquery: Holding
-    postgres: Holding
+    stores: Mapping[str, Holding]
     seconds: Mapping[str, float]
 
     @property
     def reconciled(self) -> bool:
-        """Whether no row was lost and both stores hold exactly what was kept."""
+        """Whether no row was lost and every store holds exactly what was kept."""
         rejected = sum(self.rejected_by_reason.values())
-        return (
-            self.rows_read == self.cleaned.rows + rejected
-            and self.bigquery == self.cleaned
-            and self.postgres == self.cleaned
+        return self.rows_read == self.cleaned.rows + rejected and all(
+            holding == self.cleaned for holding in self.stores.values()
         )
 
 
@@ -146,13 +143,15 @@ def _materialize(
         The metadata of ``cleaned_trips``, and the seconds that each asset took.
     """
     from dagster import EventLogEntry
-    from dagster._core.utils import make_new_run_id
 
-    from taxi_platform.assets.trips import TRIP_ASSETS
-    from taxi_platform.definitions import defs
+    from taxi_platform.assets.keys import trip_keys
+    from taxi_platform.dagster_internals import make_new_run_id
+    from taxi_platform.definitions import build_defs
 
-    job = defs.resolve_implicit_global_asset_job_def()
-    task = progress.add_task(month.key, total=len(TRIP_ASSETS), step="")
+    chosen = load_settings()
+    keys = trip_keys(chosen)
+    job = build_defs(chosen).resolve_implicit_global_asset_job_def()
+    task = progress.add_task(month.key, total=len(keys), step="")
     run_id = make_new_run_id()
 
     def watch(entry: EventLogEntry, _cursor: str) -> None:
@@ -168,13 +167,13 @@ def _materialize(
         partition_key=month.key,
         run_id=run_id,
         # The trips alone: made-up zones must not replace real ones.
-        asset_selection=[asset.key for asset in TRIP_ASSETS],
+        asset_selection=keys,
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
     instance.end_watch_event_logs(run_id, watch)
     if result.success:
-        progress.update(task, completed=len(TRIP_ASSETS), step="done")
+        progress.update(task, completed=len(keys), step="done")
     else:
         progress.update(task, step="failed")
         raise DemoError(_failure(month, result.all_events))
@@ -198,14 +197,13 @@ def _failure(month: TripMonth, events: "Sequence[DagsterEvent]") -> str:
 
 
 def _ask_stores(month: TripMonth, cleaned: dict[str, Any], seconds: dict[str, float]) -> DemoResult:
-    name = f"{month.color}_trips"
+    chosen = load_settings()
     return DemoResult(
         month=month,
         rows_read=cleaned["rows_read"],
         rejected_by_reason=cleaned["rejected_by_reason"],
         cleaned=Holding(cleaned["dagster/row_count"], _cents(cleaned["total_amount"])),
-        bigquery=_ask(month, ask_bigquery, f"{load_settings().bigquery_dataset}.{name}"),
-        postgres=_ask(month, ask_postgres, f"{load_settings().postgres_schema}.{name}"),
+        stores={s.label: _ask(month, chosen, s) for s in chosen.table_stores},
         seconds=seconds,
     )
 
@@ -214,14 +212,15 @@ def _cents(amount: float | Decimal | None) -> Decimal:
     return Decimal(str(amount or 0)).quantize(CENT)
 
 
-def _ask(month: TripMonth, ask: "Ask", table: str) -> Holding:
-    answer = ask(
-        load_settings(),
-        # Both names come from the settings and the month, and the month is a date.
-        f"SELECT COUNT(*), SUM(total_amount) FROM {table} "  # noqa: S608
-        f"WHERE data_file_month = DATE '{month.month}'",
-        1,
-    )
+def _ask(month: TripMonth, chosen: Settings, kind: StoreType) -> Holding:
+    with chosen.open_store(kind.name) as store:
+        table = store.table_name(f"{month.color}_trips")
+        # The name comes from the settings and the month, and the month is a date.
+        answer = store.query(
+            f"SELECT COUNT(*), SUM(total_amount) FROM {table} "  # noqa: S608
+            f"WHERE data_file_month = DATE '{month.month}'",
+            1,
+        )
     rows, total = answer.rows[0]
     return Holding(rows, _cents(total))
 
@@ -240,11 +239,12 @@ def _print_results(console: Console, results: list[DemoResult]) -> None:
     row("rejected", *(f"{sum(r.rejected_by_reason.values()):,}" for r in results))
     for reason in sorted({reason for r in results for reason in r.rejected_by_reason}):
         row(f"  {reason}", *(f"{r.rejected_by_reason.get(reason, 0):,}" for r in results))
-    row("rows in BigQuery", *(f"{r.bigquery.rows:,}" for r in results))
-    row("rows in Postgres", *(f"{r.postgres.rows:,}" for r in results))
+    stores = list(results[0].stores)
+    for store in stores:
+        row(f"rows in {store}", *(f"{r.stores[store].rows:,}" for r in results))
     row("total_amount kept, $", *(f"{r.cleaned.total_amount:,}" for r in results))
-    row("  in BigQuery, $", *(f"{r.bigquery.total_amount:,}" for r in results))
-    row("  in Postgres, $", *(f"{r.postgres.total_amount:,}" for r in results))
+    for store in stores:
+        row(f"  in {store}, $", *(f"{r.stores[store].total_amount:,}" for r in results))
     table.add_section()
     for step in results[0].seconds:
         row(f"{step}, s", *(f"{r.seconds[step]:.2f}" for r in results))
@@ -255,15 +255,18 @@ def _print_verdict(console: Console, results: list[DemoResult]) -> bool:
     read = sum(r.rows_read for r in results)
     kept = sum(r.cleaned.rows for r in results)
     rejected = sum(sum(r.rejected_by_reason.values()) for r in results)
-    bigquery = sum(r.bigquery.rows for r in results)
-    postgres = sum(r.postgres.rows for r in results)
+    held = ", ".join(
+        f"{store} {sum(r.stores[store].rows for r in results)}" for store in results[0].stores
+    )
     reconciled = all(r.reconciled for r in results)
     command = _command()
     console.print(
         "\nOpen the UI:   make dev, then http://127.0.0.1:3000"
-        f"\nAsk Postgres:  {command} query '{LOOK}'"
-        f"\nAsk BigQuery:  {command} query --store bigquery '{LOOK}'"
-        "\n               or with any client: .env has the addresses"
+        + "".join(
+            f"\n{f'Ask {s.label}:':<14} {command} query --store {s.name} '{LOOK}'"
+            for s in load_settings().table_stores
+        )
+        + "\n               or with any client: .env has the addresses"
         f"\nStop it:       {command} local down\n",
         highlight=False,
         soft_wrap=True,
@@ -271,8 +274,7 @@ def _print_verdict(console: Console, results: list[DemoResult]) -> bool:
     # The last line, for people and scripts alike.
     console.print(
         f"{'reconciled' if reconciled else 'NOT RECONCILED'}: {len(results)} partitions, "
-        f"{read} rows read = {kept} kept + {rejected} rejected; "
-        f"BigQuery {bigquery}, Postgres {postgres}",
+        f"{read} rows read = {kept} kept + {rejected} rejected; {held}",
         highlight=False,
         soft_wrap=True,
     )

@@ -7,7 +7,6 @@ elsewhere. Heavy modules are imported within the command that needs them.
 import json
 import sys
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,7 +66,7 @@ def doctor(
     from rich.console import Console
     from rich.text import Text
 
-    from taxi_platform.cli.examinations import State, examine
+    from taxi_platform.cli.doctor import State, examine
 
     colors = {State.FINE: "green", State.LEFT: "yellow", State.WRONG: "red"}
     console = Console()
@@ -220,56 +219,49 @@ def backfill(
     It may be interrupted at any time: the daemon goes on, and the same command looks on again.
     Exits with 1 if months failed, and says which, why, and what to do.
     """
-    if unknown := set(color) - set(COLORS):
-        raise _fail(f"--color is {unknown.pop()!r}: one of {', '.join(COLORS)}")
     from rich.console import Console
 
-    from taxi_platform.settings import SettingsError
+    from taxi_platform.automation.backfills import months_between
+    from taxi_platform.automation.months import MonthRecords
+    from taxi_platform.cli.backfill import NoInstanceError, open_instance, run_backfill
+    from taxi_platform.settings import SettingsError, load_settings
 
     try:
-        from taxi_platform.automation.backfills import months_between
-        from taxi_platform.cli.backfill import (
-            NoInstanceError,
-            open_instance,
-            run_backfill,
-        )
-    except SettingsError as error:  # the months that there are depend on them
-        raise _fail(str(error)) from error
-    try:
-        months = months_between(sorted(set(color)), first, last)
+        chosen = load_settings()
+        months = months_between(chosen, sorted(set(color)), first, last)
         with open_instance() as instance:
             code = run_backfill(
-                instance, months, Console(), missing_only=missing_only, detach=detach
+                MonthRecords(instance, chosen),
+                months,
+                Console(),
+                missing_only=missing_only,
+                detach=detach,
             )
-    except (NoInstanceError, ValueError) as error:
+    except (NoInstanceError, SettingsError, ValueError) as error:
         raise _fail(str(error)) from error
     raise typer.Exit(code)
-
-
-class Store(StrEnum):
-    """The stores that can be asked."""
-
-    POSTGRES = "postgres"
-    BIGQUERY = "bigquery"
 
 
 @app.command()
 def query(
     statement: Annotated[str, typer.Argument(help="One SQL statement that reads.")],
-    store: Annotated[Store, typer.Option(help="Which store to ask.")] = Store.POSTGRES,
+    store: Annotated[str, typer.Option(help="Which store of TAXI_STORES to ask.")] = "postgres",
     limit: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 50,
 ) -> None:
-    """Ask Postgres or BigQuery, as configured in the environment, and print the answer."""
+    """Ask a store of trip tables, as configured in the environment, and print the answer."""
     from rich.console import Console
     from rich.table import Table
 
     from taxi_platform.errors import StoreError
-    from taxi_platform.queries import ask_bigquery, ask_postgres
     from taxi_platform.settings import SettingsError, load_settings
 
-    ask = ask_postgres if store is Store.POSTGRES else ask_bigquery
     try:
-        answer = ask(load_settings(), statement, limit)
+        chosen = load_settings()
+        names = [known.name for known in chosen.table_stores]
+        if store not in names:
+            raise _fail(f"--store is {store!r}: one of {', '.join(names)} (TAXI_STORES)")
+        with chosen.open_store(store) as opened:
+            answer = opened.query(statement, limit)
     except (SettingsError, StoreError) as error:
         raise _fail(str(error)) from error
     table = Table(*answer.columns)

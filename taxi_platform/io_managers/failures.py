@@ -28,7 +28,7 @@ StepContext = InputContext | OutputContext | AssetExecutionContext | AssetCheckE
 
 
 @contextmanager
-def failing_clearly(subject: object, context: StepContext) -> Iterator[None]:
+def as_failures(subject: object, context: StepContext) -> Iterator[None]:
     """Raises a ``Failure`` that says what failed, and is retried only if that may help.
 
     Args:
@@ -92,11 +92,24 @@ def month_of(context: InputContext | OutputContext) -> TripMonth:
     Raises:
         Failure: the run has no partition, or several.
     """
-    keys = list(context.asset_partition_keys) if context.has_asset_partitions else []
-    if len(keys) != 1:
+    months = months_of(context)
+    if len(months) != 1:
         raise Failure(
-            f"one partition a run is needed, such as green|2024-01, but this has {len(keys)}: "
+            f"one partition a run is needed, such as green|2024-01, but this has {len(months)}: "
             "choose one with --partition, or use a backfill, which makes a run of each",
             allow_retries=False,
         )
-    return TripMonth.from_key(keys[0])
+    return months[0]
+
+
+def months_of(context: InputContext | OutputContext) -> list[TripMonth]:
+    """The months that a run's partitions stand for, in order.
+
+    Raises:
+        Failure: they are partitions of something else.
+    """
+    keys = list(context.asset_partition_keys) if context.has_asset_partitions else []
+    try:
+        return sorted(TripMonth.from_key(key) for key in keys)
+    except ValueError as error:
+        raise Failure(str(error), allow_retries=False) from error

@@ -1,24 +1,24 @@
-"""The IO manager of the lake: a cleaned month as an object in GCS."""
+"""The IO manager of GCS: a cleaned month as an object."""
 
 from dagster import ConfigurableIOManager, InputContext, MetadataValue, OutputContext
 
-from taxi_platform.io_managers.failures import failing_clearly, month_of
+from taxi_platform.io_managers.failures import as_failures, month_of
 from taxi_platform.io_managers.metadata import column_schema
 from taxi_platform.io_managers.versions import set_content_version
 from taxi_platform.landing.zone import TripParquet
-from taxi_platform.resources.gcs import LakeResource
+from taxi_platform.resources.gcs import TripGCSResource
 from taxi_platform.stores.gcs.objects import TripObject
 
 
 class GCSObjectIOManager(ConfigurableIOManager):
-    """Uploads a cleaned month into the lake."""
+    """Uploads a cleaned month, and finds it again."""
 
-    gcs: LakeResource
+    gcs: TripGCSResource
 
     def handle_output(self, context: OutputContext, obj: TripParquet) -> None:
         """Uploads the month's file, unless just that is there, and describes the object."""
-        with failing_clearly(obj.month, context):
-            stored, uploaded = self.gcs.get_lake().upload(obj)
+        with as_failures(obj.month, context):
+            stored, uploaded = self.gcs.get_trips().upload(obj)
         if not uploaded:
             context.log.info(f"{obj.month}: {stored.uri} holds exactly this already")
         set_content_version(context, stored.crc32c, stored.size)
@@ -36,7 +36,7 @@ class GCSObjectIOManager(ConfigurableIOManager):
         )
 
     def load_input(self, context: InputContext) -> TripObject:
-        """The partition's object as it is in the lake now."""
+        """The partition's object as it is now."""
         month = month_of(context)
-        with failing_clearly(month, context):
-            return self.gcs.get_lake().find(month)
+        with as_failures(month, context):
+            return self.gcs.get_trips().find(month)

@@ -8,10 +8,32 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from dagster import MetadataValue, TableColumn, TableSchema
 
+from taxi_platform.landing.zone import RawFile
+from taxi_platform.sources.publications import Published
 from taxi_platform.trips.schema import trip_schema
 
 PREVIEW_ROWS = 5
+
+SOURCE_VERSION = "source_version"
+"""The entry of a landed file's metadata that says which version of it was published."""
+
+SOURCE_GENERATION = "source_generation"
+"""The entry of a table's metadata that says which object in GCS it was loaded from."""
+
 REPORT_SECONDS = 5.0
+
+
+def publication_metadata(raw: RawFile, published: Published) -> dict[str, MetadataValue]:
+    """What the UI shows of a published file: where it came from, and where it lies."""
+    return {
+        "source": MetadataValue.url(published.url),
+        SOURCE_VERSION: MetadataValue.text(published.version),
+        "path": MetadataValue.path(raw.path),
+        "size_bytes": MetadataValue.int(raw.size),
+        "sha256": MetadataValue.text(raw.sha256),
+        "etag": MetadataValue.text(published.etag or "none given"),
+        "last_modified": MetadataValue.text(published.last_modified or "none given"),
+    }
 
 
 def column_schema(color: str) -> MetadataValue:
@@ -27,7 +49,7 @@ def schema_metadata(schema: pa.Schema) -> MetadataValue:
                 TableColumn(
                     field.name,
                     type=str(field.type),
-                    description=field.metadata[b"description"].decode(),
+                    description=(field.metadata or {}).get(b"description", b"").decode() or None,
                 )
                 for field in schema
             ]

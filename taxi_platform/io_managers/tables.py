@@ -1,177 +1,176 @@
-"""The IO managers of the tables, in BigQuery and in Postgres.
+"""The IO manager of a store of tables: trips in and out, and the tables that people derive.
 
-Downstream assets may take a partition of either as ``pandas.DataFrame``, ``pyarrow.Table``, or
-``pyarrow.RecordBatchReader``, which streams; ``AssetIn(metadata={"columns": [...]})`` chooses
-columns.
+A month of trips is loaded from its file or object. What another asset returns, as Arrow or pandas,
+becomes a table of its own: ``green_tips`` and ``yellow_tips`` for an asset ``tips`` that is
+partitioned as the trips are, ``tips`` for one partitioned by month or not at all. Either way a
+partition is replaced whole or not at all.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from dagster import (
-    ConfigurableIOManager,
-    Failure,
-    InputContext,
-    MetadataValue,
-    OutputContext,
-)
+from dagster import ConfigurableIOManager, Failure, InputContext, MetadataValue, OutputContext
 
-from taxi_platform.io_managers.failures import failing_clearly, month_of
+from taxi_platform.io_managers.annotated import (
+    Rows,
+    as_annotated,
+    chosen_columns,
+    trips_as_annotated,
+)
+from taxi_platform.io_managers.failures import as_failures, month_of
 from taxi_platform.io_managers.metadata import (
+    SOURCE_GENERATION,
     column_schema,
     every_few_seconds,
-    preview_of,
     schema_metadata,
 )
 from taxi_platform.io_managers.versions import set_content_version
 from taxi_platform.landing.zone import TripParquet
-from taxi_platform.resources.bigquery import TripBigQueryResource
-from taxi_platform.resources.postgres import PostgresResource
-from taxi_platform.stores.gcs.objects import TripObject, crc32c_of
-from taxi_platform.stores.zones import (
-    SUBJECT,
-    read_from_postgres,
-    replace_in_bigquery,
-    replace_in_postgres,
-)
+from taxi_platform.resources.table_store import TableStoreResource
+from taxi_platform.stores.base import Load
+from taxi_platform.stores.gcs.objects import TripObject
+from taxi_platform.stores.registry import STORES
 from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.schema import chosen_schema
-from taxi_platform.trips.zones import ZONE_SCHEMA
+from taxi_platform.trips.schema import DATA_FILE_MONTH
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SOURCE_GENERATION = "source_generation"
-"""The entry of a BigQuery partition's metadata that says which object it was loaded from."""
 
+class TableIOManager(ConfigurableIOManager):
+    """Writes and reads the tables of one store."""
 
-class BigQueryTableIOManager(ConfigurableIOManager):
-    """Loads a month's object into its partition in BigQuery."""
+    store_name: str
+    store: TableStoreResource
 
-    bigquery: TripBigQueryResource
+    def handle_output(self, context: OutputContext, obj: Any) -> None:
+        """Replaces the partition by a cleaned month, or by the rows that an asset returned."""
+        if isinstance(obj, TripParquet | TripObject):
+            self._load_trips(context, obj)
+        else:
+            self._load_rows(context, _reader(context, obj))
 
-    def handle_output(self, context: OutputContext, obj: TripObject) -> None:
-        """Replaces the partition by one load job and describes it."""
-        month = obj.month
-        with failing_clearly(month, context), self.bigquery.get_tables() as tables:
-            load = tables.replace_month(
-                obj, lambda job: context.log.info(f"{month}: load job {job} from {obj.uri}")
-            )
-        set_content_version(context, obj.crc32c, obj.size)
-        context.add_output_metadata(
-            {
-                "dagster/relation_identifier": load.table,
-                "table": MetadataValue.url(self.bigquery.browser_url(load.table)),
-                "dagster/partition_row_count": load.rows,
-                "dagster/column_schema": column_schema(month.color),
-                "bigquery_partition": load.partition,
-                "job_id": load.job_id,
-                "attached_to_earlier_job": load.attached,
-                "source_uri": obj.uri,
-                SOURCE_GENERATION: str(obj.generation),
-            }
+    def load_input(self, context: InputContext) -> Rows:
+        """The partitions' rows as Arrow or pandas, as the input is annotated."""
+        if context.asset_key.path == [STORES[self.store_name].asset]:
+            return trips_as_annotated(context, lambda month: self._stream_trips(context, month))
+        table, month = _derived_table(context)
+        with as_failures(table, context), self.store.get_store() as store:
+            schema = store.stream_rows(table, month, chosen_columns(context)).schema
+        rows = pa.RecordBatchReader.from_batches(
+            schema, self._stream_rows(context, table, month, schema.names)
         )
+        return as_annotated(context, rows, lambda found: found.to_pandas())
 
-    def load_input(self, context: InputContext) -> "pa.RecordBatchReader | pa.Table | pd.DataFrame":
-        """The partition's rows as Arrow or pandas, as the input is annotated."""
-        month = month_of(context)
-        return _as_annotated(context, month, self._stream(context, month))
-
-    def _stream(self, context: InputContext, month: TripMonth) -> Iterator[pa.RecordBatch]:
-        # The client lives as long as the stream, which may be read long after this returns.
-        with failing_clearly(month, context), self.bigquery.get_tables() as tables:
-            yield from tables.stream_month(month, _chosen_columns(context))
-
-
-class PostgresTableIOManager(ConfigurableIOManager):
-    """Copies a cleaned month into Postgres."""
-
-    postgres: PostgresResource
-
-    def handle_output(self, context: OutputContext, obj: TripParquet) -> None:
-        """Replaces the month's child table and describes it."""
+    def _load_trips(self, context: OutputContext, obj: TripParquet | TripObject) -> None:
         month = obj.month
         say = every_few_seconds(context.log.info)
-        tables = self.postgres.get_tables()
-        with failing_clearly(month, context):
-            load = tables.replace_month(
-                obj, lambda rows: say(f"{month}: {rows:,} of {obj.rows:,} rows copied")
-            )
-        set_content_version(context, crc32c_of(obj.path), obj.size)
+        with as_failures(month, context), self.store.get_store() as store:
+            load = store.replace_month(obj, lambda progress: say(f"{month}: {progress}"))
+        source = {}
+        if isinstance(obj, TripObject):
+            source = {"source_uri": obj.uri, SOURCE_GENERATION: str(obj.generation)}
+        set_content_version(context, obj.crc32c, obj.size)
         context.add_output_metadata(
-            {
-                "dagster/relation_identifier": f"{self.postgres.database}.{load.table}",
-                "dagster/partition_row_count": load.rows,
-                "dagster/column_schema": column_schema(month.color),
-                "child_table": load.child,
-                "server": tables.server.address,
-                "query": f"SELECT * FROM {load.table} WHERE data_file_month = '{month.month}'",  # noqa: S608
-            }
+            _described(load) | {"dagster/column_schema": column_schema(month.color)} | source
         )
 
-    def load_input(self, context: InputContext) -> "pa.RecordBatchReader | pa.Table | pd.DataFrame":
-        """The partition's rows as Arrow or pandas, as the input is annotated."""
-        month = month_of(context)
-        return _as_annotated(context, month, self._stream(context, month))
-
-    def _stream(self, context: InputContext, month: TripMonth) -> Iterator[pa.RecordBatch]:
-        with failing_clearly(month, context):
-            yield from self.postgres.get_tables().stream_month(month, _chosen_columns(context))
-
-
-class ZoneTablesIOManager(ConfigurableIOManager):
-    """Puts the zone lookup into a table of each store."""
-
-    bigquery: TripBigQueryResource
-    postgres: PostgresResource
-
-    def handle_output(self, context: OutputContext, obj: pa.Table) -> None:
-        """Replaces both tables and describes them."""
-        with failing_clearly(SUBJECT, context), self.bigquery.get_client() as client:
-            in_bigquery = replace_in_bigquery(
-                client, self.bigquery.dataset, self.bigquery.location or "US", obj
-            )
-            in_postgres = replace_in_postgres(
-                self.postgres.get_server(), self.postgres.schema_name, obj
-            )
+    def _load_rows(self, context: OutputContext, rows: pa.RecordBatchReader) -> None:
+        table, month = _derived_table(context)
+        with as_failures(table, context), self.store.get_store() as store:
+            load = store.replace_rows(table, month, _with_month(rows, month))
         context.add_output_metadata(
-            {
-                "dagster/row_count": obj.num_rows,
-                "dagster/column_schema": schema_metadata(ZONE_SCHEMA),
-                "bigquery_table": in_bigquery,
-                "postgres_table": f"{self.postgres.database}.{in_postgres}",
-                "preview": preview_of(obj),
-            }
+            _described(load) | {"dagster/column_schema": schema_metadata(rows.schema)}
         )
 
-    def load_input(self, context: InputContext) -> pa.Table:
-        """The zones from Postgres."""
-        with failing_clearly(SUBJECT, context):
-            return read_from_postgres(self.postgres.get_server(), self.postgres.schema_name)
+    def _stream_trips(self, context: InputContext, month: TripMonth) -> Iterator[pa.RecordBatch]:
+        # The client lives as long as the stream, which may be read long after this returns.
+        with as_failures(month, context), self.store.get_store() as store:
+            yield from store.stream_month(month, chosen_columns(context))
+
+    def _stream_rows(
+        self, context: InputContext, table: str, month: date | None, names: list[str]
+    ) -> Iterator[pa.RecordBatch]:
+        with as_failures(table, context), self.store.get_store() as store:
+            yield from store.stream_rows(table, month, names)
 
 
-def _chosen_columns(context: InputContext) -> Sequence[str] | None:
-    return (context.definition_metadata or {}).get("columns")
+def _described(load: Load) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "dagster/relation_identifier": load.table,
+        "dagster/partition_row_count": load.rows,
+        **load.details,
+    }
+    return found | {"table": MetadataValue.url(load.url)} if load.url else found
 
 
-def _as_annotated(
-    context: InputContext, month: TripMonth, batches: Iterator[pa.RecordBatch]
-) -> "pa.RecordBatchReader | pa.Table | pd.DataFrame":
-    wanted = context.dagster_type.typing_type
-    with failing_clearly(month, context):
-        schema = chosen_schema(month.color, _chosen_columns(context))
-        rows = pa.RecordBatchReader.from_batches(schema, batches)
-        if wanted is pa.RecordBatchReader:
-            return rows
-        if wanted is pa.Table:
-            return rows.read_all()
-        if f"{wanted.__module__}.{wanted.__name__}".startswith("pandas."):
-            from taxi_platform.io_managers.frames import trip_frame
+def _derived_table(context: InputContext | OutputContext) -> tuple[str, date | None]:
+    """The table of an asset of somebody's own, and the first day of its month if it has one."""
+    name = "_".join(context.asset_key.path)
+    if not context.has_asset_partitions:
+        _refuse_reserved(name, name)
+        return name, None
+    keys = list(context.asset_partition_keys)
+    if len(keys) == 1 and "|" not in keys[0]:
+        try:
+            month = datetime.strptime(keys[0], "%Y-%m").date()  # noqa: DTZ007
+        except ValueError:
+            raise Failure(
+                f"{name}: its partition is {keys[0]!r}: a table is partitioned by color and month "
+                "(trip_partitions()), by month (keys such as 2024-01), or not at all",
+                allow_retries=False,
+            ) from None
+        _refuse_reserved(name, name)
+        return name, month
+    trips = month_of(context)
+    _refuse_reserved(name, f"{trips.color}_{name}")
+    return f"{trips.color}_{name}", trips.month
 
-            return trip_frame(month.color, rows.read_all())
+
+def _refuse_reserved(asset: str, table: str) -> None:
+    """Keeps the tables of the trips and zones from an asset that would have their name."""
+    if table == "taxi_zones" or table.endswith("_trips"):
+        raise Failure(
+            f"{asset}: its table would be {table}, and such names are kept for the trips: give the "
+            "asset another name",
+            allow_retries=False,
+        )
+
+
+def _reader(context: OutputContext, obj: Any) -> pa.RecordBatchReader:
+    """What an asset returned as a stream of Arrow batches."""
+    if isinstance(obj, pa.RecordBatchReader):
+        return obj
+    if isinstance(obj, pa.RecordBatch):
+        obj = pa.Table.from_batches([obj])
+    if type(obj).__module__.startswith("pandas."):
+        obj = _table_of(obj)
+    if isinstance(obj, pa.Table):
+        return obj.to_reader()
     raise Failure(
-        f"{month}: annotate the input as pyarrow.RecordBatchReader, which streams, pyarrow.Table "
-        f"or pandas.DataFrame: trips cannot be given as {wanted}",
+        f"{context.asset_key.to_user_string()}: return a pandas.DataFrame, a pyarrow.Table or a "
+        f"pyarrow.RecordBatchReader: a table cannot be made of {type(obj).__name__}",
         allow_retries=False,
     )
+
+
+def _table_of(frame: "pd.DataFrame") -> pa.Table:
+    return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+
+
+def _with_month(rows: pa.RecordBatchReader, month: date | None) -> pa.RecordBatchReader:
+    """The same rows with the partition's column, unless they have it already."""
+    if month is None or DATA_FILE_MONTH in rows.schema.names:
+        return rows
+    column = pa.field(DATA_FILE_MONTH, pa.date32())
+    schema = rows.schema.append(column)
+    value = pa.scalar(month, pa.date32())
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in rows:
+            arrays = [*batch.columns, pa.repeat(value, batch.num_rows)]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())

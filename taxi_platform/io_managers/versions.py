@@ -4,7 +4,9 @@ Left to itself, Dagster takes a new version for each run, and a file that was pu
 unchanged would make everything downstream look out of date.
 """
 
-from dagster import DataVersion, OutputContext
+from dagster import OutputContext
+
+from taxi_platform.dagster_internals import set_data_version
 
 
 def set_content_version(context: OutputContext, *content: object) -> None:
@@ -15,4 +17,4 @@ def set_content_version(context: OutputContext, *content: object) -> None:
         content: checksums and sizes that differ if the content does, and only then.
     """
     version = "-".join(str(part) for part in content)
-    context.step_context.set_data_version(context.asset_key, DataVersion(version))
+    set_data_version(context, context.asset_key, version)

@@ -1,13 +1,17 @@
 """A cleaned file as a stream of Arrow batches, for a store that takes them in.
 
-How the file is written is the business of ``files``.
+How the file is written is the business of ``zone``.
 """
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from taxi_platform.landing.zone import TripParquet
+from taxi_platform.trips.schema import chosen_schema
 
 
 def batches_ahead(file: pq.ParquetFile, names: list[str], rows: int) -> Iterator[pa.RecordBatch]:
@@ -24,3 +28,17 @@ def batches_ahead(file: pq.ParquetFile, names: list[str], rows: int) -> Iterator
         while (batch := following.result()) is not None:
             following = reader.submit(next, batches, None)
             yield batch
+
+
+@contextmanager
+def open_batches(trips: TripParquet, rows: int) -> Iterator[pa.RecordBatchReader]:
+    """A cleaned file as a stream of batches, without the columns that are null throughout.
+
+    Args:
+        trips: the cleaned file, open for as long as the block lasts.
+        rows: rows a batch, at most.
+    """
+    schema = chosen_schema(trips.month.color, trips.columns_with_values)
+    with pq.ParquetFile(trips.path, pre_buffer=False) as file:
+        batches = batches_ahead(file, schema.names, rows)
+        yield pa.RecordBatchReader.from_batches(schema, (b.cast(schema) for b in batches))

@@ -4,6 +4,7 @@ How a file appears whole or not at all is the business of ``atomic_files``; what
 decided in ``taxi_platform.trips``.
 """
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -27,6 +28,7 @@ from taxi_platform.landing.atomic_files import (
     unheld,
 )
 from taxi_platform.landing.parquet_writer import parquet_file
+from taxi_platform.sources.checksums import checksum_of
 from taxi_platform.sources.publications import RAW_ENDINGS
 from taxi_platform.sources.unfinished_downloads import notes_of
 from taxi_platform.trips.blocks import LINE_NUMBER, RAW_TEXT, REJECT_REASONS, reject_schema
@@ -82,6 +84,11 @@ class TripParquet:
     def rows_rejected(self) -> int:
         """Rows of the published file that were not kept."""
         return sum(self.rejected_by_reason.values())
+
+    @property
+    def crc32c(self) -> str:
+        """CRC32C of the file, as GCS spells it: base64 of the big-endian bytes."""
+        return base64.b64encode(checksum_of(self.path, "crc32c")).decode()
 
     @property
     def total_amount(self) -> Decimal:

@@ -1,50 +1,40 @@
-"""The resource of the lake: dagster-gcp's own, which also knows its bucket and the emulator."""
-
-import os
-from typing import Self
-from urllib.parse import quote
+"""The resource of GCS: dagster-gcp's own, which also knows its bucket and the emulator."""
 
 from dagster_gcp import GCSResource
 from google.cloud import storage
 from pydantic import Field
 
-from taxi_platform.resources.emulators import emulated
-from taxi_platform.settings import Settings
-from taxi_platform.stores.gcs.objects import REQUEST_SECONDS, TripLake
+from taxi_platform.stores.gcs.client import EMULATOR, browser_url, gcs_client
+from taxi_platform.stores.gcs.objects import GCSTrips
+from taxi_platform.stores.gcs.settings import GCSSettings
+from taxi_platform.stores.google import REQUEST_SECONDS, is_emulated
 
 
-class LakeResource(GCSResource):
+class TripGCSResource(GCSResource):
     """Google Cloud Storage, with the bucket of the trip objects."""
 
     bucket: str = Field(description="Bucket of the trip objects.")
     environment: str = Field(default="gcp", description="local or gcp.")
     request_seconds: float = Field(default=REQUEST_SECONDS, description="Timeout of a request.")
 
-    @classmethod
-    def of(cls, chosen: Settings) -> Self:
-        """The resource of these settings."""
-        return cls(
-            project=chosen.gcp_project,
-            bucket=chosen.gcs_bucket,
-            environment=chosen.env,
-            request_seconds=chosen.request_seconds,
-        )
-
     def get_client(self) -> storage.Client:
         """A client of GCS, or of the embedded server."""
-        if emulated(self.environment, "STORAGE_EMULATOR_HOST"):
-            from google.auth.credentials import AnonymousCredentials
-
-            return storage.Client(project=self.project, credentials=AnonymousCredentials())
+        if is_emulated(self.environment, EMULATOR):
+            return gcs_client(self._settings())
         return super().get_client()
+
+    def get_trips(self) -> GCSTrips:
+        """The trip objects of the bucket."""
+        return GCSTrips(self.get_client(), self.bucket, self.request_seconds)
 
     def browser_url(self, name: str) -> str:
         """Where people look at an object of the bucket, once they may."""
-        server = os.environ.get("STORAGE_EMULATOR_HOST", "")
-        if self.environment == "local":
-            return f"{server}/storage/v1/b/{self.bucket}/o/{quote(name, safe='')}"
-        return f"https://console.cloud.google.com/storage/browser/_details/{self.bucket}/{name}"
+        return browser_url(self._settings(), name)
 
-    def get_lake(self) -> TripLake:
-        """The trip objects of the bucket."""
-        return TripLake(self.get_client(), self.bucket, self.request_seconds)
+    def _settings(self) -> GCSSettings:
+        return GCSSettings(
+            environment=self.environment,
+            project=self.project,
+            bucket=self.bucket,
+            request_seconds=self.request_seconds,
+        )

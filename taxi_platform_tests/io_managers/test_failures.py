@@ -15,7 +15,7 @@ from dagster import (
 
 from taxi_platform.assets.trips import COMMON
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
-from taxi_platform.io_managers.failures import RETRY_DEADLINE_TAG, failing_clearly
+from taxi_platform.io_managers.failures import RETRY_DEADLINE_TAG, as_failures
 
 
 def run_failing(
@@ -31,7 +31,7 @@ def run_failing(
     def unlucky(context: AssetExecutionContext) -> None:
         nonlocal attempts
         attempts += 1
-        with failing_clearly("green|2024-01", context):
+        with as_failures("green|2024-01", context):
             if attempts <= failures:
                 raise error
 

@@ -6,7 +6,7 @@ channel has taken the alerts.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
@@ -22,7 +22,7 @@ from dagster import (
 )
 
 from taxi_platform.automation.failures import failure_of, was_retried, will_be_retried
-from taxi_platform.automation.months import PARTITION_TAG, missing_months, newest_months
+from taxi_platform.automation.months import PARTITION_TAG, MonthRecords, newest_months
 from taxi_platform.trips.month import TripMonth
 
 MOST_EVENTS = 200
@@ -97,22 +97,20 @@ def from_now_on(instance: DagsterInstance) -> Told:
 
 
 def gather(
-    instance: DagsterInstance,
+    records: MonthRecords,
     told: Told,
-    lookback_months: int,
-    overdue_days: int,
     now: datetime | None = None,
 ) -> tuple[list[Alert], Told]:
     """What there is to tell now, and what will have been told then.
 
     Args:
-        instance: where runs are recorded.
+        records: what is known of months and runs, and the settings: how many of the newest months
+            are expected at all, and from which day on they are overdue.
         told: what was told before.
-        lookback_months: how many of the newest months are expected to be there at all.
-        overdue_days: days after a month's end from which it is overdue.
         now: by default the present.
     """
     now = now or datetime.now(UTC)
+    instance = records.instance
     alerts: list[Alert] = []
     failed = dict(told.failed)
     after = told.after
@@ -128,7 +126,7 @@ def gather(
             alerts += _failure(instance, run, failed)
         else:
             alerts += _recovery(instance, run, failed)
-    late, overdue = _overdue(instance, told, newest_months(lookback_months, now), overdue_days, now)
+    late, overdue = _overdue(records, told, now)
     newest_failed = dict(list(failed.items())[-MOST_OPEN:])
     return [*alerts, *late], replace(told, after=after, failed=newest_failed, overdue=overdue)
 
@@ -231,16 +229,12 @@ def _recovery(
 
 
 def _overdue(
-    instance: DagsterInstance,
-    told: Told,
-    months: Iterable[TripMonth],
-    overdue_days: int,
-    now: datetime,
+    records: MonthRecords, told: Told, now: datetime
 ) -> tuple[list[Alert], tuple[str, ...]]:
     """Lateness month by month: loading an old one must not make a late one look fresh."""
-    expected = list(months)
-    missing = set(missing_months(instance, expected))
-    patience = timedelta(days=overdue_days)
+    expected = newest_months(records.chosen, now)
+    missing = set(records.missing(expected))
+    patience = timedelta(days=records.chosen.overdue_days)
     late = [
         month
         for month in expected

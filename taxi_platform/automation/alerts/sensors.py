@@ -16,6 +16,7 @@ from dagster import (
 from taxi_platform.automation.alerts.channels import Channel, channels_of
 from taxi_platform.automation.alerts.incidents import Told, from_now_on, gather
 from taxi_platform.automation.alerts.messages import message_of
+from taxi_platform.automation.months import MonthRecords
 from taxi_platform.settings import Settings
 
 
@@ -35,19 +36,10 @@ def _sensor(channel: Channel, chosen: Settings) -> SensorDefinition:
     def alerts(context: SensorEvaluationContext) -> SensorResult:
         instance = context.instance
         told = Told.from_cursor(context.cursor) if context.cursor else from_now_on(instance)
-        found, then = gather(instance, told, chosen.lookback_months, chosen.overdue_days)
+        found, then = gather(MonthRecords(instance, chosen), told)
         if found:
-            channel.deliver(message_of(found, chosen.ui_url, _secrets(chosen)))
+            channel.deliver(message_of(found, chosen.ui_url, chosen.secrets()))
         said = "nothing new" if not found else f"told: {'; '.join(a.headline for a in found[:5])}"
         return SensorResult(skip_reason=said, cursor=then.cursor())
 
     return alerts
-
-
-def _secrets(chosen: Settings) -> list[str]:
-    webhook = chosen.alert_webhook_url
-    return [
-        chosen.postgres_password.get_secret_value(),
-        chosen.smtp_password.get_secret_value(),
-        webhook.get_secret_value() if webhook else "",
-    ]

@@ -1,27 +1,18 @@
-"""The table of a color in BigQuery: what the schema makes of it, and whether a given one fits.
+"""A table in BigQuery: what a schema makes of it, and whether one that is there fits.
 
-How its months are loaded is the business of ``bigquery``.
+How its months are loaded is the business of ``loads``.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from taxi_platform.errors import PermanentStoreError
+from taxi_platform.stores.bigquery.types import bigquery_schema, type_name
 from taxi_platform.trips.schema import DATA_FILE_MONTH, trip_schema
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
-
-_TYPES = {
-    pa.int16(): "INTEGER",
-    pa.float64(): "FLOAT",
-    pa.string(): "STRING",
-    pa.timestamp("us"): "DATETIME",
-    pa.date32(): "DATE",
-}
-
-_OLD_TYPE_NAMES = {"INT64": "INTEGER", "FLOAT64": "FLOAT"}
 
 HOW_TO_MIGRATE = (
     "Rename the table or change its columns ('ALTER TABLE'), then load its months again with a "
@@ -30,13 +21,8 @@ HOW_TO_MIGRATE = (
 
 
 def trip_table(table_id: str, color: str) -> "bigquery.Table":
-    """The table as the canonical schema makes it, for ``project.dataset.table``."""
-    from google.cloud import bigquery
-
-    table = bigquery.Table(table_id, schema=table_schema(trip_schema(color)))
-    table.time_partitioning = bigquery.TimePartitioning(
-        type_=bigquery.TimePartitioningType.MONTH, field=DATA_FILE_MONTH
-    )
+    """The table of a color, for ``project.dataset.table``."""
+    table = month_table(table_id, trip_schema(color))
     table.clustering_fields = ["pickup_location_id"]
     table.description = (
         f"TLC {color} taxi trips. A partition is the month of the file, replaced whole."
@@ -44,18 +30,40 @@ def trip_table(table_id: str, color: str) -> "bigquery.Table":
     return table
 
 
-def refuse_misfit(subject: str, table: "bigquery.Table", wanted: "bigquery.Table") -> None:
-    """Refuses a table that no month can be loaded into; missing columns are added, not refused."""
+def month_table(table_id: str, schema: pa.Schema) -> "bigquery.Table":
+    """A table with a partition a month, for ``project.dataset.table``."""
+    from google.cloud import bigquery
+
+    table = whole_table(table_id, schema)
+    table.time_partitioning = bigquery.TimePartitioning(
+        type_=bigquery.TimePartitioningType.MONTH, field=DATA_FILE_MONTH
+    )
+    return table
+
+
+def whole_table(table_id: str, schema: pa.Schema) -> "bigquery.Table":
+    """A table without partitions, for ``project.dataset.table``."""
+    from google.cloud import bigquery
+
+    return bigquery.Table(table_id, schema=bigquery_schema(schema))
+
+
+def check_fit(subject: object, table: "bigquery.Table", wanted: "bigquery.Table") -> None:
+    """Compares a table with what is to be loaded into it. Columns that it lacks are no misfit.
+
+    Raises:
+        PermanentStoreError: it is partitioned otherwise, or a column has another type or mode.
+    """
     problems = []
-    partitioning = table.time_partitioning
-    if partitioning is None or (partitioning.field, partitioning.type_) != (
-        DATA_FILE_MONTH,
-        "MONTH",
-    ):
-        problems.append(f"it is not partitioned by month on {DATA_FILE_MONTH}")
-    types = {column.name: column.field_type for column in wanted.schema}
+    if _partitioning(table) != _partitioning(wanted):
+        problems.append(
+            f"it is not partitioned by month on {DATA_FILE_MONTH}"
+            if wanted.time_partitioning
+            else "it is partitioned"
+        )
+    types = {column.name: type_name(column) for column in wanted.schema}
     for column in table.schema:
-        is_type = _OLD_TYPE_NAMES.get(column.field_type, column.field_type)
+        is_type = type_name(column)
         if column.name not in types and column.mode == "REQUIRED":
             problems.append(f"its own column {column.name} is REQUIRED")
         elif column.name in types and (is_type, column.mode) != (types[column.name], "NULLABLE"):
@@ -69,13 +77,43 @@ def refuse_misfit(subject: str, table: "bigquery.Table", wanted: "bigquery.Table
         )
 
 
-def table_schema(schema: pa.Schema) -> "list[bigquery.SchemaField]":
-    """The BigQuery schema of a table, from its Arrow schema and the descriptions in it."""
+def ensure_table(
+    client: "bigquery.Client",
+    subject: object,
+    wanted: "bigquery.Table",
+    location: str,
+    patience: Any,
+) -> "bigquery.Table":
+    """The table as it is: made if there is none, with the columns that it lacked.
+
+    Args:
+        client: of BigQuery.
+        subject: the partition, for messages.
+        wanted: the table as the schema makes it.
+        location: of the dataset, which is made too if there is none.
+        patience: the client's retry and timeout.
+
+    Raises:
+        PermanentStoreError: the table does not fit the schema.
+    """
+    from google.api_core.exceptions import NotFound
     from google.cloud import bigquery
 
-    return [
-        bigquery.SchemaField(
-            field.name, _TYPES[field.type], description=field.metadata[b"description"].decode()
-        )
-        for field in schema
-    ]
+    try:
+        table = client.get_table(wanted, **patience)
+    except NotFound:
+        home = bigquery.Dataset(f"{wanted.project}.{wanted.dataset_id}")
+        home.location = location
+        client.create_dataset(home, exists_ok=True, **patience)
+        table = client.create_table(wanted, exists_ok=True, **patience)
+    check_fit(subject, table, wanted)
+    present = {field.name for field in table.schema}
+    if missing := [field for field in wanted.schema if field.name not in present]:
+        table.schema = [*table.schema, *missing]
+        table = client.update_table(table, ["schema"], **patience)
+    return table
+
+
+def _partitioning(table: "bigquery.Table") -> tuple[str, str] | None:
+    partitioning = table.time_partitioning
+    return (partitioning.field, partitioning.type_) if partitioning else None

@@ -68,7 +68,7 @@ class TripObject:
         return f"gs://{self.bucket}/{self.name}"
 
 
-class TripLake:
+class GCSTrips:
     """The trip objects of one bucket.
 
     The client's own retries are switched off: the step's retry policy is the one layer.
@@ -148,7 +148,7 @@ class TripLake:
             )
         return self._describe(month, after, trips.totals), True
 
-    def prove_writable(self) -> None:
+    def check_access(self) -> None:
         """Writes an object, and removes it: whether months can be uploaded, found out the sure way.
 
         Raises:

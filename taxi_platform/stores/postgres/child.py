@@ -1,36 +1,50 @@
-"""A month's child table in Postgres before it takes its place: made, filled and indexed, unseen.
+"""A month's child table before it takes its place: made, filled and indexed, unseen.
 
-How it takes its place is the business of ``postgres``.
+How it takes its place is the business of ``loads``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from psycopg import sql
 
 from taxi_platform.errors import TransientStoreError
-from taxi_platform.landing.trip_batches import batches_ahead
-from taxi_platform.landing.zone import TripParquet
+from taxi_platform.stores.base import Report
 from taxi_platform.stores.postgres.server import PostgresServer
-from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.schema import DATA_FILE_MONTH, trip_schema
+from taxi_platform.stores.postgres.table import TableName
+from taxi_platform.trips.schema import DATA_FILE_MONTH
 
 if TYPE_CHECKING:
     from adbc_driver_manager import dbapi
 
-BATCH_ROWS = 8_192
-"""Some 2 MB as COPY sends them: the server works on one batch while the next is encoded."""
+
+@dataclass(frozen=True)
+class Incoming:
+    """Rows on their way into a table.
+
+    Attributes:
+        where: partition and server, for messages.
+        rows: the rows; columns of the table that they lack become null.
+        expected: how many there are, if that is known beforehand.
+        report: called with the progress of the copy.
+    """
+
+    where: str
+    rows: pa.RecordBatchReader
+    expected: int | None
+    report: Report
 
 
 def fill_child(
     server: PostgresServer,
-    schema: str,
-    name: str,
+    table: TableName,
     columns: sql.Composed,
-    trips: TripParquet,
-    report: Callable[[int], None],
+    month: date,
+    incoming: Incoming,
+    time_column: str | None,
 ) -> int:
     """Makes, fills and indexes a child table in one transaction, and gives its rows.
 
@@ -39,44 +53,62 @@ def fill_child(
 
     Args:
         server: where.
-        schema: of Postgres.
-        name: of the table; one that a killed run left is dropped.
+        table: the child; one that a killed run left is dropped.
         columns: its columns, those of the parent.
-        trips: the cleaned file.
-        report: told the rows handed to Postgres so far.
+        month: the first day of the only month that it may hold.
+        incoming: what it is filled with.
+        time_column: the column that gets a BRIN index, if any.
 
     Raises:
-        TransientStoreError: Postgres took another number of rows than the file holds.
+        TransientStoreError: Postgres took another number of rows than expected.
     """
-    table = sql.Identifier(schema, name)
-    with _connect(server) as connection, connection.cursor() as cursor:
-        _create(cursor, table, columns, trips.month)
-        rows = _copy(cursor, schema, name, trips, report)
-        if rows != trips.rows:
-            raise TransientStoreError(
-                f"{trips.month}: Postgres at {server.address} took {rows:,} rows of "
-                f"{trips.rows:,}; the month is as it was"
-            )
-        _index(cursor, table)
+    with server.connect_arrow(autocommit=False) as connection, connection.cursor() as cursor:
+        _create(cursor, table.identifier, columns, month)
+        copied = copy_rows(cursor, table, incoming)
+        _index(cursor, table.identifier, time_column)
         connection.commit()
-    return rows
+    return copied
 
 
-def _connect(server: PostgresServer) -> "dbapi.Connection":
-    from adbc_driver_postgresql import dbapi
+def copy_rows(cursor: "dbapi.Cursor", table: TableName, incoming: Incoming) -> int:
+    """Appends rows to a table by binary COPY, and gives how many Postgres took.
 
-    return dbapi.connect(server.conninfo, autocommit=False)
+    Args:
+        cursor: of a connection that speaks Arrow.
+        table: where to.
+        incoming: the rows.
+
+    Raises:
+        TransientStoreError: Postgres took another number of rows than expected.
+    """
+    # Without the fields' metadata, which the driver would have to carry.
+    bare = pa.schema([pa.field(field.name, field.type) for field in incoming.rows.schema])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        done = 0
+        for batch in incoming.rows:
+            yield batch.replace_schema_metadata()
+            done += batch.num_rows
+            incoming.report(f"{done:,} rows copied")
+
+    reader = pa.RecordBatchReader.from_batches(bare, batches())
+    copied = int(cursor.adbc_ingest(table.name, reader, mode="append", db_schema_name=table.schema))
+    if incoming.expected not in (None, copied):
+        raise TransientStoreError(
+            f"{incoming.where} took {copied:,} rows of {incoming.expected:,}; the month is as it "
+            "was"
+        )
+    return copied
 
 
 def _create(
-    cursor: "dbapi.Cursor", table: sql.Identifier, columns: sql.Composed, month: TripMonth
+    cursor: "dbapi.Cursor", table: sql.Identifier, columns: sql.Composed, month: date
 ) -> None:
     """A new table, attached to nothing, that can only hold this month."""
-    name = table.as_string()
     for statement in (
         # The server may still be ending the transaction of a run that was killed.
         sql.SQL("SELECT pg_advisory_xact_lock(hashtextextended({}, 0))").format(
-            sql.Literal(f"taxi_platform {name}")
+            sql.Literal(f"taxi_platform {table.as_string()}")
         ),
         sql.SQL("DROP TABLE IF EXISTS {}").format(table),
         # Not LIKE the parent, which would lock that until the copy is done.
@@ -87,39 +119,17 @@ def _create(
             columns,
             sql.Identifier(DATA_FILE_MONTH),
             sql.Identifier(DATA_FILE_MONTH),
-            sql.Literal(month.month),
+            sql.Literal(month),
         ),
     ):
         cursor.execute(statement.as_string())
 
 
-def _copy(
-    cursor: "dbapi.Cursor",
-    schema: str,
-    name: str,
-    trips: TripParquet,
-    report: Callable[[int], None],
-) -> int:
-    types = trip_schema(trips.month.color)
-
-    def batches(file: pq.ParquetFile, names: list[str]) -> Iterator[pa.RecordBatch]:
-        done = 0
-        for batch in batches_ahead(file, names, BATCH_ROWS):
-            yield batch.replace_schema_metadata()
-            done += batch.num_rows
-            report(done)
-
-    with pq.ParquetFile(trips.path, pre_buffer=False) as file:
-        # What the month lacks altogether is null without being sent.
-        names = trips.columns_with_values
-        # Without field metadata, which the driver would have to carry.
-        bare = pa.schema([pa.field(column, types.field(column).type) for column in names])
-        reader = pa.RecordBatchReader.from_batches(bare, batches(file, names))
-        return int(cursor.adbc_ingest(name, reader, mode="append", db_schema_name=schema))
-
-
-def _index(cursor: "dbapi.Cursor", table: sql.Identifier) -> None:
+def _index(cursor: "dbapi.Cursor", table: sql.Identifier, time_column: str | None) -> None:
     """Builds here, unseen, what attaching would otherwise build under the parent's lock."""
-    index = sql.SQL("CREATE INDEX ON {} USING brin (pickup_datetime)").format(table)
-    cursor.execute(index.as_string())
+    if time_column:
+        index = sql.SQL("CREATE INDEX ON {} USING brin ({})").format(
+            table, sql.Identifier(time_column)
+        )
+        cursor.execute(index.as_string())
     cursor.execute(sql.SQL("ANALYZE {}").format(table).as_string())

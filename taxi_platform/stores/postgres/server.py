@@ -1,30 +1,18 @@
-"""A Postgres server: where it is, what its types are called, and what its errors mean.
-
-Which tables there are, and how a month is replaced, is the business of ``postgres``.
-"""
+"""A Postgres server: where it is, who asks, and the connections to it."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
-import adbc_driver_manager as adbc
 import psycopg
-import pyarrow as pa
-from psycopg import conninfo, sql
+from psycopg import conninfo
 
-from taxi_platform.errors import PermanentStoreError, StoreError, TransientStoreError
+from taxi_platform.stores.postgres.settings import PostgresSettings
+
+if TYPE_CHECKING:
+    # Imported where it is used: it brings pandas, and polars where that is installed.
+    from adbc_driver_manager import dbapi
 
 CONNECT_SECONDS = 10
-
-_TYPES = {
-    pa.int16(): "smallint",
-    pa.float64(): "double precision",
-    pa.string(): "text",
-    pa.timestamp("us"): "timestamp without time zone",
-    pa.date32(): "date",
-}
-
-
-_REFUSED = ("authentication failed", "no password supplied")
-"""A refused connection has no SQLSTATE on the client's side, only these words."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +28,12 @@ class PostgresServer:
     user: str
     password: str
     database: str
+
+    @classmethod
+    def of(cls, chosen: PostgresSettings) -> Self:
+        """The server of these settings."""
+        password = chosen.password.get_secret_value()
+        return cls(chosen.host, chosen.port, chosen.user, password, chosen.database)
 
     def __repr__(self) -> str:
         return f"PostgresServer({self.address})"
@@ -66,43 +60,16 @@ class PostgresServer:
             application_name="taxi_platform",
         )
 
+    def connect(self) -> psycopg.Connection:
+        """A connection that commits as it goes.
 
-def postgres_type(arrow: pa.DataType) -> str:
-    """What Postgres calls a type of the canonical schema."""
-    return _TYPES[arrow]
+        The advisory lock of a month outlives transactions, and a table that is made must be there
+        for other months at once.
+        """
+        return psycopg.connect(self.conninfo, autocommit=True)
 
+    def connect_arrow(self, *, autocommit: bool) -> "dbapi.Connection":
+        """A connection that speaks Arrow."""
+        from adbc_driver_postgresql import dbapi
 
-def column_definitions(schema: pa.Schema) -> sql.Composed:
-    """The columns of a table, from its Arrow schema."""
-    return sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(field.name), sql.SQL(postgres_type(field.type)))
-        for field in schema
-    )
-
-
-def postgres_error(error: psycopg.Error | adbc.Error, store: str) -> StoreError:
-    """The store error that an error of Postgres is, by its SQLSTATE or by having none.
-
-    Args:
-        error: what a client raised.
-        store: partition, server and table, for the message.
-    """
-    message = " ".join(str(error).split())
-    state = error.sqlstate or ""
-    if state.startswith("28") or any(sign in message for sign in _REFUSED):
-        return PermanentStoreError(
-            f"{store}: the user or password was refused; check TAXI_POSTGRES_USER and "
-            "TAXI_POSTGRES_PASSWORD"
-        )
-    if state.startswith("3D") or ("database" in message and "does not exist" in message):
-        return PermanentStoreError(f"{store}: {message}; check TAXI_POSTGRES_DATABASE")
-    if state.startswith("42501"):
-        return PermanentStoreError(f"{store}: {message}; give the user the right")
-    if state in ("53100",):
-        return PermanentStoreError(f"{store}: {message}; the month is as it was; free some space")
-    if not state or state[:2] in ("08", "40", "53", "55", "57", "58"):
-        return TransientStoreError(
-            f"{store}: cannot be reached or is busy ({message}); the month is as it was. Is it "
-            "up ('taxi-platform local status')?"
-        )
-    return PermanentStoreError(f"{store}: {message}; the month is as it was")
+        return dbapi.connect(self.conninfo, autocommit=autocommit)

@@ -1,18 +1,20 @@
-"""The table of a color in Postgres: made where there is none, and kept in step with the schema.
+"""A table of months in Postgres: made where there is none, and kept in step with its schema.
 
-How its months are filled and exchanged is the business of ``postgres``.
+How its months are filled and exchanged is the business of ``child`` and ``loads``.
 """
 
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import psycopg
+import pyarrow as pa
 from psycopg import errors, sql
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
-from taxi_platform.stores.postgres.server import column_definitions, postgres_type
-from taxi_platform.trips.schema import DATA_FILE_MONTH, columns, trip_schema
+from taxi_platform.stores.postgres.types import column_definitions, postgres_type
+from taxi_platform.trips.schema import DATA_FILE_MONTH
 
 LOCK_WAIT_MS = 400
 """How long a change may stand in the table's lock queue, with readers behind it."""
@@ -26,20 +28,48 @@ HOW_TO_MIGRATE = (
 )
 
 
-class ColorTable:
-    """The parent table of a color's months.
+@dataclass(frozen=True)
+class TableName:
+    """A table's name in its parts."""
+
+    schema: str
+    name: str
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """Both parts, as statements take them."""
+        return sql.Identifier(self.schema, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+class PostgresTable:
+    """A table as its Arrow schema makes it: a parent of months, or one without partitions.
 
     Args:
-        schema: of Postgres.
-        color: of the trips.
+        name: of the table.
+        columns: its Arrow schema, with descriptions in the fields' metadata.
         where: what messages begin with: the partition if there is one, and the server.
+        by_month: whether it is partitioned by list on ``data_file_month``.
+        time_column: the column that gets a BRIN index, if any.
     """
 
-    def __init__(self, schema: str, color: str, where: str) -> None:
-        self.schema = schema
-        self.color = color
-        self.address = f"{where}, {schema}.{color}_trips"
-        self.identifier = sql.Identifier(schema, f"{color}_trips")
+    def __init__(
+        self,
+        name: TableName,
+        columns: pa.Schema,
+        where: str,
+        *,
+        by_month: bool = True,
+        time_column: str | None = None,
+    ) -> None:
+        self.name = name
+        self.columns = columns
+        self.address = f"{where}, {name}"
+        self.identifier = name.identifier
+        self.time_column = time_column
+        self._partition_key = f"LIST ({DATA_FILE_MONTH})" if by_month else None
 
     def ensure(self, connection: psycopg.Connection) -> sql.Composed:
         """Makes the table, or adds the columns that it lacks; old rows have null there.
@@ -54,7 +84,7 @@ class ColorTable:
         found = self.find_columns(connection)
         if found is None:
             self._create(connection)
-        elif missing := [name for name in trip_schema(self.color).names if name not in found]:
+        elif missing := [name for name in self.columns.names if name not in found]:
             self.change_quickly(connection, lambda: self._add(connection, missing))
         return sql.SQL(", ").join(
             sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(is_type))
@@ -78,12 +108,16 @@ class ColorTable:
             "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
             [self.identifier.as_string(connection)],
         ).fetchall()
-        wanted = {field.name: postgres_type(field.type) for field in trip_schema(self.color)}
+        wanted = {field.name: postgres_type(field.type) for field in self.columns}
         problems = []
-        if table[0] != f"LIST ({DATA_FILE_MONTH})":
-            problems.append(f"it is not partitioned by list on {DATA_FILE_MONTH}")
+        if table[0] != self._partition_key:
+            problems.append(
+                f"it is not partitioned by list on {DATA_FILE_MONTH}"
+                if self._partition_key
+                else "it is partitioned"
+            )
         for name, is_type, not_null in found:
-            if not_null:
+            if not_null and (self._partition_key or name not in wanted):
                 problems.append(f"{name} is NOT NULL")
             if name in wanted and is_type != wanted[name]:
                 problems.append(f"{name} is {is_type} and not {wanted[name]}")
@@ -126,37 +160,41 @@ class ColorTable:
                 return
 
     def _create(self, connection: psycopg.Connection) -> None:
-        schema = trip_schema(self.color)
         with connection.transaction():
             # Two first loads at once would both find nothing there and collide.
             connection.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
-                [f"taxi_platform {self.schema} tables"],
+                [f"taxi_platform {self.name.schema} tables"],
             )
             if self.find_columns(connection) is not None:
                 return
             connection.execute(
-                sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.schema))
+                sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.name.schema))
+            )
+            partitioned = sql.SQL(
+                f" PARTITION BY {self._partition_key}" * bool(self._partition_key)
             )
             connection.execute(
-                sql.SQL("CREATE TABLE {} ({}) PARTITION BY LIST ({})").format(
-                    self.identifier, column_definitions(schema), sql.Identifier(DATA_FILE_MONTH)
+                sql.SQL("CREATE TABLE {} ({}){}").format(
+                    self.identifier, column_definitions(self.columns), partitioned
                 )
             )
-            connection.execute(
-                sql.SQL("CREATE INDEX ON {} USING brin (pickup_datetime)").format(self.identifier)
-            )
-            self._describe(connection, schema.names)
+            if self.time_column:
+                connection.execute(
+                    sql.SQL("CREATE INDEX ON {} USING brin ({})").format(
+                        self.identifier, sql.Identifier(self.time_column)
+                    )
+                )
+            self._describe(connection, self.columns.names)
 
     def _add(self, connection: psycopg.Connection, missing: list[str]) -> None:
-        schema = trip_schema(self.color)
         connection.execute(
             sql.SQL("ALTER TABLE {} {}").format(
                 self.identifier,
                 sql.SQL(", ").join(
                     # Another run may add it meanwhile.
                     sql.SQL("ADD COLUMN IF NOT EXISTS {} {}").format(
-                        sql.Identifier(name), sql.SQL(postgres_type(schema.field(name).type))
+                        sql.Identifier(name), sql.SQL(postgres_type(self.columns.field(name).type))
                     )
                     for name in missing
                 ),
@@ -165,12 +203,11 @@ class ColorTable:
         self._describe(connection, missing)
 
     def _describe(self, connection: psycopg.Connection, names: list[str]) -> None:
-        for column in columns(self.color):
-            if column.name in names:
+        for name in names:
+            description = (self.columns.field(name).metadata or {}).get(b"description")
+            if description:
                 connection.execute(
                     sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(
-                        self.identifier,
-                        sql.Identifier(column.name),
-                        sql.Literal(column.description),
+                        self.identifier, sql.Identifier(name), sql.Literal(description.decode())
                     )
                 )

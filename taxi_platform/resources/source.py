@@ -1,25 +1,15 @@
-"""The resources of the landing zone and of the published source."""
-
-from pathlib import Path
+"""The resource of the published source."""
 
 from dagster import ConfigurableResource
 from pydantic import Field
 
-from taxi_platform.landing.zone import LandingZone
+from taxi_platform.landing.download import land
+from taxi_platform.landing.zone import LandingZone, RawFile
 from taxi_platform.sources.http_source import REQUEST_SECONDS
-from taxi_platform.sources.publications import TripSource
+from taxi_platform.sources.publications import Published, Report, TripSource
 from taxi_platform.sources.source import source_of
-from taxi_platform.stores.zones import fetch_zones, zones_address
-
-
-class LandingZoneResource(ConfigurableResource):
-    """The folder of the published, cleaned and rejected files."""
-
-    root: str = Field(description="Folder, absolute.")
-
-    def get_zone(self) -> LandingZone:
-        """The landing zone below the folder."""
-        return LandingZone(Path(self.root))
+from taxi_platform.sources.zones import fetch_zones, zones_address
+from taxi_platform.trips.month import TripMonth
 
 
 class TripSourceResource(ConfigurableResource):
@@ -38,6 +28,16 @@ class TripSourceResource(ConfigurableResource):
             PermanentStoreError: it names none.
         """
         return source_of(self.url, self.request_seconds)
+
+    def download(
+        self, month: TripMonth, zone: LandingZone, report: Report
+    ) -> tuple[RawFile, Published]:
+        """Downloads a month's file into the landing zone, replacing it only if it is whole.
+
+        Raises:
+            StoreError: the month is not published, is no trip file, or cannot be reached.
+        """
+        return land(self.get_source(), month, zone, report)
 
     def zones_address(self) -> str:
         """Where the zone lookup is: the TLC's own, or beside the trip files."""

@@ -1,57 +1,45 @@
 """The IO managers of the landing zone: the published file, and the cleaned Parquet."""
 
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 from dagster import ConfigurableIOManager, InputContext, MetadataValue, OutputContext
 
+from taxi_platform.io_managers.annotated import (
+    Rows,
+    chosen_columns,
+    trips_as_annotated,
+    wants_rows,
+)
 from taxi_platform.io_managers.charts import trips_by_day
-from taxi_platform.io_managers.failures import failing_clearly, month_of
+from taxi_platform.io_managers.failures import as_failures, month_of
 from taxi_platform.io_managers.metadata import column_schema, every_few_seconds, preview
 from taxi_platform.io_managers.versions import set_content_version
-from taxi_platform.landing.download import land
+from taxi_platform.landing.trip_batches import batches_ahead
 from taxi_platform.landing.zone import RawFile, TripParquet
-from taxi_platform.resources.files import LandingZoneResource, TripSourceResource
+from taxi_platform.resources.landing import LandingZoneResource
 from taxi_platform.stores.gcs.objects import crc32c_of
 from taxi_platform.trips.cleaning import CleanedTrips
 from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.schema import chosen_schema
 
-SOURCE_VERSION = "source_version"
-"""The entry of a landed file's metadata that says which version of it was published."""
+BATCH_ROWS = 65_536
 
 
 class RawFileIOManager(ConfigurableIOManager):
-    """Downloads a month's published file into the landing zone."""
+    """Gives a month's published file, which ``raw_trips`` itself has put into its place."""
 
-    source: TripSourceResource
     landing: LandingZoneResource
 
-    def handle_output(self, context: OutputContext, obj: TripMonth) -> None:
-        """Lands the month's file and describes it."""
-        say = every_few_seconds(context.log.info)
-        with failing_clearly(obj, context):
-            raw, published = land(
-                self.source.get_source(),
-                obj,
-                self.landing.get_zone(),
-                lambda done, total: say(
-                    f"{obj}: {done:,} bytes" + (f" of {total:,}" if total else "")
-                ),
-            )
-        set_content_version(context, raw.sha256)
-        context.add_output_metadata(
-            {
-                "source": MetadataValue.url(published.url),
-                SOURCE_VERSION: published.version,
-                "path": MetadataValue.path(raw.path),
-                "size_bytes": raw.size,
-                "sha256": raw.sha256,
-                "etag": published.etag or "none given",
-                "last_modified": published.last_modified or "none given",
-            }
-        )
+    def handle_output(self, context: OutputContext, obj: RawFile) -> None:
+        """Records the version of the file, which is where it belongs."""
+        set_content_version(context, obj.sha256)
 
     def load_input(self, context: InputContext) -> RawFile:
         """The landed file of the partition."""
         month = month_of(context)
-        with failing_clearly(month, context):
+        with as_failures(month, context):
             return self.landing.get_zone().find_raw(month)
 
 
@@ -64,7 +52,7 @@ class TripParquetIOManager(ConfigurableIOManager):
         """Writes both files of the month and describes them."""
         month = obj.month
         say = every_few_seconds(context.log.info)
-        with failing_clearly(month, context):
+        with as_failures(month, context):
             trips = self.landing.get_zone().write_cleaned(
                 obj, lambda rows: say(f"{month}: {rows:,} rows read")
             )
@@ -96,8 +84,18 @@ class TripParquetIOManager(ConfigurableIOManager):
             }
         )
 
-    def load_input(self, context: InputContext) -> TripParquet:
-        """The cleaned file of the partition."""
-        month = month_of(context)
-        with failing_clearly(month, context):
-            return self.landing.get_zone().find_cleaned(month)
+    def load_input(self, context: InputContext) -> "TripParquet | Rows":
+        """The cleaned file of the partition, or its rows, as the input is annotated."""
+        if not wants_rows(context):
+            month = month_of(context)
+            with as_failures(month, context):
+                return self.landing.get_zone().find_cleaned(month)
+        return trips_as_annotated(context, lambda month: self._stream(context, month))
+
+    def _stream(self, context: InputContext, month: TripMonth) -> Iterator[pa.RecordBatch]:
+        schema = chosen_schema(month.color, chosen_columns(context))
+        with as_failures(month, context):
+            trips = self.landing.get_zone().find_cleaned(month)
+            with pq.ParquetFile(trips.path, pre_buffer=False) as file:
+                for batch in batches_ahead(file, schema.names, BATCH_ROWS):
+                    yield batch.cast(schema)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from taxi_platform.errors import StoreError
 from taxi_platform.settings import Settings, SettingsError, load_settings
-from taxi_platform.trips.month import COLORS, TripMonth
+from taxi_platform.trips.month import TripMonth
 
 LEAST_FREE_BYTES = 5 << 30
 """What two of the largest months take, raw, cleaned and unfinished."""
@@ -51,7 +51,7 @@ def examine(*, fix: bool = False) -> Iterator[Finding]:
         yield Finding("settings", State.WRONG, str(error))
         return
     yield Finding("settings", State.FINE, f"TAXI_ENV={chosen.env}")
-    for where, examination in EXAMINATIONS.items():
+    for where, examination in _examinations(chosen).items():
         try:
             for state, says in examination(chosen, fix):
                 yield Finding(where, state, says)
@@ -63,6 +63,8 @@ def examine(*, fix: bool = False) -> Iterator[Finding]:
 
 
 Said = Iterator[tuple[State, str]]
+
+Examination = Callable[[Settings, bool], Said]
 
 
 def _dagster(_chosen: Settings, _fix: bool) -> Said:
@@ -121,39 +123,34 @@ def _landing_zone(chosen: Settings, fix: bool) -> Said:
 def _source(chosen: Settings, _fix: bool) -> Said:
     from taxi_platform.sources.source import source_of
 
-    months = TripMonth.from_key(f"green|{chosen.first_month}")
-    version = source_of(chosen.source_url, chosen.request_seconds).published(months)
+    month = TripMonth.from_key(f"{chosen.colors[0]}|{chosen.first_month}")
+    version = source_of(chosen.source_url, chosen.request_seconds).published(month)
     yield (
         State.FINE,
-        f"{chosen.source_url} answers; {months} is {'there' if version else 'not published'}",
+        f"{chosen.source_url} answers; {month} is {'there' if version else 'not published'}",
     )
 
 
-def _lake(chosen: Settings, _fix: bool) -> Said:
-    from taxi_platform.resources.gcs import LakeResource
+def _gcs(chosen: Settings, _fix: bool) -> Said:
+    from taxi_platform.stores.gcs.client import gcs_client
+    from taxi_platform.stores.gcs.objects import GCSTrips
 
-    LakeResource.of(chosen).get_lake().prove_writable()
-    yield State.FINE, f"gs://{chosen.gcs_bucket} can be written"
-
-
-def _bigquery(chosen: Settings, _fix: bool) -> Said:
-    from taxi_platform.resources.bigquery import TripBigQueryResource
-
-    with TripBigQueryResource.of(chosen).get_tables() as tables:
-        tables.prove_usable()
-        for color in COLORS:
-            yield _table(tables.table_id(color), tables.has_table(color))
+    bucket = chosen.gcs.bucket
+    GCSTrips(gcs_client(chosen.gcs), bucket, chosen.gcs.request_seconds).check_access()
+    yield State.FINE, f"gs://{bucket} can be written"
 
 
-def _postgres(chosen: Settings, fix: bool) -> Said:
-    from taxi_platform.resources.postgres import PostgresResource
+def _table_store(name: str) -> Examination:
+    def examination(chosen: Settings, fix: bool) -> Said:
+        with chosen.open_store(name) as store:
+            store.check_access()
+            yield State.FINE, f"{store.address} can be used"
+            for color in chosen.colors:
+                yield _table(store.table_name(f"{color}_trips"), store.has_table(color))
+            for table in store.leftovers(drop=fix):
+                yield _left(f"table {table} is the unfinished copy of a run that was killed", fix)
 
-    tables = PostgresResource.of(chosen).get_tables()
-    tables.prove_usable()
-    for color in COLORS:
-        yield _table(f"{tables.server.address} {tables.table_name(color)}", tables.has_table(color))
-    for table in tables.abandoned(drop=fix):
-        yield _left(f"table {table} is the unfinished copy of a run that was killed", fix)
+    return examination
 
 
 def _table(name: str, there: bool) -> tuple[State, str]:
@@ -170,11 +167,11 @@ def _left(what: str, fixed: bool) -> tuple[State, str]:
     return State.LEFT, f"{what}: run its month again, or 'taxi-platform doctor --fix'"
 
 
-EXAMINATIONS: dict[str, Callable[[Settings, bool], Said]] = {
-    "dagster": _dagster,
-    "landing zone": _landing_zone,
-    "source": _source,
-    "GCS": _lake,
-    "BigQuery": _bigquery,
-    "Postgres": _postgres,
-}
+def _examinations(chosen: Settings) -> dict[str, Examination]:
+    return {
+        "dagster": _dagster,
+        "landing zone": _landing_zone,
+        "source": _source,
+        **({"GCS": _gcs} if chosen.uses_gcs else {}),
+        **{store.label: _table_store(store.name) for store in chosen.table_stores},
+    }

@@ -1,0 +1,21 @@
+"""How steps are retried: the one layer that does. Stores and clients do not."""
+
+from typing import Any
+
+from dagster import Backoff, Jitter, RetryPolicy
+
+from taxi_platform.io_managers.failures import RETRY_DEADLINE_TAG
+from taxi_platform.settings import Settings
+
+
+def retried(chosen: Settings) -> dict[str, Any]:
+    """The arguments of an asset or a check whose transient failures are retried."""
+    return {
+        "retry_policy": RetryPolicy(
+            max_retries=chosen.retries,
+            delay=chosen.retry_seconds,
+            backoff=Backoff.EXPONENTIAL,
+            jitter=Jitter.PLUS_MINUS,
+        ),
+        "op_tags": {RETRY_DEADLINE_TAG: str(chosen.retry_deadline_seconds)},
+    }

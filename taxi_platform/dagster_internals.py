@@ -1,0 +1,88 @@
+"""Everything of Dagster's that is not public, in one place.
+
+A new version of Dagster may change what is here; ``test_dagster_internals`` says what then. What is
+made of it does not belong here. (``dagster_storage`` builds on dagster-postgres' storages, and has
+a test of its own.)
+"""
+
+from collections.abc import Sequence
+
+from dagster import AssetKey, AssetsDefinition, DagsterInstance, DataVersion, OutputContext
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.definitions.unresolved_asset_job_definition import (
+    UnresolvedAssetJobDefinition as UnresolvedAssetJobDefinition,
+)
+from dagster._core.errors import DagsterHomeNotSetError as DagsterHomeNotSetError
+from dagster._core.execution.backfill import (
+    BULK_ACTION_TERMINAL_STATUSES as BULK_ACTION_TERMINAL_STATUSES,
+)
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+from dagster._core.execution.backfill import PartitionBackfill as PartitionBackfill
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
+from dagster._core.utils import make_new_backfill_id
+from dagster._core.utils import make_new_run_id as make_new_run_id
+from dagster._time import get_current_timestamp
+from dagster_shared.error import DagsterError as DagsterError
+
+
+def request_backfill(
+    instance: DagsterInstance,
+    assets: Sequence[AssetsDefinition],
+    partition_keys: Sequence[str],
+    tags: dict[str, str],
+    title: str,
+) -> str:
+    """Leaves a backfill of assets for the daemon, and gives its id."""
+    backfill = PartitionBackfill.from_asset_partitions(
+        backfill_id=make_new_backfill_id(),
+        asset_graph=AssetGraph.from_assets(assets),
+        partition_names=partition_keys,
+        asset_selection=[asset.key for asset in assets],
+        backfill_timestamp=get_current_timestamp(),
+        tags=tags,
+        dynamic_partitions_store=instance,
+        all_partitions=False,
+        title=title,
+        description=None,
+        run_config=None,
+    )
+    instance.add_backfill(backfill)
+    return backfill.backfill_id
+
+
+def unfinished_backfills(instance: DagsterInstance) -> Sequence[PartitionBackfill]:
+    """The backfills that the daemon has not ended."""
+    chosen = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
+    return instance.get_backfills(filters=chosen)
+
+
+def backfill_targets(
+    backfill: PartitionBackfill, assets: Sequence[AssetsDefinition]
+) -> Sequence[str]:
+    """The partition keys that a backfill materializes all of some assets for; none otherwise."""
+    keys = {asset.key for asset in assets}
+    if not backfill.is_asset_backfill or not keys <= set(backfill.asset_selection or []):
+        return []
+    data = backfill.get_asset_backfill_data(AssetGraph.from_assets(assets))
+    return sorted(data.get_target_partitions_subset(assets[0].key).get_partition_keys())
+
+
+def is_backfill_over(instance: DagsterInstance, backfill_id: str) -> bool:
+    """Whether a backfill has ended, or is unknown."""
+    backfill = instance.get_backfill(backfill_id)
+    return backfill is None or backfill.status in BULK_ACTION_TERMINAL_STATUSES
+
+
+def failed_partitions(
+    instance: DagsterInstance, asset: AssetsDefinition, keys: Sequence[str]
+) -> set[str]:
+    """Those of an asset's partitions whose last attempt failed."""
+    if asset.partitions_def is None:
+        return set()
+    found = instance.get_status_by_partition(asset.key, keys, asset.partitions_def) or {}
+    return {key for key, state in found.items() if state is AssetPartitionStatus.FAILED}
+
+
+def set_data_version(context: OutputContext, key: AssetKey, version: str) -> None:
+    """Records the data version of what an IO manager has stored."""
+    context.step_context.set_data_version(key, DataVersion(version))

@@ -1,0 +1,156 @@
+"""Load jobs: how a month, or a small table, takes the place of what was there.
+
+One server-side job with WRITE_TRUNCATE, which BigQuery makes visible at once or not at all.
+"""
+
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from taxi_platform.errors import TransientStoreError
+from taxi_platform.stores.gcs.objects import TripObject
+from taxi_platform.stores.google import NO_RETRY
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+LOAD_SECONDS = 1800
+FIRST_POLL_SECONDS = 0.02
+LAST_POLL_SECONDS = 2.0
+MOST_ATTEMPTS = 1000
+
+
+@dataclass(frozen=True)
+class LoadJobs:
+    """Starts load jobs into one table, and waits for them.
+
+    Attributes:
+        client: of BigQuery.
+        table: as it is, with the columns of others that it may have.
+        partition: ``YYYYMM``, or None for the whole table.
+        location: of the jobs.
+        patience: the client's retry and timeout.
+    """
+
+    client: "bigquery.Client"
+    table: "bigquery.Table"
+    partition: str | None
+    location: str
+    patience: Any
+
+    @property
+    def destination(self) -> str:
+        """What is replaced: ``project.dataset.table$YYYYMM``, or without the partition."""
+        name = f"{self.table.project}.{self.table.dataset_id}.{self.table.table_id}"
+        return f"{name}${self.partition}" if self.partition else name
+
+    def load_object(self, trips: TripObject, started: Callable[[str], None]) -> tuple[Any, bool]:
+        """Loads an object, or attaches to the job that does so already.
+
+        A job that ended is never taken for this one: its rows may have been replaced since, and
+        loading again costs nothing.
+
+        Args:
+            trips: the object.
+            started: called with the job's id.
+
+        Returns:
+            The job, ended well, and whether it had been started before.
+        """
+        from google.api_core.exceptions import Conflict
+
+        for attempt in range(MOST_ATTEMPTS):
+            job_id = f"taxi_{self._name}_{trips.generation}_{attempt}"
+            attached = False
+            try:
+                job: Any = self.client.load_table_from_uri(
+                    trips.uri,
+                    self.destination,
+                    job_id=job_id,
+                    location=self.location,
+                    job_config=self._config(),
+                    **self.patience,
+                )
+            except Conflict:
+                job = self.client.get_job(job_id, location=self.location, **self.patience)
+                if job.state == "DONE":
+                    continue
+                attached = True
+            started(job_id)
+            self._wait_for(job)
+            return job, attached
+        raise TransientStoreError(
+            f"{trips.month}: {self.destination} was loaded {MOST_ATTEMPTS} times already"
+        )
+
+    def load_rows(self, rows: pa.RecordBatchReader) -> Any:
+        """Loads rows from here, through a file on disk: memory stays flat.
+
+        Returns:
+            The job, ended well.
+        """
+        with _spooled(rows) as file:
+            job: Any = self.client.load_table_from_file(
+                file,
+                self.destination,
+                rewind=True,
+                job_id=f"taxi_{self._name}_{uuid.uuid4().hex}",
+                location=self.location,
+                job_config=self._config(),
+                num_retries=0,
+                timeout=self.patience["timeout"],
+            )
+            self._wait_for(job)
+        return job
+
+    @property
+    def _name(self) -> str:
+        name = f"{self.table.dataset_id}_{self.table.table_id}"
+        return f"{name}_{self.partition}" if self.partition else name
+
+    def _config(self) -> "bigquery.LoadJobConfig":
+        from google.cloud import bigquery
+
+        return bigquery.LoadJobConfig(
+            source_format=bigquery.SourceFormat.PARQUET,
+            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+            schema=self.table.schema,
+            time_partitioning=self.table.time_partitioning,
+            clustering_fields=self.table.clustering_fields,
+        )
+
+    def _wait_for(self, job: Any) -> None:
+        """Polls the job until it has ended; raises what it failed of.
+
+        The client's own wait sleeps up to a second before it asks for the second time, which is
+        longer than a small month takes.
+        """
+        deadline = time.monotonic() + LOAD_SECONDS
+        wait = FIRST_POLL_SECONDS
+        while not job.done(reload=False):
+            if time.monotonic() > deadline:
+                raise TransientStoreError(
+                    f"{self.destination}: BigQuery's load job {job.job_id} has not ended for "
+                    f"{LOAD_SECONDS} s; another attempt attaches to it"
+                )
+            time.sleep(wait)
+            wait = min(wait * 1.5, LAST_POLL_SECONDS)
+            job.reload(**self.patience)
+        job.result(retry=NO_RETRY)
+
+
+@contextmanager
+def _spooled(rows: pa.RecordBatchReader) -> Iterator[IO[bytes]]:
+    """Rows as a Parquet file without a name, gone after the block."""
+    with tempfile.TemporaryFile(prefix="taxi_platform_") as file:
+        with pq.ParquetWriter(file, rows.schema, compression="zstd") as writer:
+            for batch in rows:
+                writer.write_batch(batch)
+        yield file

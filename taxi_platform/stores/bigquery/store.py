@@ -1,0 +1,205 @@
+"""BigQuery as a store of trip tables: one table a color, a partition a month.
+
+No trip passes through here on its way in: BigQuery loads the objects itself.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from taxi_platform.errors import PermanentStoreError
+from taxi_platform.stores.base import Answer, Load, Report
+from taxi_platform.stores.bigquery.client import bigquery_client, browser_url
+from taxi_platform.stores.bigquery.errors import bigquery_errors
+from taxi_platform.stores.bigquery.loads import LoadJobs
+from taxi_platform.stores.bigquery.settings import BigQuerySettings
+from taxi_platform.stores.bigquery.table import (
+    check_fit,
+    ensure_table,
+    month_table,
+    trip_table,
+    whole_table,
+)
+from taxi_platform.stores.bigquery.types import arrow_schema
+from taxi_platform.stores.gcs.objects import TripObject
+from taxi_platform.stores.google import NO_RETRY
+from taxi_platform.stores.rows import storable, subject_of
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.schema import DATA_FILE_MONTH, chosen_schema
+from taxi_platform.trips.totals import MonthTotals, cents_expression, dollar_columns
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+
+@contextmanager
+def open_store(chosen: BigQuerySettings) -> "Iterator[BigQueryStore]":
+    """The store that the settings describe; its client is closed after the block."""
+    with bigquery_client(chosen) as client:
+        yield BigQueryStore(client, chosen)
+
+
+class BigQueryStore:
+    """The tables of one dataset; see ``TableStore``.
+
+    The client's own retries are switched off: the step's retry policy is the one layer.
+    """
+
+    def __init__(self, client: "bigquery.Client", chosen: BigQuerySettings) -> None:
+        self._client = client
+        self._chosen = chosen
+        self._patience: Any = {"retry": NO_RETRY, "timeout": chosen.request_seconds}
+
+    @property
+    def address(self) -> str:
+        """See ``TableStore.address``: ``project.dataset``."""
+        return f"{self._client.project}.{self._chosen.dataset}"
+
+    def table_name(self, table: str) -> str:
+        """See ``TableStore.table_name``: ``project.dataset.table``."""
+        return f"{self._client.project}.{self._chosen.dataset}.{table}"
+
+    def replace_month(self, trips: TripObject, report: Report = lambda _: None) -> Load:
+        """See ``TableStore.replace_month``: one load job from the object into the partition.
+
+        Raises:
+            PermanentStoreError: BigQuery refuses the object, the dataset or the access; or it
+                wrote another number of rows than the object's writer says it holds.
+            TransientStoreError: BigQuery cannot be reached or failed for reasons of its own.
+        """
+        month = trips.month
+        wanted = trip_table(self.table_name(f"{month.color}_trips"), month.color)
+        with bigquery_errors(month, self._destination(wanted, month.month)):
+            jobs = self._jobs(month, month.month, wanted)
+            job, attached = jobs.load_object(
+                trips, lambda job_id: report(f"load job {job_id} from {trips.uri}")
+            )
+        rows = int(job.output_rows or 0)
+        if rows != trips.totals.rows:
+            raise PermanentStoreError(
+                f"{month}: load job {job.job_id} wrote {rows:,} rows into {jobs.destination}, but "
+                f"{trips.uri} holds {trips.totals.rows:,}: materialize gcs_trips and "
+                "bigquery_trips for this partition again"
+            )
+        details = {"bigquery_partition": _partition(month.month), "job_id": job.job_id}
+        return self._load(wanted, rows, details | {"attached_to_earlier_job": attached})
+
+    def replace_rows(self, table: str, month: date | None, rows: pa.RecordBatchReader) -> Load:
+        """See ``TableStore.replace_rows``."""
+        subject = subject_of(table, month)
+        rows = storable(subject, rows)
+        make = month_table if month else whole_table
+        wanted = make(self.table_name(table), rows.schema)
+        with bigquery_errors(subject, self._destination(wanted, month)):
+            job = self._jobs(subject, month, wanted).load_rows(rows)
+        return self._load(wanted, int(job.output_rows or 0), {"job_id": job.job_id})
+
+    def totals(self, month: TripMonth) -> MonthTotals:
+        """See ``TableStore.totals``."""
+        names = dollar_columns(month.color)
+        sums = [f"SUM({cents_expression(f'`{name}`', 'INT64')})" for name in names]
+        rows, *cents = next(iter(self._ask(_trips(month), month.month, ["COUNT(*)", *sums])))
+        return MonthTotals(rows, {n: c or 0 for n, c in zip(names, cents, strict=True)})
+
+    def stream_month(
+        self, month: TripMonth, names: Sequence[str] | None = None
+    ) -> pa.RecordBatchReader:
+        """See ``TableStore.stream_month``. Pages are asked for one after another."""
+        return self._stream(_trips(month), month.month, chosen_schema(month.color, names))
+
+    def stream_rows(
+        self, table: str, month: date | None, names: Sequence[str] | None = None
+    ) -> pa.RecordBatchReader:
+        """See ``TableStore.stream_rows``."""
+        with bigquery_errors(subject_of(table, month), self.table_name(table)):
+            columns = self._client.get_table(self.table_name(table), **self._patience).schema
+        schema = arrow_schema(columns)
+        if unknown := [name for name in names or () if name not in schema.names]:
+            raise ValueError(f"{table} has no column {', '.join(unknown)}")
+        chosen = pa.schema([schema.field(name) for name in names or schema.names])
+        return self._stream(table, month, chosen)
+
+    def query(self, statement: str, limit: int) -> Answer:
+        """See ``TableStore.query``."""
+        with bigquery_errors("query", self.address):
+            result = self._client.query_and_wait(statement, max_results=limit + 1, retry=NO_RETRY)
+            rows = [tuple(row) for row in result]
+        names = [column.name for column in result.schema]
+        return Answer(names, rows[:limit], len(rows) > limit)
+
+    def check_access(self) -> None:
+        """See ``TableStore.check_access``: asks a question that reads nothing."""
+        with bigquery_errors("trips", f"project {self._client.project}"):
+            self._client.query("SELECT 1", job_retry=None, **self._patience).result(
+                job_retry=None, **self._patience
+            )
+
+    def has_table(self, color: str) -> bool:
+        """See ``TableStore.has_table``."""
+        from google.api_core.exceptions import NotFound
+
+        wanted = trip_table(self.table_name(f"{color}_trips"), color)
+        with bigquery_errors(f"{color} trips", self.table_name(f"{color}_trips")):
+            try:
+                table = self._client.get_table(wanted, **self._patience)
+            except NotFound:
+                return False
+        check_fit(f"{color} trips", table, wanted)
+        return True
+
+    def leftovers(self, *, drop: bool = False) -> list[str]:  # noqa: ARG002
+        """See ``TableStore.leftovers``: a job leaves nothing, whatever becomes of its client."""
+        return []
+
+    def _jobs(self, subject: object, month: date | None, wanted: "bigquery.Table") -> LoadJobs:
+        location, patience = self._chosen.location, self._patience
+        table = ensure_table(self._client, subject, wanted, location, patience)
+        partition = _partition(month) if month else None
+        return LoadJobs(self._client, table, partition, location, patience)
+
+    def _destination(self, wanted: "bigquery.Table", month: date | None) -> str:
+        name = self.table_name(wanted.table_id)
+        return f"{name}${_partition(month)}" if month else name
+
+    def _load(self, wanted: "bigquery.Table", rows: int, details: dict[str, str | bool]) -> Load:
+        name = self.table_name(wanted.table_id)
+        return Load(name, rows, browser_url(self._chosen.environment, name), details)
+
+    def _stream(self, table: str, month: date | None, schema: pa.Schema) -> pa.RecordBatchReader:
+        def batches() -> Iterator[pa.RecordBatch]:
+            with bigquery_errors(subject_of(table, month), self.table_name(table)):
+                rows = self._ask(table, month, [f"`{name}`" for name in schema.names])
+                for batch in rows.to_arrow_iterable():
+                    # BigQuery has one integer type and names of its own for times.
+                    yield batch.cast(schema)
+
+        return pa.RecordBatchReader.from_batches(schema, batches())
+
+    def _ask(self, table: str, month: date | None, expressions: list[str]) -> Any:
+        """Selects from a table; the expressions name columns of its schema only."""
+        from google.cloud import bigquery
+
+        query = f"SELECT {', '.join(expressions)} FROM `{self.table_name(table)}`"  # noqa: S608
+        parameters = []
+        if month:
+            query += f" WHERE `{DATA_FILE_MONTH}` = @month"
+            parameters = [bigquery.ScalarQueryParameter("month", "DATE", month)]
+        with bigquery_errors(subject_of(table, month), self.table_name(table)):
+            job = self._client.query(
+                query,
+                job_config=bigquery.QueryJobConfig(query_parameters=parameters),
+                job_retry=None,
+                **self._patience,
+            )
+            return job.result(job_retry=None, **self._patience)
+
+
+def _trips(month: TripMonth) -> str:
+    return f"{month.color}_trips"
+
+
+def _partition(month: date) -> str:
+    return f"{month:%Y%m}"

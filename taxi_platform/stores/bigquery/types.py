@@ -1,0 +1,48 @@
+"""What BigQuery calls the types of a table's columns."""
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+_TYPES = {
+    pa.bool_(): "BOOLEAN",
+    pa.int16(): "INTEGER",
+    pa.int32(): "INTEGER",
+    pa.int64(): "INTEGER",
+    pa.float64(): "FLOAT",
+    pa.string(): "STRING",
+    pa.timestamp("us"): "DATETIME",
+    pa.timestamp("us", tz="UTC"): "TIMESTAMP",
+    pa.date32(): "DATE",
+}
+
+_NEW_NAMES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
+
+
+def bigquery_schema(schema: pa.Schema) -> "list[bigquery.SchemaField]":
+    """The columns of a table, from its Arrow schema and the descriptions in it."""
+    from google.cloud import bigquery
+
+    return [
+        bigquery.SchemaField(field.name, _TYPES[field.type], **_description(field))
+        for field in schema
+    ]
+
+
+def _description(field: pa.Field) -> dict[str, Any]:
+    described = (field.metadata or {}).get(b"description")
+    return {"description": described.decode()} if described else {}
+
+
+def arrow_schema(columns: "list[bigquery.SchemaField]") -> pa.Schema:
+    """The Arrow schema of a table's columns; integers are 64 bits wide."""
+    types = {name: kind for kind, name in _TYPES.items()}
+    return pa.schema([pa.field(c.name, types[type_name(c)]) for c in columns])
+
+
+def type_name(column: "bigquery.SchemaField") -> str:
+    """A column's type by the one of its names that tables are made with."""
+    return str(_NEW_NAMES.get(column.field_type, column.field_type))

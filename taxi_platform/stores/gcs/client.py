@@ -1,0 +1,35 @@
+"""A client of GCS, or of the embedded server."""
+
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from taxi_platform.stores.gcs.settings import GCSSettings
+from taxi_platform.stores.google import is_emulated
+
+if TYPE_CHECKING:
+    from google.cloud import storage
+
+EMULATOR = "STORAGE_EMULATOR_HOST"
+
+
+def gcs_client(chosen: GCSSettings) -> "storage.Client":
+    """The client, with Application Default Credentials in the cloud.
+
+    Raises:
+        PermanentStoreError: the embedded stack is meant, and not up.
+    """
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import storage
+
+    if is_emulated(chosen.environment, EMULATOR):
+        return storage.Client(project=chosen.project, credentials=AnonymousCredentials())
+    return storage.Client(project=chosen.project)
+
+
+def browser_url(chosen: GCSSettings, name: str) -> str:
+    """Where people look at an object of the bucket, once they may."""
+    if chosen.environment == "local":
+        server = os.environ.get(EMULATOR, "")
+        return f"{server}/storage/v1/b/{chosen.bucket}/o/{quote(name, safe='')}"
+    return f"https://console.cloud.google.com/storage/browser/_details/{chosen.bucket}/{name}"

@@ -1,0 +1,16 @@
+"""The variables of Google Cloud Storage."""
+
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from taxi_platform.stores.google import GoogleSettings
+
+
+class GCSSettings(GoogleSettings):
+    """Where the trip objects are."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(env_prefix="TAXI_GCS_")
+
+    bucket: str = Field("taxi-lake", description="Bucket of the trip objects.")

@@ -1,0 +1,206 @@
+"""Postgres as a store of trip tables: one table a color, a child table a month."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+
+import pyarrow as pa
+from psycopg import sql
+
+from taxi_platform.errors import PermanentStoreError
+from taxi_platform.landing.trip_batches import open_batches
+from taxi_platform.landing.zone import TripParquet
+from taxi_platform.stores.base import Answer, Load, Report
+from taxi_platform.stores.postgres import loads
+from taxi_platform.stores.postgres.child import Incoming
+from taxi_platform.stores.postgres.errors import postgres_errors
+from taxi_platform.stores.postgres.server import PostgresServer
+from taxi_platform.stores.postgres.settings import PostgresSettings
+from taxi_platform.stores.postgres.table import PostgresTable, TableName
+from taxi_platform.stores.postgres.types import arrow_type
+from taxi_platform.stores.rows import storable, subject_of
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.schema import DATA_FILE_MONTH, chosen_schema, trip_schema
+from taxi_platform.trips.totals import MonthTotals, cents_expression, dollar_columns
+
+BATCH_ROWS = 8_192
+"""Some 2 MB as COPY sends them: the server works on one batch while the next is encoded."""
+
+
+@contextmanager
+def open_store(chosen: PostgresSettings) -> "Iterator[PostgresStore]":
+    """The store that the settings describe. It connects anew for each call."""
+    yield PostgresStore(PostgresServer.of(chosen), chosen.schema_name)
+
+
+class PostgresStore:
+    """The tables of one schema; see ``TableStore``."""
+
+    def __init__(self, server: PostgresServer, schema: str = "trips") -> None:
+        self.server = server
+        self.schema = schema
+
+    @property
+    def address(self) -> str:
+        """See ``TableStore.address``: ``host:port/database``."""
+        return self.server.address
+
+    def table_name(self, table: str) -> str:
+        """See ``TableStore.table_name``: ``schema.table``."""
+        return f"{self.schema}.{table}"
+
+    def replace_month(self, trips: TripParquet, report: Report = lambda _: None) -> Load:
+        """See ``TableStore.replace_month``: copies the file, and exchanges the child table.
+
+        Raises:
+            PermanentStoreError: Postgres refuses the user, the table or the rows.
+            TransientStoreError: Postgres cannot be reached, or a lock is held too long.
+        """
+        month = trips.month
+        parent = self._trip_table(month.color, month)
+        with postgres_errors(parent.address), open_batches(trips, BATCH_ROWS) as batches:
+            incoming = Incoming(self._where(month), batches, trips.rows, report)
+            child, rows = loads.replace_month(self.server, parent, month.month, incoming)
+        return self._load(parent.name, rows, {"child_table": str(child)}, month.month)
+
+    def replace_rows(self, table: str, month: date | None, rows: pa.RecordBatchReader) -> Load:
+        """See ``TableStore.replace_rows``."""
+        where = self._where(subject_of(table, month))
+        rows = storable(where, rows)
+        name = TableName(self.schema, table)
+        target = PostgresTable(name, rows.schema, where, by_month=month is not None)
+        incoming = Incoming(where, rows, None, lambda _: None)
+        with postgres_errors(target.address):
+            if month is None:
+                return self._load(name, loads.replace_whole(self.server, target, incoming), {})
+            child, count = loads.replace_month(self.server, target, month, incoming)
+        return self._load(name, count, {"child_table": str(child)}, month)
+
+    def totals(self, month: TripMonth) -> MonthTotals:
+        """See ``TableStore.totals``."""
+        names = dollar_columns(month.color)
+        sums = [
+            sql.SQL("sum({})").format(sql.SQL(cents_expression(f'"{name}"', "bigint")))
+            for name in names
+        ]
+        table = TableName(self.schema, _trips(month))
+        query = _select(table, [sql.SQL("count(*)"), *sums], month.month)
+        with postgres_errors(f"{self._where(month)}, {table}"), self.server.connect() as connection:
+            row = connection.execute(query).fetchone() or ()
+        rows, *cents = row
+        return MonthTotals(rows, {n: int(c or 0) for n, c in zip(names, cents, strict=True)})
+
+    def stream_month(
+        self, month: TripMonth, names: Sequence[str] | None = None
+    ) -> pa.RecordBatchReader:
+        """See ``TableStore.stream_month``.
+
+        The connection is held until the stream has been read or dropped.
+        """
+        return self._stream(_trips(month), month.month, chosen_schema(month.color, names))
+
+    def stream_rows(
+        self, table: str, month: date | None, names: Sequence[str] | None = None
+    ) -> pa.RecordBatchReader:
+        """See ``TableStore.stream_rows``."""
+        name = TableName(self.schema, table)
+        where = self._where(subject_of(table, month))
+        there = PostgresTable(name, pa.schema([]), where, by_month=month is not None)
+        with postgres_errors(there.address), self.server.connect() as connection:
+            found = there.find_columns(connection)
+        if found is None:
+            raise PermanentStoreError(f"{there.address}: there is no such table")
+        known = {column: arrow_type(kind) for column, kind in found.items()}
+        if unknown := [column for column in names or () if known.get(column) is None]:
+            raise ValueError(f"{name} has no column {', '.join(unknown)}")
+        chosen = names or [column for column, kind in known.items() if kind is not None]
+        return self._stream(table, month, pa.schema([(column, known[column]) for column in chosen]))
+
+    def query(self, statement: str, limit: int) -> Answer:
+        """See ``TableStore.query``: in a transaction that cannot write."""
+        with postgres_errors(self._where("query")), self.server.connect() as connection:
+            connection.read_only = True
+            with connection.transaction():
+                cursor = connection.execute(statement.encode())
+                rows = cursor.fetchmany(limit + 1) if cursor.description else []
+                names = [column.name for column in cursor.description or []]
+        return Answer(names, rows[:limit], len(rows) > limit)
+
+    def check_access(self) -> None:
+        """See ``TableStore.check_access``: connects, and asks whether tables may be made."""
+        with postgres_errors(self._where("trips")), self.server.connect() as connection:
+            row = connection.execute(
+                "SELECT CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = %(schema)s) "
+                "THEN has_schema_privilege(%(schema)s, 'CREATE') "
+                "ELSE has_database_privilege(current_database(), 'CREATE') END",
+                {"schema": self.schema},
+            ).fetchone()
+        if row is None or not row[0]:
+            raise PermanentStoreError(
+                f"trips: Postgres at {self.server.address}: user {self.server.user} may not make "
+                f"tables in schema {self.schema}: GRANT CREATE to that user"
+            )
+
+    def has_table(self, color: str) -> bool:
+        """See ``TableStore.has_table``."""
+        table = self._trip_table(color, f"{color} trips")
+        with postgres_errors(table.address), self.server.connect() as connection:
+            return table.find_columns(connection) is not None
+
+    def leftovers(self, *, drop: bool = False) -> list[str]:
+        """See ``TableStore.leftovers``: child tables that were never attached."""
+        with postgres_errors(f"{self._where('trips')}, {self.schema}"):
+            return loads.leftovers(self.server, self.schema, drop=drop)
+
+    def _where(self, subject: object) -> str:
+        return f"{subject}: Postgres at {self.address}"
+
+    def _trip_table(self, color: str, subject: object) -> PostgresTable:
+        return PostgresTable(
+            TableName(self.schema, f"{color}_trips"),
+            trip_schema(color),
+            self._where(subject),
+            time_column="pickup_datetime",
+        )
+
+    def _load(
+        self, table: TableName, rows: int, details: dict[str, str], month: date | None = None
+    ) -> Load:
+        which = f" WHERE {DATA_FILE_MONTH} = '{month}'" if month else ""
+        query = f"SELECT * FROM {table}{which}"  # noqa: S608 (shown to people, not executed)
+        return Load(
+            f"{self.server.database}.{table}",
+            rows,
+            details=details | {"server": self.server.address, "query": query},
+        )
+
+    def _stream(self, table: str, month: date | None, schema: pa.Schema) -> pa.RecordBatchReader:
+        name = TableName(self.schema, table)
+        query = _select(name, [sql.Identifier(column) for column in schema.names], month)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            with (
+                postgres_errors(f"{self._where(subject_of(table, month))}, {name}"),
+                self.server.connect_arrow(autocommit=True) as connection,
+                connection.cursor() as cursor,
+            ):
+                cursor.execute(query.as_string())
+                for batch in cursor.fetch_record_batch():
+                    yield batch.cast(schema)
+
+        return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _trips(month: TripMonth) -> str:
+    return f"{month.color}_trips"
+
+
+def _select(
+    table: TableName, expressions: Sequence[sql.Composable], month: date | None
+) -> sql.Composed:
+    query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(expressions), table.identifier)
+    if month is None:
+        return query
+    return sql.SQL("{} WHERE {} = {}").format(
+        query, sql.Identifier(DATA_FILE_MONTH), sql.Literal(month)
+    )

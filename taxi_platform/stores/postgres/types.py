@@ -1,0 +1,34 @@
+"""What Postgres calls the types of a table's columns."""
+
+import pyarrow as pa
+from psycopg import sql
+
+_TYPES = {
+    pa.bool_(): "boolean",
+    pa.int16(): "smallint",
+    pa.int32(): "integer",
+    pa.int64(): "bigint",
+    pa.float64(): "double precision",
+    pa.string(): "text",
+    pa.timestamp("us"): "timestamp without time zone",
+    pa.timestamp("us", tz="UTC"): "timestamp with time zone",
+    pa.date32(): "date",
+}
+
+
+def postgres_type(arrow: pa.DataType) -> str:
+    """What Postgres calls an Arrow type."""
+    return _TYPES[arrow]
+
+
+def arrow_type(postgres: str) -> pa.DataType | None:
+    """The Arrow type of a column, from ``format_type``; None for types of others."""
+    return next((arrow for arrow, name in _TYPES.items() if name == postgres), None)
+
+
+def column_definitions(schema: pa.Schema) -> sql.Composed:
+    """The columns of a table, from its Arrow schema."""
+    return sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(field.name), sql.SQL(postgres_type(field.type)))
+        for field in schema
+    )

@@ -1,0 +1,31 @@
+"""Which stores there are: the rooms of this package that name a ``STORE``, and those registered."""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from taxi_platform import stores
+from taxi_platform.stores.base import StoreType
+
+_stores: dict[str, StoreType] = {}
+
+STORES: Mapping[str, StoreType] = MappingProxyType(_stores)
+"""Every store of trip tables, by name."""
+
+
+def register(store: StoreType) -> None:
+    """Adds a store that has no room in this package.
+
+    Raises:
+        ValueError: another store has its name.
+    """
+    if _stores.setdefault(store.name, store) is not store:
+        raise ValueError(f"there is a store named {store.name} already")
+
+
+for _module in pkgutil.iter_modules(stores.__path__):
+    if _module.ispkg:
+        _room = importlib.import_module(f"{stores.__name__}.{_module.name}")
+        if hasattr(_room, "STORE"):
+            register(_room.STORE)
