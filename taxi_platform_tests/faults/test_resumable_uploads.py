@@ -25,7 +25,7 @@ from taxi_platform_tests.faults.http_fault_proxy import (
     http_fault_proxy,
     losing_the_answer,
 )
-from taxi_platform_tests.stores.conftest import cleaned_month
+from taxi_platform_tests.months import cleaned_month
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 

@@ -20,7 +20,7 @@ from taxi_platform.trips.cleaning import CleaningOptions, clean_trips
 from taxi_platform.trips.errors import TooManyRejectedError
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import trip_schema
-from taxi_platform_tests.stores.conftest import GREEN, cleaned_month
+from taxi_platform_tests.months import GREEN, cleaned_month
 
 
 def test_a_cleaned_file_says_what_came_of_its_source(landing: LandingZone) -> None:

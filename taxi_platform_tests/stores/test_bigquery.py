@@ -17,7 +17,7 @@ from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import trip_schema
 from taxi_platform.trips.totals import MonthTotals
 from taxi_platform_tests.conftest import EmbeddedStack
-from taxi_platform_tests.stores.conftest import cleaned_month
+from taxi_platform_tests.months import cleaned_month
 
 pytestmark = pytest.mark.integration
 

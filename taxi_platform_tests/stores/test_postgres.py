@@ -15,7 +15,7 @@ from taxi_platform.stores.postgres.server import PostgresServer
 from taxi_platform.stores.postgres.trips import PostgresTrips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.conftest import EmbeddedStack
-from taxi_platform_tests.stores.conftest import cleaned_month
+from taxi_platform_tests.months import cleaned_month
 
 pytestmark = pytest.mark.integration
 

@@ -1,4 +1,7 @@
-"""Fixtures of the stores: a publisher, and a small synthetic month of each format."""
+"""Small synthetic months, published, landed and cleaned, and a server that publishes them.
+
+The fixtures are for every folder of tests: ``conftest.py`` beside this file makes them known.
+"""
 
 import gzip
 from collections.abc import Iterator
