@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from taxi_platform.landing.zone import LandingZone, TripParquet
+from taxi_platform.landing.files import TripParquet
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.trips.cleaning import clean_trips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month

@@ -10,7 +10,7 @@ from dagster import AssetExecutionContext, Backoff, Config, Jitter, RetryPolicy,
 from pydantic import Field
 
 from taxi_platform.io_managers.failures import RETRY_DEADLINE_TAG, failing_clearly
-from taxi_platform.landing.zone import RawFile, TripParquet
+from taxi_platform.landing.files import RawFile, TripParquet
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.settings import settings
 from taxi_platform.stores.gcs.objects import TripObject

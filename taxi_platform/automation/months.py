@@ -16,7 +16,8 @@ from dagster import (
 from taxi_platform.assets.trips import TRIP_ASSETS
 from taxi_platform.io_managers.files import SOURCE_VERSION
 from taxi_platform.partitions import trip_partitions
-from taxi_platform.trips.month import COLORS, TripMonth
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.types import default_colors
 
 PARTITION_TAG = "dagster/partition"
 
@@ -41,7 +42,9 @@ def newest_months(count: int, now: datetime | None = None) -> list[TripMonth]:
     dimension = trip_partitions.get_partitions_def_for_dimension("month")
     months = dimension.get_partition_keys(current_time=now)[-count:]
     return [
-        TripMonth.from_key(f"{color}|{month}") for month in reversed(months) for color in COLORS
+        TripMonth.from_key(f"{color}|{month}")
+        for month in reversed(months)
+        for color in default_colors()
     ]
 
 

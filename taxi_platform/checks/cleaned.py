@@ -15,8 +15,8 @@ from dagster import (
 
 from taxi_platform.assets.trips import cleaned_trips
 from taxi_platform.checks.specs import blocking_spec
-from taxi_platform.landing.zone import TripParquet
-from taxi_platform.trips.expectations import EXPECTATIONS
+from taxi_platform.landing.expectations import EXPECTATIONS
+from taxi_platform.landing.files import TripParquet
 
 CLEANED_CHECKS = [
     blocking_spec(expectation.name, cleaned_trips, expectation.description)
@@ -34,11 +34,10 @@ def cleaned_trips_checks(
     context: AssetCheckExecutionContext, trips: TripParquet
 ) -> Iterator[AssetCheckResult]:
     """Judges the cleaned month by its own statistics, without reading its rows."""
-    month = trips.as_cleaned_month()
     chosen = {key.name for key in context.selected_asset_check_keys}
     for expectation in EXPECTATIONS:
         if expectation.name in chosen:
-            verdict = expectation.judge(month)
+            verdict = expectation.judge(trips)
             yield AssetCheckResult(
                 asset_key=cleaned_trips.key,
                 check_name=expectation.name,

@@ -5,7 +5,6 @@ fails its run, and what is built on it is not built.
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from dagster import (
@@ -27,10 +26,10 @@ from taxi_platform.assets.trips import (
 )
 from taxi_platform.checks.specs import blocking_spec
 from taxi_platform.io_managers.failures import failing_clearly
-from taxi_platform.landing.zone import TripParquet
+from taxi_platform.landing.files import TripParquet
 from taxi_platform.resources.bigquery import TripBigQueryResource
 from taxi_platform.resources.postgres import PostgresResource
-from taxi_platform.stores.gcs.objects import TripObject, crc32c_of
+from taxi_platform.stores.gcs.objects import TripObject
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.totals import MonthTotals
 
@@ -63,7 +62,7 @@ def gcs_trips_check(trips: TripParquet, stored: TripObject) -> AssetCheckResult:
     differences = []
     if stored.size != trips.size:
         differences.append(f"{stored.size:,} bytes instead of {trips.size:,}")
-    if stored.crc32c != (expected := crc32c_of(trips.path)):
+    if stored.crc32c != (expected := trips.crc32c):
         differences.append(f"CRC32C {stored.crc32c} instead of {expected}")
     return _result(gcs_trips, OBJECT_CHECK, trips.month, differences, stored.totals)
 
@@ -117,9 +116,7 @@ def _result(
     metadata: dict[str, Any] = {
         "partition": MetadataValue.text(month.key),
         "rows": found.rows,
-        "dollars": MetadataValue.json(
-            {name: str(Decimal(cents) / 100) for name, cents in found.cents.items()}
-        ),
+        "cents": MetadataValue.json(dict(found.cents)),
     }
     if differences:
         metadata["differences"] = MetadataValue.json(differences)

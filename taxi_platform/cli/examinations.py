@@ -16,7 +16,8 @@ from pathlib import Path
 
 from taxi_platform.errors import StoreError
 from taxi_platform.settings import Settings, SettingsError, load_settings
-from taxi_platform.trips.month import COLORS, TripMonth
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.types import default_colors
 
 LEAST_FREE_BYTES = 5 << 30
 """What two of the largest months take, raw, cleaned and unfinished."""
@@ -141,7 +142,7 @@ def _bigquery(chosen: Settings, _fix: bool) -> Said:
 
     with TripBigQueryResource.of(chosen).get_tables() as tables:
         tables.prove_usable()
-        for color in COLORS:
+        for color in default_colors():
             yield _table(tables.table_id(color), tables.has_table(color))
 
 
@@ -150,7 +151,7 @@ def _postgres(chosen: Settings, fix: bool) -> Said:
 
     tables = PostgresResource.of(chosen).get_tables()
     tables.prove_usable()
-    for color in COLORS:
+    for color in default_colors():
         yield _table(f"{tables.server.address} {tables.table_name(color)}", tables.has_table(color))
     for table in tables.abandoned(drop=fix):
         yield _left(f"table {table} is the unfinished copy of a run that was killed", fix)

@@ -25,10 +25,10 @@ from taxi_platform.io_managers.metadata import (
     schema_metadata,
 )
 from taxi_platform.io_managers.versions import set_content_version
-from taxi_platform.landing.zone import TripParquet
+from taxi_platform.landing.files import TripParquet
 from taxi_platform.resources.bigquery import TripBigQueryResource
 from taxi_platform.resources.postgres import PostgresResource
-from taxi_platform.stores.gcs.objects import TripObject, crc32c_of
+from taxi_platform.stores.gcs.objects import TripObject
 from taxi_platform.stores.zones import (
     SUBJECT,
     read_from_postgres,
@@ -98,7 +98,7 @@ class PostgresTableIOManager(ConfigurableIOManager):
             load = tables.replace_month(
                 obj, lambda rows: say(f"{month}: {rows:,} of {obj.rows:,} rows copied")
             )
-        set_content_version(context, crc32c_of(obj.path), obj.size)
+        set_content_version(context, obj.crc32c, obj.size)
         context.add_output_metadata(
             {
                 "dagster/relation_identifier": f"{self.postgres.database}.{load.table}",

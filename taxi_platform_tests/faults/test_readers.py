@@ -10,7 +10,8 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 
-from taxi_platform.landing.zone import LandingZone, TripParquet
+from taxi_platform.landing.files import TripParquet
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.stores.bigquery.trips import BigQueryTrips
 from taxi_platform.stores.gcs.objects import TripLake, TripObject
 from taxi_platform.stores.postgres.trips import PostgresTrips

@@ -10,7 +10,8 @@ import pytest
 
 from taxi_platform.errors import PermanentStoreError, StoreError, TransientStoreError
 from taxi_platform.landing.download import land
-from taxi_platform.landing.zone import LandingZone, RawFile
+from taxi_platform.landing.files import RawFile
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.sources.source import source_of
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.months import GREEN, YELLOW_CSV

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from psycopg import sql
 
 from taxi_platform.errors import TransientStoreError
+from taxi_platform.landing.files import TripParquet
 from taxi_platform.landing.trip_batches import batches_ahead
-from taxi_platform.landing.zone import TripParquet
 from taxi_platform.stores.postgres.server import PostgresServer
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import DATA_FILE_MONTH, trip_schema

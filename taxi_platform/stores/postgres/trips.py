@@ -20,16 +20,17 @@ from psycopg import errors, sql
 
 from taxi_platform.errors import PermanentStoreError, StoreError, TransientStoreError
 from taxi_platform.landing.atomic_files import WRITER_WAIT_SECONDS
-from taxi_platform.landing.zone import TripParquet
+from taxi_platform.landing.files import TripParquet
 from taxi_platform.stores.postgres.child import fill_child
 from taxi_platform.stores.postgres.server import (
     PostgresServer,
     postgres_error,
 )
 from taxi_platform.stores.postgres.table import ColorTable
-from taxi_platform.trips.month import COLORS, TripMonth
+from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import DATA_FILE_MONTH, chosen_schema
 from taxi_platform.trips.totals import MonthTotals, cents_expression, dollar_columns
+from taxi_platform.trips.types import TRIP_TYPES
 
 INCOMING = "_incoming"
 """What the name of a child table ends in until it has taken its place."""
@@ -183,7 +184,7 @@ class PostgresTrips:
         """
         found = []
         with self._errors("trips", self.schema), self._connect() as connection:
-            for color in COLORS:
+            for color in TRIP_TYPES:
                 names = connection.execute(
                     "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
                     "WHERE nspname = %s AND relname ~ %s ORDER BY 1",
