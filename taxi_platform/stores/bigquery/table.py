@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _TYPES = {
     pa.int16(): "INTEGER",
+    pa.int32(): "INTEGER",
     pa.float64(): "FLOAT",
     pa.string(): "STRING",
     pa.timestamp("us"): "DATETIME",

@@ -16,6 +16,7 @@ CONNECT_SECONDS = 10
 
 _TYPES = {
     pa.int16(): "smallint",
+    pa.int32(): "integer",
     pa.float64(): "double precision",
     pa.string(): "text",
     pa.timestamp("us"): "timestamp without time zone",
