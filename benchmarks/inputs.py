@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import PROJECT
-from taxi_platform.landing.zone import LandingZone, TripParquet
+from taxi_platform.landing.files import TripParquet
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
 

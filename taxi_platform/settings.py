@@ -19,7 +19,7 @@ from taxi_platform.stores.base import StoreType, TableStore
 from taxi_platform.stores.gcs.settings import GCSSettings
 from taxi_platform.stores.registry import STORES
 from taxi_platform.stores.settings import StoreSettings
-from taxi_platform.trips.month import COLORS as TRIP_TYPES
+from taxi_platform.trips.types import TRIP_TYPES, default_colors
 
 GCS = "gcs"
 
@@ -48,7 +48,8 @@ class Settings(BaseSettings):
         "{color} and {month}.",
     )
     colors: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("green", "yellow"), description="Kinds of trip that are loaded, separated by commas."
+        default_factory=default_colors,
+        description="Kinds of trip that are loaded, separated by commas.",
     )
     stores: Annotated[tuple[str, ...], NoDecode] = Field(
         ("bigquery", "gcs", "postgres"),

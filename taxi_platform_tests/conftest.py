@@ -18,11 +18,20 @@ import psutil
 import pytest
 
 from taxi_platform.stores.postgres.server import PostgresServer
+from taxi_platform_tests.months import (
+    green_parquet,
+    landing,
+    publisher,
+    yellow_csv,
+    yellow_csv_gz,
+)
 
 # Before anything imports the code location, which reads them once: a passing fault that does not
 # pass is tried twice, at once, and found out.
 os.environ.setdefault("TAXI_RETRIES", "1")
 os.environ.setdefault("TAXI_RETRY_SECONDS", "0.05")
+
+__all__ = ["green_parquet", "landing", "publisher", "yellow_csv", "yellow_csv_gz"]
 
 PROJECT = Path(__file__).resolve().parent.parent
 

@@ -7,9 +7,9 @@ from dagster_gcp import BigQueryResource, GCSResource
 from taxi_platform.checks.reconciliation import OBJECT_CHECK, TABLE_CHECK
 from taxi_platform.definitions import build_resources, defs
 from taxi_platform.errors import PermanentStoreError
+from taxi_platform.landing.expectations import EXPECTATIONS
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.settings import load_settings
-from taxi_platform.trips.expectations import EXPECTATIONS
 from taxi_platform.trips.month import TripMonth
 
 NAMES = ["raw_trips", "cleaned_trips", "gcs_trips", "bigquery_trips", "postgres_trips"]

@@ -20,7 +20,7 @@ from taxi_platform.assets.keys import CLEANED, GCS, RAW, source_key
 from taxi_platform.assets.retries import retried
 from taxi_platform.io_managers.failures import as_failures
 from taxi_platform.io_managers.metadata import every_few_seconds, publication_metadata
-from taxi_platform.landing.zone import RawFile, TripParquet
+from taxi_platform.landing.files import RawFile, TripParquet
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.resources.landing import LandingZoneResource
 from taxi_platform.resources.source import TripSourceResource

@@ -16,20 +16,19 @@ from dagster import (
 
 from taxi_platform.assets.keys import CLEANED
 from taxi_platform.checks.specs import blocking_spec
-from taxi_platform.landing.zone import TripParquet
+from taxi_platform.landing.expectations import EXPECTATIONS
+from taxi_platform.landing.files import TripParquet
 from taxi_platform.settings import Settings
-from taxi_platform.trips.expectations import EXPECTATIONS
 
 
 def cleaned_trips_checks(
     context: AssetCheckExecutionContext, trips: TripParquet
 ) -> Iterator[AssetCheckResult]:
     """Judges the cleaned month by its own statistics, without reading its rows."""
-    month = trips.as_cleaned_month()
     selected = {key.name for key in context.selected_asset_check_keys}
     for expectation in EXPECTATIONS:
         if expectation.name in selected:
-            verdict = expectation.judge(month)
+            verdict = expectation.judge(trips)
             yield AssetCheckResult(
                 asset_key=CLEANED,
                 check_name=expectation.name,

@@ -4,7 +4,6 @@ They ask the stores themselves, and not what a materialization said of them. A c
 fails its run, and what is built on it is not built.
 """
 
-from decimal import Decimal
 from typing import Any
 
 from dagster import (
@@ -22,7 +21,7 @@ from taxi_platform.assets.retries import retried
 from taxi_platform.checks.cleaned import cleaned_checks
 from taxi_platform.checks.specs import blocking_spec
 from taxi_platform.io_managers.failures import as_failures
-from taxi_platform.landing.zone import TripParquet
+from taxi_platform.landing.files import TripParquet
 from taxi_platform.resources.table_store import TableStoreResource
 from taxi_platform.settings import Settings
 from taxi_platform.stores.base import StoreType
@@ -95,9 +94,7 @@ def _result(
     metadata: dict[str, Any] = {
         "partition": MetadataValue.text(month.key),
         "rows": found.rows,
-        "dollars": MetadataValue.json(
-            {name: str(Decimal(cents) / 100) for name, cents in found.cents.items()}
-        ),
+        "cents": MetadataValue.json(dict(found.cents)),
     }
     if differences:
         metadata["differences"] = MetadataValue.json(differences)

@@ -15,7 +15,8 @@ from dotenv import load_dotenv
 
 from taxi_platform.cli.local import local_app
 from taxi_platform.trips.errors import TripFileError
-from taxi_platform.trips.month import COLORS, TripMonth
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.types import TRIP_TYPES, every_rule
 
 app = typer.Typer(
     name="taxi-platform",
@@ -96,8 +97,8 @@ def inspect(
     from rich.console import Console
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-    if color is not None and color not in COLORS:
-        raise _fail(f"--color is {color!r}: one of {', '.join(COLORS)}")
+    if color is not None and color not in TRIP_TYPES:
+        raise _fail(f"--color is {color!r}: one of {', '.join(TRIP_TYPES)}")
     progress = Progress(
         TextColumn("{task.fields[rows]:,} rows read"),
         TimeElapsedColumn(),
@@ -148,8 +149,6 @@ def rules(
     from rich.console import Console
     from rich.table import Table
 
-    from taxi_platform.trips.rules import RULES
-
     if as_json:
         listed = [
             {
@@ -157,16 +156,16 @@ def rules(
                 "reason": rule.reason,
                 "on_by_default": rule.on_by_default,
                 "description": rule.description,
+                "colors": list(colors),
             }
-            for rule in RULES
+            for rule, colors in every_rule().items()
         ]
         typer.echo(json.dumps(listed, indent=2))
         return
-    table = Table("rule", "reason of its rejects", "default", "rejects")
-    for rule in RULES:
-        table.add_row(
-            rule.name, rule.reason, "on" if rule.on_by_default else "off", rule.description
-        )
+    table = Table("rule", "reason of its rejects", "default", "colors", "rejects")
+    for rule, colors in every_rule().items():
+        default = "on" if rule.on_by_default else "off"
+        table.add_row(rule.name, rule.reason, default, ", ".join(colors), rule.description)
     Console().print(table)
     typer.echo(
         "The config of cleaned_trips switches them: rules names those that apply, "

@@ -17,6 +17,7 @@ from taxi_platform.trips.schema import Column, columns
 
 _PANDAS_TYPES = {
     pa.int16(): pd.Int16Dtype(),
+    pa.int32(): pd.Int32Dtype(),
     pa.float64(): pd.Float64Dtype(),
     pa.string(): pd.StringDtype("python"),
 }

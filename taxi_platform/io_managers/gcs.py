@@ -5,7 +5,7 @@ from dagster import ConfigurableIOManager, InputContext, MetadataValue, OutputCo
 from taxi_platform.io_managers.failures import as_failures, month_of
 from taxi_platform.io_managers.metadata import column_schema
 from taxi_platform.io_managers.versions import set_content_version
-from taxi_platform.landing.zone import TripParquet
+from taxi_platform.landing.files import TripParquet
 from taxi_platform.resources.gcs import TripGCSResource
 from taxi_platform.stores.gcs.objects import TripObject
 

@@ -16,10 +16,9 @@ from taxi_platform.io_managers.charts import trips_by_day
 from taxi_platform.io_managers.failures import as_failures, month_of
 from taxi_platform.io_managers.metadata import column_schema, every_few_seconds, preview
 from taxi_platform.io_managers.versions import set_content_version
+from taxi_platform.landing.files import RawFile, TripParquet
 from taxi_platform.landing.trip_batches import batches_ahead
-from taxi_platform.landing.zone import RawFile, TripParquet
 from taxi_platform.resources.landing import LandingZoneResource
-from taxi_platform.stores.gcs.objects import crc32c_of
 from taxi_platform.trips.cleaning import CleanedTrips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import chosen_schema
@@ -57,11 +56,12 @@ class TripParquetIOManager(ConfigurableIOManager):
                 obj, lambda rows: say(f"{month}: {rows:,} rows read")
             )
             first_rows = preview(trips.path)
-            set_content_version(context, crc32c_of(trips.path), trips.size)
+            set_content_version(context, trips.crc32c, trips.size)
         context.log.info(
             f"{month}: {trips.rows_read:,} rows read = {trips.rows:,} kept + "
             f"{trips.rows_rejected:,} rejected ({obj.summary.describe_rejected()})"
         )
+        total = trips.total_cents
         context.add_output_metadata(
             {
                 "dagster/row_count": trips.rows,
@@ -70,7 +70,7 @@ class TripParquetIOManager(ConfigurableIOManager):
                 "rows_rejected": trips.rows_rejected,
                 "rejected_by_reason": MetadataValue.json(trips.rejected_by_reason),
                 "trips_by_day": trips_by_day(month, trips.statistics["rows_by_day"]),
-                "total_amount": float(trips.total_amount),
+                **({} if total is None else {"total_amount": total / 100}),
                 "statistics": MetadataValue.json(trips.statistics),
                 "columns_mapped": MetadataValue.json(
                     {name: column.name for name, column in obj.columns.mapped.items()}

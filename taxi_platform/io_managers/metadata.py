@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from dagster import MetadataValue, TableColumn, TableSchema
 
-from taxi_platform.landing.zone import RawFile
+from taxi_platform.landing.files import RawFile
 from taxi_platform.sources.publications import Published
 from taxi_platform.trips.schema import trip_schema
 

@@ -27,7 +27,7 @@ from taxi_platform.io_managers.metadata import (
     schema_metadata,
 )
 from taxi_platform.io_managers.versions import set_content_version
-from taxi_platform.landing.zone import TripParquet
+from taxi_platform.landing.files import TripParquet
 from taxi_platform.resources.table_store import TableStoreResource
 from taxi_platform.stores.base import Load
 from taxi_platform.stores.gcs.objects import TripObject

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from taxi_platform.errors import PermanentStoreError
-from taxi_platform.landing.zone import LandingZone, RawFile
+from taxi_platform.landing.files import RawFile
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.sources.publications import Published, Report, TripSource
 from taxi_platform.sources.unfinished_downloads import forget, notes_of, validator_of
 from taxi_platform.trips.csv_reader import GZIP_MAGIC

@@ -12,21 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from taxi_platform.trips.blocks import REJECT_REASONS
-from taxi_platform.trips.month import COLORS
-from taxi_platform.trips.schema import TIME, columns
+from taxi_platform.trips.types import trip_type
 
 ROW_GROUP_ROWS = 131_072
 """Some 20 MB of canonical columns. Two are in memory: one is written while the next is filled."""
-
-_REPEATING = [
-    *(c.name for color in COLORS for c in columns(color) if c.type != TIME and c.unit != "degrees"),
-    f"{REJECT_REASONS}.list.element",
-]
-"""Columns with few values for their rows, for which a dictionary does what compression would, and
-is sooner read. Of times and places it makes more: those are compressed instead."""
-
-_SOUGHT = ["pickup_datetime", "dropoff_datetime", "pickup_location_id", "dropoff_location_id"]
-"""Columns by whose extremes a reader can pass over row groups: every amount is in all of them."""
 
 _ENCODED_AT_ONCE = 1 << 14
 """Values; pyarrow's 1,024 take longer."""
@@ -81,9 +70,36 @@ class RowGroupWriter:
             self._being_written.result()
 
 
+def _repeating(color: str) -> list[str]:
+    """Columns with few values for their rows, the reasons of rejected rows among them.
+
+    For these a dictionary does what compression would, and is sooner read. Of times and places it
+    makes more: those are compressed instead.
+    """
+    repeating = [c.name for c in trip_type(color).all_columns if not c.varied]
+    return [*repeating, f"{REJECT_REASONS}.list.element"]
+
+
+def _sought(color: str) -> list[str]:
+    """Columns by whose extremes a reader can pass over row groups.
+
+    When and where: nearly every amount is in every row group.
+    """
+    kind = trip_type(color)
+    times = [kind.time_column, kind.end_time_column]
+    return [*(name for name in times if name), *kind.location_columns]
+
+
 @contextmanager
-def parquet_file(path: Path, schema: pa.Schema) -> Iterator[RowGroupWriter]:
-    """Opens a file to write, which the block must ``finish``."""
+def parquet_file(path: Path, schema: pa.Schema, color: str) -> Iterator[RowGroupWriter]:
+    """Opens a file to write, which the block must ``finish``.
+
+    Args:
+        path: the file.
+        schema: of its rows: the color's, or that of its rejected rows.
+        color: whose columns say how they are encoded.
+    """
+    repeating = _repeating(color)
     names = [f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name for f in schema]
     with (
         # Closed by itself: a writer that cannot write its footer leaves its file open.
@@ -91,10 +107,10 @@ def parquet_file(path: Path, schema: pa.Schema) -> Iterator[RowGroupWriter]:
         pq.ParquetWriter(
             file,
             schema,
-            use_dictionary=_REPEATING,
-            compression={name: "none" if name in _REPEATING else "zstd" for name in names},
-            compression_level={name: 1 for name in names if name not in _REPEATING},
-            write_statistics=_SOUGHT,
+            use_dictionary=repeating,
+            compression={name: "none" if name in repeating else "zstd" for name in names},
+            compression_level={name: 1 for name in names if name not in repeating},
+            write_statistics=_sought(color),
             write_batch_size=_ENCODED_AT_ONCE,
         ) as writer,
         # Left before the writer is closed: what is being written then comes to its end first.

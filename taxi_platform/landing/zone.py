@@ -1,16 +1,11 @@
 """The landing zone: the published files, the cleaned Parquet and the rejected rows, on local disk.
 
-How a file appears whole or not at all is the business of ``atomic_files``; what the rows mean is
-decided in ``taxi_platform.trips``.
+What a landed file is, is said in ``files``; how one appears whole or not at all, in
+``atomic_files``; what the rows mean is decided in ``taxi_platform.trips``.
 """
 
-import base64
-import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from decimal import Decimal
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,111 +19,16 @@ from taxi_platform.landing.atomic_files import (
     disk_errors,
     held,
     publish,
-    sha256_of,
     unheld,
 )
+from taxi_platform.landing.files import RawFile, TripParquet, summary_metadata
 from taxi_platform.landing.parquet_writer import parquet_file
-from taxi_platform.sources.checksums import checksum_of
 from taxi_platform.sources.publications import RAW_ENDINGS
 from taxi_platform.sources.unfinished_downloads import notes_of
 from taxi_platform.trips.blocks import LINE_NUMBER, RAW_TEXT, REJECT_REASONS, reject_schema
 from taxi_platform.trips.cleaning import CleanedTrips
-from taxi_platform.trips.expectations import CleanedMonth
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import trip_schema
-from taxi_platform.trips.totals import MonthTotals
-
-SUMMARY_KEY = "taxi_platform.summary"
-"""The Parquet key under which a cleaned file carries what came of its source."""
-
-
-@dataclass(frozen=True)
-class RawFile:
-    """A published file, landed byte for byte."""
-
-    month: TripMonth
-    path: Path
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class TripParquet:
-    """A cleaned month on disk, with what its footer says of it.
-
-    Attributes:
-        month: color and month.
-        path: the Parquet file.
-        rejects_path: the rejected rows of the same run.
-        size: bytes.
-        rows_read: rows in the published file.
-        rejected_by_reason: rows rejected, each under its first reason.
-        rows: rows kept, which are the file's rows.
-        max_rejected_share: the limit that the cleaning held to, 0 to 1.
-        statistics: what the kept rows are like, as ``TripStatistics.to_json`` gives it.
-        source_sha256: checksum of the published file that it was made from.
-    """
-
-    month: TripMonth
-    path: Path
-    rejects_path: Path
-    size: int
-    rows_read: int
-    rejected_by_reason: dict[str, int]
-    rows: int
-    max_rejected_share: float
-    statistics: dict[str, Any]
-    source_sha256: str | None
-
-    @property
-    def rows_rejected(self) -> int:
-        """Rows of the published file that were not kept."""
-        return sum(self.rejected_by_reason.values())
-
-    @property
-    def crc32c(self) -> str:
-        """CRC32C of the file, as GCS spells it: base64 of the big-endian bytes."""
-        return base64.b64encode(checksum_of(self.path, "crc32c")).decode()
-
-    @property
-    def total_amount(self) -> Decimal:
-        """Sum of ``total_amount`` over the kept rows, in US dollars."""
-        return Decimal(self.statistics["dollars"].get("total_amount", 0))
-
-    @property
-    def columns_with_values(self) -> list[str]:
-        """The columns that are not null throughout: every month lacks some."""
-        nulls = self.statistics["nulls"]
-        names = trip_schema(self.month.color).names
-        return [name for name in names if nulls.get(name, 0) < self.rows] or names
-
-    @property
-    def totals(self) -> MonthTotals:
-        """What its copies in the stores must add up to."""
-        return MonthTotals.of_statistics(self.month.color, self.statistics)
-
-    def as_cleaned_month(self) -> CleanedMonth:
-        """What is expected of a month is judged by this; rejected rows are counted in their file.
-
-        Raises:
-            PermanentStoreError: the file of rejected rows is not there or damaged.
-        """
-        try:
-            rows_in_rejects = pq.read_metadata(self.rejects_path).num_rows
-        except (pa.ArrowException, OSError) as error:
-            raise PermanentStoreError(
-                f"{self.month}: {self.rejects_path} cannot be read ({error}): materialize "
-                "cleaned_trips for this partition again"
-            ) from error
-        return CleanedMonth(
-            month=self.month,
-            rows_read=self.rows_read,
-            rows_in_file=self.rows,
-            rows_in_rejects=rows_in_rejects,
-            rejected_by_reason=self.rejected_by_reason,
-            max_rejected_share=self.max_rejected_share,
-            statistics=self.statistics,
-        )
 
 
 class LandingZone:
@@ -167,10 +67,7 @@ class LandingZone:
         there = [p for e in RAW_ENDINGS if (p := self.raw_path(month, e)).exists()]
         if there:
             # A run killed as it changed from one format to another may have left both.
-            path = max(there, key=lambda p: p.stat().st_mtime_ns)
-            state = path.stat()
-            sha256 = _sha256_once(path, state.st_ino, state.st_size, state.st_mtime_ns)
-            return RawFile(month, path, state.st_size, sha256)
+            return RawFile.at(month, max(there, key=lambda p: p.stat().st_mtime_ns))
         raise PermanentStoreError(
             f"{month}: no published file in {self.root / 'raw' / month.color}: "
             "materialize raw_trips for this partition first"
@@ -184,9 +81,7 @@ class LandingZone:
         """
         path = self.cleaned_path(month)
         try:
-            with pq.ParquetFile(path) as file:
-                rows = file.metadata.num_rows
-                summary = json.loads(file.metadata.metadata[SUMMARY_KEY.encode()])
+            return TripParquet.at(month, path, self.rejected_path(month))
         except FileNotFoundError:
             raise PermanentStoreError(
                 f"{month}: no cleaned file at {path}: materialize cleaned_trips for this "
@@ -197,18 +92,6 @@ class LandingZone:
                 f"{month}: {path} is not a cleaned file of this platform ({error}): materialize "
                 "cleaned_trips for this partition again"
             ) from error
-        return TripParquet(
-            month=month,
-            path=path,
-            rejects_path=self.rejected_path(month),
-            size=path.stat().st_size,
-            rows_read=summary["rows_read"],
-            rejected_by_reason=summary["rejected_by_reason"],
-            rows=rows,
-            max_rejected_share=summary["max_rejected_share"],
-            statistics=summary["statistics"],
-            source_sha256=summary["source_sha256"],
-        )
 
     def write_cleaned(
         self,
@@ -232,15 +115,15 @@ class LandingZone:
             closing(trips),
             disk_errors(month),
             atomic_paths(*targets) as (rejected_partial, kept_partial),
-            parquet_file(kept_partial, trip_schema(month.color)) as kept,
-            parquet_file(rejected_partial, reject_schema(month.color)) as rejected,
+            parquet_file(kept_partial, trip_schema(month.color), month.color) as kept,
+            parquet_file(rejected_partial, reject_schema(month.color), month.color) as rejected,
             closing(iter(trips)) as batches,
         ):
             for batch in batches:
                 kept.write(batch.kept)
                 rejected.write(batch.rejected)
                 report(trips.summary.rows_read)
-            kept.finish({SUMMARY_KEY: _summary_json(trips)})
+            kept.finish(summary_metadata(trips))
             rejected.finish()
         return self.find_cleaned(month)
 
@@ -297,35 +180,7 @@ def _is_resumable(partial: Path) -> bool:
     return notes_of(partial).exists()
 
 
-@lru_cache(maxsize=1)
-def _sha256_once(path: Path, inode: int, size: int, mtime_ns: int) -> str:  # noqa: ARG001
-    """A file's checksum, where the step before this one, in the same process, has not taken it."""
-    return sha256_of(path)
-
-
-def totals_of_footer(month: TripMonth, footer: pq.FileMetaData) -> MonthTotals:
-    """What a Parquet file of trips holds; rows only, if this platform did not write it."""
-    summary = (footer.metadata or {}).get(SUMMARY_KEY.encode())
-    if summary is None:
-        return MonthTotals(footer.num_rows, {})
-    return MonthTotals.of_statistics(month.color, json.loads(summary)["statistics"])
-
-
 def _example(row: dict[str, Any]) -> dict[str, Any]:
     reasons, line, text = row.pop(REJECT_REASONS), row.pop(LINE_NUMBER), row.pop(RAW_TEXT)
     read = ", ".join(f"{name} {value}" for name, value in row.items() if value is not None)
     return {"line_number": line, "reasons": reasons, "text": text or read}
-
-
-def _summary_json(trips: CleanedTrips) -> str:
-    summary = trips.summary
-    # Nothing of the run itself: the same source and options give the same bytes.
-    return json.dumps(
-        {
-            "rows_read": summary.rows_read,
-            "rejected_by_reason": dict(sorted(summary.rejected_by_reason.items())),
-            "max_rejected_share": trips.options.max_rejected_share,
-            "statistics": summary.statistics.to_json(),
-            "source_sha256": trips.source_sha256,
-        }
-    )

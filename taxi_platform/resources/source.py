@@ -4,7 +4,8 @@ from dagster import ConfigurableResource
 from pydantic import Field
 
 from taxi_platform.landing.download import land
-from taxi_platform.landing.zone import LandingZone, RawFile
+from taxi_platform.landing.files import RawFile
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.sources.http_source import REQUEST_SECONDS
 from taxi_platform.sources.publications import Published, Report, TripSource
 from taxi_platform.sources.source import source_of

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from taxi_platform.landing.zone import TripParquet
+from taxi_platform.landing.files import TripParquet
 from taxi_platform.stores.gcs.objects import TripObject
 from taxi_platform.stores.settings import StoreSettings
 from taxi_platform.trips.month import TripMonth

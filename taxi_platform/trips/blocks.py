@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from taxi_platform.trips.arrow_values import integers
-from taxi_platform.trips.schema import DATA_FILE_MONTH, Column, ColumnMap, columns, trip_schema
+from taxi_platform.trips.columns import Column
+from taxi_platform.trips.schema import ColumnMap, trip_schema
+from taxi_platform.trips.types import trip_type
 
 REJECT_REASONS = "reject_reasons"
 LINE_NUMBER = "line_number"
@@ -25,7 +27,6 @@ UNPARSEABLE = "unparseable"
 """The reason of a row that could not be read at all, before any rule saw it."""
 
 
-@cache
 def reject_schema(color: str) -> pa.Schema:
     """The schema of rejected rows: the canonical columns where they could be read, and why not.
 
@@ -97,10 +98,9 @@ class BlockReader(Protocol):
         ...
 
 
-@cache
 def parsed_columns(color: str) -> tuple[Column, ...]:
     """The columns that come from the file: all but the last, ``data_file_month``."""
-    return tuple(c for c in columns(color) if c.name != DATA_FILE_MONTH)
+    return trip_type(color).columns
 
 
 def canonical_batch(color: str, arrays: dict[str, pa.Array], length: int) -> pa.RecordBatch:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from taxi_platform.trips.arrow_values import booleans, numbers_of, texts
-from taxi_platform.trips.schema import TIME, Column
+from taxi_platform.trips.columns import TIME, Column
 
 MISSING_SPELLINGS = ("", "NULL", "null", "NaN", "nan", "N/A", "NA")
 
@@ -136,7 +136,8 @@ def _without_missing(array: pa.Array, column: Column) -> pa.Array:
     if _is_text(array):
         if not pa.types.is_string(column.type):
             array = pc.utf8_trim_whitespace(array)
-        missing = pc.is_in(array, value_set=texts(MISSING_SPELLINGS, array.type))
+        spellings = (*MISSING_SPELLINGS, *column.missing_as)
+        missing = pc.is_in(array, value_set=texts(spellings, array.type))
     elif pa.types.is_floating(array.type):
         missing = pc.is_nan(array)
     else:

@@ -9,7 +9,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -28,9 +27,11 @@ from taxi_platform.trips.blocks import (
 from taxi_platform.trips.errors import TooManyRejectedError, TripFileError
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.reader import infer_month, open_trip_file
-from taxi_platform.trips.rules import Rule, RuleContext, rules_named
-from taxi_platform.trips.schema import CODE, ColumnMap, trip_schema
+from taxi_platform.trips.rules import Rule, RuleContext
+from taxi_platform.trips.schema import ColumnMap, trip_schema
 from taxi_platform.trips.statistics import TripStatistics, cents_of
+from taxi_platform.trips.trip_type import TripType
+from taxi_platform.trips.types import every_rule, trip_type
 
 PARSERS = 2
 """Threads that parse and clean; the caller's own unpacks gzip and cuts blocks."""
@@ -39,21 +40,26 @@ BLOCKS_UNDER_WAY = 4
 """Two being parsed and two in reserve. Eight were some 7 % faster, but a month of sixteen times
 the rows then took 17 % more memory, where it takes 2 % more with four."""
 
-_ZERO = scalar("0", CODE)
+PASSENGER_COUNT = "passenger_count"
+"""The column that ``missing_passenger_count`` is about; not every kind of trip has it."""
 
 
 @dataclass(frozen=True)
 class CleaningOptions:
     """What a run may choose about cleaning.
 
+    Whether the rules are those of the kind of trip is seen when a file is opened: ``check``.
+
     Attributes:
         rules: names of the rules to apply; None means those on by default.
         days_outside_month: how far outside the file's month a pickup may lie.
         missing_passenger_count: ``zero`` writes 0 for a missing count, ``keep`` leaves it null.
+            ``zero``, the default, means nothing for trips without a passenger count; ``keep`` is
+            refused for them.
         max_rejected_share: the share of rows, 0 to 1, above which the file is refused.
 
     Raises:
-        ValueError: a value is out of range, or no rule has one of the names.
+        ValueError: a value is out of range, or no rule of any kind of trip has one of the names.
     """
 
     rules: tuple[str, ...] | None = None
@@ -62,7 +68,9 @@ class CleaningOptions:
     max_rejected_share: float = 0.05
 
     def __post_init__(self) -> None:
-        rules_named(self.rules)
+        known = sorted({rule.name for rule in every_rule()})
+        if unknown := sorted(set(self.rules or ()) - set(known)):
+            raise ValueError(f"no rule named {', '.join(unknown)}; there are {', '.join(known)}")
         if not 0 <= self.days_outside_month <= 36_500:
             raise ValueError(
                 "days_outside_month must lie between 0 and 36500; to keep pickups of any time, "
@@ -73,6 +81,20 @@ class CleaningOptions:
         if self.missing_passenger_count not in ("zero", "keep"):
             raise ValueError("missing_passenger_count must be 'zero' or 'keep'")
 
+    def check(self, kind: TripType) -> None:
+        """Refuses what does not apply to a kind of trip.
+
+        Raises:
+            ValueError: it lacks one of the rules, or a missing passenger count is to be kept and
+                it has none.
+        """
+        kind.rules_named(self.rules)
+        if self.missing_passenger_count == "keep" and PASSENGER_COUNT not in kind.filled:
+            raise ValueError(
+                f"missing_passenger_count is 'keep', but {kind.name} trips have no passenger count "
+                "that would be filled: leave the option out"
+            )
+
 
 @dataclass
 class CleaningSummary:
@@ -82,14 +104,14 @@ class CleaningSummary:
         rows_read: rows in the file, header and blank lines not counted.
         rejected_by_reason: rows not kept, each counted once, under its first reason.
         statistics: what the kept rows are like.
-        total_cents_rejected: sum of ``total_amount`` over rejected rows, where it could be read,
+        cents_rejected: sum by column of US dollars over the rejected rows, where it could be read,
             in cents.
     """
 
     rows_read: int = 0
     rejected_by_reason: Counter[str] = field(default_factory=Counter)
     statistics: TripStatistics = field(default_factory=TripStatistics)
-    total_cents_rejected: int = 0
+    cents_rejected: Counter[str] = field(default_factory=Counter)
 
     @property
     def rows_kept(self) -> int:
@@ -100,16 +122,6 @@ class CleaningSummary:
     def rows_rejected(self) -> int:
         """Rows not kept, for whatever reason."""
         return self.rejected_by_reason.total()
-
-    @property
-    def total_cents_kept(self) -> int:
-        """Sum of ``total_amount`` over the kept rows, in cents."""
-        return self.statistics.cents["total_amount"]
-
-    @property
-    def total_amount_kept(self) -> Decimal:
-        """Sum of ``total_amount`` over the kept rows, in US dollars."""
-        return self.statistics.total_amount
 
     @property
     def rejected_share(self) -> float:
@@ -192,7 +204,9 @@ class CleanedTrips:
         summary.rows_read += batch.kept.num_rows + batch.rejected.num_rows
         summary.rejected_by_reason.update(batch.rejected_by_reason)
         summary.statistics.add(batch.statistics)
-        summary.total_cents_rejected += cents_of(batch.rejected["total_amount"])
+        if batch.rejected.num_rows:
+            for name in trip_type(self.month.color).amounts:
+                summary.cents_rejected[name] += cents_of(batch.rejected[name])
 
     def _refuse_if_bad(self) -> None:
         summary, limit = self.summary, self.options.max_rejected_share
@@ -224,14 +238,17 @@ def clean_trips(
 
     Raises:
         TripFileError: it is not a trip file of that color, or it is damaged.
+        ValueError: an option does not apply to its kind of trip.
     """
+    options = options or CleaningOptions()
     reader = open_trip_file(path, month.color if month else None)
     try:
+        options.check(trip_type(reader.color))
         month = month or infer_month(path, reader)
     except BaseException:
         reader.close()
         raise
-    return CleanedTrips(reader, month, options or CleaningOptions(), path.name, source_sha256)
+    return CleanedTrips(reader, month, options, path.name, source_sha256)
 
 
 class _Cleaner:
@@ -240,9 +257,11 @@ class _Cleaner:
     def __init__(self, month: TripMonth, options: CleaningOptions) -> None:
         self._schema = trip_schema(month.color)
         self._reject_schema = reject_schema(month.color)
-        self._rules: tuple[Rule, ...] = rules_named(options.rules)
-        self._context = RuleContext(month, options.days_outside_month)
-        self._fill_passengers = options.missing_passenger_count == "zero"
+        kind = trip_type(month.color)
+        self._color = month.color
+        self._rules: tuple[Rule, ...] = kind.rules_named(options.rules)
+        self._context = RuleContext(month.month, month.following, options.days_outside_month)
+        self._fills = _fills(kind, options)
         self._file_month = scalar(month.month.isoformat(), pa.date32())
         self._none_rejected = pa.RecordBatch.from_arrays(
             [pa.nulls(0, field.type) for field in self._reject_schema], schema=self._reject_schema
@@ -268,7 +287,7 @@ class _Cleaner:
             rejected.append(self._reject(_take(parsed, positions), reasons))
             keep = _filtered(parsed.rows, pc.invert(any_broken))
         kept = self._finish(keep)
-        statistics = TripStatistics.of(kept, self._context.month.color)
+        statistics = TripStatistics.of(kept, self._color)
         return CleanedBatch(kept, self._concat(rejected), counts, statistics)
 
     def _reasons(self, broken: list[pa.BooleanArray], positions: list[int]) -> list[list[str]]:
@@ -280,9 +299,8 @@ class _Cleaner:
 
     def _finish(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         arrays = list(rows.columns)
-        if self._fill_passengers:
-            at = rows.schema.get_field_index("passenger_count")
-            arrays[at] = pc.fill_null(arrays[at], _ZERO)
+        for at, value in self._fills:
+            arrays[at] = pc.fill_null(arrays[at], value)
         arrays.append(pa.repeat(self._file_month, rows.num_rows))
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
@@ -305,6 +323,16 @@ class _Cleaner:
             return batches[0]
         # In the file's order, so that the reject file does not depend on how rows were batched.
         return pa.concat_batches(batches).sort_by(LINE_NUMBER)
+
+
+def _fills(kind: TripType, options: CleaningOptions) -> list[tuple[int, pa.Scalar]]:
+    """Where missing values are filled, and with what: positions of columns."""
+    return [
+        (at, scalar(kind.filled[column.name], column.type))
+        for at, column in enumerate(kind.columns)
+        if column.name in kind.filled
+        and not (column.name == PASSENGER_COUNT and options.missing_passenger_count == "keep")
+    ]
 
 
 def _any(masks: list[pa.BooleanArray], length: int) -> pa.BooleanArray:

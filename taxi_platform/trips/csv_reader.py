@@ -28,8 +28,9 @@ from taxi_platform.trips.blocks import (
     split_block,
 )
 from taxi_platform.trips.casting import MISSING_SPELLINGS, cast_each, cast_whole, is_spelled
+from taxi_platform.trips.columns import Column
 from taxi_platform.trips.errors import TripFileError
-from taxi_platform.trips.schema import Column, ColumnMap, map_columns
+from taxi_platform.trips.schema import ColumnMap, map_columns
 
 BLOCK_BYTES = 1 << 21
 """Some 20,000 trips: larger blocks are hardly faster, and take more memory."""

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Self
 
-COLORS = ("green", "yellow")
-"""The colors, in alphabetical order: Dagster selects nothing from a range in another order."""
+from taxi_platform.trips.types import TRIP_TYPES, trip_type
 
 _MONTH_IN_NAME = re.compile(r"(?<!\d)([12][0-9]{3})-(0[1-9]|1[0-2])(?!\d)")
-_KEY = re.compile(r"(green|yellow)\|([12][0-9]{3})-(0[1-9]|1[0-2])")
+_KEY = re.compile(r"([a-z0-9]+)\|([12][0-9]{3})-(0[1-9]|1[0-2])")
 
 
 @dataclass(frozen=True, order=True)
@@ -20,7 +19,7 @@ class TripMonth:
     """A color and a month, such as green, January 2024.
 
     Attributes:
-        color: ``green`` or ``yellow``.
+        color: the name of a kind of trip, such as ``green``.
         month: the first day of the month.
     """
 
@@ -28,8 +27,7 @@ class TripMonth:
     month: date
 
     def __post_init__(self) -> None:
-        if self.color not in COLORS:
-            raise ValueError(f"unknown color {self.color!r}: one of {', '.join(COLORS)}")
+        trip_type(self.color)
         if self.month.day != 1:
             raise ValueError(f"{self.month} is not the first day of a month")
 
@@ -41,7 +39,7 @@ class TripMonth:
             ValueError: the key is not of that form.
         """
         match = _KEY.fullmatch(key)
-        if match is None:
+        if match is None or match[1] not in TRIP_TYPES:
             raise ValueError(f"{key!r} is not a partition key such as 'green|2024-01'")
         return cls(match[1], date(int(match[2]), int(match[3]), 1))
 
@@ -75,6 +73,8 @@ def parse_file_name(name: str) -> tuple[str | None, date | None]:
     >>> parse_file_name("yellow_tripdata_sample_2019-06.csv")
     ('yellow', datetime.date(2019, 6, 1))
     """
-    color = next((c for c in COLORS if c in name.lower()), None)
+    named = [color for color in TRIP_TYPES if color in name.lower()]
+    # Of fhv and fhvhv, both of which are in fhvhv_tripdata, the longer one is meant.
+    color = next((c for c in named if not any(c != other and c in other for other in named)), None)
     match = _MONTH_IN_NAME.search(name)
     return color, date(int(match[1]), int(match[2]), 1) if match else None

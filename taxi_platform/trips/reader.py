@@ -20,6 +20,7 @@ from taxi_platform.trips.parquet_reader import (
     ParquetTripReader,
 )
 from taxi_platform.trips.schema import color_of_header
+from taxi_platform.trips.types import trip_type
 
 
 def open_trip_file(path: Path, color: str | None = None) -> BlockReader:
@@ -87,11 +88,12 @@ def infer_month(path: Path, reader: BlockReader) -> TripMonth:
     """
     month = parse_file_name(path.name)[1]
     if month is None:
+        time_column = trip_type(reader.color).time_column
         counts: Counter[date] = Counter()
         other = open_trip_file(path, reader.color)
         try:
             for raw in other.raw_blocks():
-                pickups = other.parse(raw).parsed.rows["pickup_datetime"].drop_null()
+                pickups = other.parse(raw).parsed.rows[time_column].drop_null()
                 months = pc.value_counts(pc.floor_temporal(pickups, unit="month")).to_pylist()
                 counts.update({m["values"].date(): m["counts"] for m in months})
                 break

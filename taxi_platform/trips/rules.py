@@ -1,24 +1,24 @@
-"""The cleaning rules, as data: which rows are not kept, and why.
+"""Cleaning rules, as data: which rows are not kept, and why.
 
 A rule looks at one row at a time, so that its verdict does not depend on how rows were batched.
 Rows that could not be read at all never come here. What is *not* a rule, on purpose (all of it is
 real in the TLC's files): negative amounts (reversals), missing codes (the null block), totals that
 differ from the sum of their parts, trips that share times and zones.
+
+Rules that several kinds of trip have are defined here; which of them a kind has is said in
+``types``.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from taxi_platform.trips.arrow_values import scalar
-from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.schema import CODE, TIME
-
-_ZERO = scalar("0", CODE)
+from taxi_platform.trips.columns import TIME
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,18 @@ class RuleContext:
     """What a rule may know beside the row.
 
     Attributes:
-        month: the file's month.
-        days_outside_month: how far outside it a pickup may lie.
+        first_day: of the file's month.
+        following: the first day after the month.
+        days_outside_month: how many days outside the month a pickup may lie.
     """
 
-    month: TripMonth
+    first_day: date
+    following: date
     days_outside_month: int
+
+
+Breaks = Callable[[pa.RecordBatch, RuleContext], pa.BooleanArray]
+"""Gives True for each row of a batch that breaks a rule; null counts as kept."""
 
 
 @dataclass(frozen=True)
@@ -42,84 +48,73 @@ class Rule:
         name: the rule, as options name it.
         reason: the code that a rejected row carries.
         description: what it rejects, in a sentence.
-        breaks: gives True for each row of a batch that breaks it; null counts as kept.
+        breaks: which rows break it.
         on_by_default: whether it applies unless it is switched off.
     """
 
     name: str
     reason: str
     description: str
-    breaks: Callable[[pa.RecordBatch, RuleContext], pa.BooleanArray]
+    breaks: Breaks
     on_by_default: bool = True
 
 
-def _no_pickup_time(rows: pa.RecordBatch, context: RuleContext) -> pa.BooleanArray:  # noqa: ARG001
-    return pc.is_null(rows["pickup_datetime"])
+def missing(column: str) -> Breaks:
+    """Breaks where a column has no value."""
+    return lambda rows, _: pc.is_null(rows[column])
 
 
-def _pickup_outside_month(rows: pa.RecordBatch, context: RuleContext) -> pa.BooleanArray:
-    first, past = _pickup_bounds(context)
-    pickups = rows["pickup_datetime"]
-    return pc.or_(pc.less(pickups, first), pc.greater_equal(pickups, past))
+def outside_month(column: str) -> Breaks:
+    """Breaks where a time lies more than ``days_outside_month`` outside the file's month."""
+
+    def breaks(rows: pa.RecordBatch, context: RuleContext) -> pa.BooleanArray:
+        first, past = _bounds(context)
+        times = rows[column]
+        return pc.or_(pc.less(times, first), pc.greater_equal(times, past))
+
+    return breaks
 
 
 @cache
-def _pickup_bounds(context: RuleContext) -> tuple[pa.Scalar, pa.Scalar]:
+def _bounds(context: RuleContext) -> tuple[pa.Scalar, pa.Scalar]:
     margin = timedelta(days=context.days_outside_month)
-    first = datetime.combine(context.month.month, time()) - margin
-    past = datetime.combine(context.month.following, time()) + margin
+    first = datetime.combine(context.first_day, time()) - margin
+    past = datetime.combine(context.following, time()) + margin
     return scalar(first.isoformat(), TIME), scalar(past.isoformat(), TIME)
 
 
-def _dropoff_before_pickup(rows: pa.RecordBatch, context: RuleContext) -> pa.BooleanArray:  # noqa: ARG001
-    return pc.less(rows["dropoff_datetime"], rows["pickup_datetime"])
+def before(column: str, other: str) -> Breaks:
+    """Breaks where one time lies before another."""
+    return lambda rows, _: pc.less(rows[column], rows[other])
 
 
-def _zero_passengers(rows: pa.RecordBatch, context: RuleContext) -> pa.BooleanArray:  # noqa: ARG001
-    return pc.equal(rows["passenger_count"], _ZERO)
+def equal(column: str, spelled: str, type_: pa.DataType) -> Breaks:
+    """Breaks where a column has a certain value, given as text."""
+    value = scalar(spelled, type_)
+    return lambda rows, _: pc.equal(rows[column], value)
 
 
-RULES: tuple[Rule, ...] = (
-    Rule(
-        "pickup_time_present",
-        "no_pickup_time",
-        "The row has no pickup time.",
-        _no_pickup_time,
-    ),
-    Rule(
-        "pickup_near_month",
-        "pickup_outside_month",
-        "The pickup lies more than a week (days_outside_month) outside the file's month: "
-        "clocks that were reset, mostly to 2008 and 2009.",
-        _pickup_outside_month,
-    ),
-    Rule(
-        "dropoff_not_before_pickup",
-        "dropoff_before_pickup",
-        "The dropoff lies before the pickup.",
-        _dropoff_before_pickup,
-    ),
-    Rule(
-        "passengers_aboard",
-        "zero_passengers",
-        "The row says that nobody was aboard; a missing count is another matter and is kept.",
-        _zero_passengers,
-    ),
+PICKUP_TIME_PRESENT = Rule(
+    "pickup_time_present",
+    "no_pickup_time",
+    "The row has no pickup time.",
+    missing("pickup_datetime"),
 )
-"""Every rule, in the order in which a row that breaks several is counted."""
 
+PICKUP_NEAR_MONTH = Rule(
+    "pickup_near_month",
+    "pickup_outside_month",
+    "The pickup lies more than a week (days_outside_month) outside the file's month: "
+    "clocks that were reset, mostly to 2008 and 2009.",
+    outside_month("pickup_datetime"),
+)
 
-def rules_named(names: tuple[str, ...] | None) -> tuple[Rule, ...]:
-    """The rules of these names, in the fixed order; None means those that are on by default.
+DROPOFF_NOT_BEFORE_PICKUP = Rule(
+    "dropoff_not_before_pickup",
+    "dropoff_before_pickup",
+    "The dropoff lies before the pickup.",
+    before("dropoff_datetime", "pickup_datetime"),
+)
 
-    Raises:
-        ValueError: a name is not a rule's.
-    """
-    if names is None:
-        return tuple(rule for rule in RULES if rule.on_by_default)
-    known = {rule.name for rule in RULES}
-    if unknown := sorted(set(names) - known):
-        raise ValueError(
-            f"no rule named {', '.join(unknown)}; there are {', '.join(sorted(known))}"
-        )
-    return tuple(rule for rule in RULES if rule.name in names)
+TIME_RULES = (PICKUP_TIME_PRESENT, PICKUP_NEAR_MONTH, DROPOFF_NOT_BEFORE_PICKUP)
+"""What is asked of the times of every kind of trip that the TLC publishes."""

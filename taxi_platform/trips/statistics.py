@@ -5,6 +5,7 @@ because it depends on the order of addition.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from taxi_platform.trips.arrow_values import numbers_of
-from taxi_platform.trips.schema import DATA_FILE_MONTH, columns
+from taxi_platform.trips.columns import DOLLARS
+from taxi_platform.trips.types import trip_type
 
 Extreme = int | float | str | datetime
 
@@ -43,19 +45,18 @@ class TripStatistics:
     @classmethod
     def of(cls, rows: pa.RecordBatch, color: str) -> Self:
         """The statistics of a batch in the canonical schema of a color."""
+        kind = trip_type(color)
         found = cls(rows=rows.num_rows)
-        days = pc.value_counts(pc.cast(rows["pickup_datetime"].drop_null(), pa.date32()))
+        days = pc.value_counts(pc.cast(rows[kind.time_column].drop_null(), pa.date32()))
         found.rows_by_day.update({d["values"].as_py(): d["counts"].as_py() for d in days})
-        for column in columns(color):
+        for column in kind.columns:
             array = rows[column.name]
-            if column.name == DATA_FILE_MONTH:
-                continue
             if array.null_count:
                 found.nulls[column.name] = array.null_count
             if array.null_count == len(array):
                 continue
             found.minimum[column.name], found.maximum[column.name] = _extremes(array)
-            if column.unit == "US dollars":
+            if column.unit == DOLLARS:
                 found.cents[column.name] = cents_of(array)
         return found
 
@@ -70,13 +71,8 @@ class TripStatistics:
         for name, value in other.maximum.items():
             self.maximum[name] = max(self.maximum.get(name, value), value)
 
-    @property
-    def total_amount(self) -> Decimal:
-        """Sum of ``total_amount``, in US dollars."""
-        return Decimal(self.cents["total_amount"]) / 100
-
     def to_json(self) -> dict[str, Any]:
-        """The same in JSON's own types: times in ISO 8601, sums as text in dollars."""
+        """The same in JSON's own types: times in ISO 8601, sums in cents."""
         return {
             "rows": self.rows,
             "rows_by_day": {
@@ -85,10 +81,20 @@ class TripStatistics:
             "nulls": dict(sorted(self.nulls.items())),
             "minimum": {name: _plain(value) for name, value in sorted(self.minimum.items())},
             "maximum": {name: _plain(value) for name, value in sorted(self.maximum.items())},
-            "dollars": {
-                name: str(Decimal(cents) / 100) for name, cents in sorted(self.cents.items())
-            },
+            "cents": dict(sorted(self.cents.items())),
         }
+
+
+def current_json(statistics: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``TripStatistics.to_json`` gave, also where an earlier version of the platform did.
+
+    Until 0.1 it gave sums as text in dollars, under ``dollars``.
+    """
+    current = dict(statistics)
+    if "cents" not in current:
+        dollars = current.pop("dollars")
+        current["cents"] = {name: int(Decimal(text) * 100) for name, text in dollars.items()}
+    return current
 
 
 def cents_of(amounts: pa.Array) -> int:

@@ -6,15 +6,14 @@ summed as integers. How a store is asked is the store's business.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Self
+from typing import Any, Self
 
-from taxi_platform.trips.schema import columns
+from taxi_platform.trips.types import trip_type
 
 
 def dollar_columns(color: str) -> list[str]:
     """The canonical columns of a color that are amounts in US dollars."""
-    return [column.name for column in columns(color) if column.unit == "US dollars"]
+    return list(trip_type(color).amounts)
 
 
 def cents_expression(column: str, integer_type: str) -> str:
@@ -25,6 +24,12 @@ def cents_expression(column: str, integer_type: str) -> str:
         integer_type: the store's name of a 64-bit integer.
     """
     return f"CAST(FLOOR({column} * 100 + 0.5) AS {integer_type})"
+
+
+def in_dollars(cents: int) -> str:
+    """An amount for people: ``-1,234.50``."""
+    whole, rest = divmod(abs(cents), 100)
+    return f"{'-' if cents < 0 else ''}{whole:,}.{rest:02}"
 
 
 @dataclass(frozen=True)
@@ -40,16 +45,10 @@ class MonthTotals:
     cents: Mapping[str, int]
 
     @classmethod
-    def of_statistics(cls, color: str, statistics: Mapping[str, object]) -> Self:
+    def of_statistics(cls, color: str, statistics: Mapping[str, Any]) -> Self:
         """From the statistics of a cleaned file, as ``TripStatistics.to_json`` gives them."""
-        dollars = statistics["dollars"]
-        assert isinstance(dollars, Mapping)  # noqa: S101
-        return cls(
-            rows=int(str(statistics["rows"])),
-            cents={
-                name: int(Decimal(dollars.get(name, 0)) * 100) for name in dollar_columns(color)
-            },
-        )
+        cents = statistics["cents"]
+        return cls(statistics["rows"], {name: cents.get(name, 0) for name in dollar_columns(color)})
 
     def differences(self, expected: "MonthTotals") -> list[str]:
         """What differs from another's totals, over what both know; empty if nothing does."""
@@ -57,8 +56,8 @@ class MonthTotals:
         if self.rows != expected.rows:
             found.append(f"{self.rows:,} rows instead of {expected.rows:,}")
         found += [
-            f"{name} adds up to {Decimal(self.cents[name]) / 100:,} dollars instead of "
-            f"{Decimal(cents) / 100:,}"
+            f"{name} adds up to {in_dollars(self.cents[name])} dollars instead of "
+            f"{in_dollars(cents)}"
             for name, cents in expected.cents.items()
             if name in self.cents and self.cents[name] != cents
         ]

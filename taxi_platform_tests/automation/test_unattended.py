@@ -37,8 +37,8 @@ from taxi_platform_tests.automation.unattended import (
     wait_until,
 )
 from taxi_platform_tests.conftest import EmbeddedStack, free_port
+from taxi_platform_tests.months import cleaned_month
 from taxi_platform_tests.sources.publisher import Publisher, running_publisher
-from taxi_platform_tests.stores.conftest import cleaned_month
 
 pytestmark = [pytest.mark.daemon, pytest.mark.integration, pytest.mark.timeout(900)]
 

@@ -5,11 +5,12 @@ import pytest
 from typer.testing import CliRunner
 
 from taxi_platform.cli.main import app
-from taxi_platform.landing.zone import LandingZone, TripParquet
+from taxi_platform.landing.files import TripParquet
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.trips.cleaning import clean_trips
 from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.rules import RULES
 from taxi_platform.trips.synthetic import write_synthetic_month
+from taxi_platform.trips.types import every_rule
 
 run = CliRunner().invoke
 
@@ -101,7 +102,7 @@ def test_inspect_names_the_option_that_is_wrong(synthetic: Path, arguments: list
 
 def test_rules_are_listed_for_people_and_for_scripts() -> None:
     listed = json.loads(run(app, ["rules", "--json"]).stdout)
-    assert [rule["reason"] for rule in listed] == [rule.reason for rule in RULES]
+    assert [rule["reason"] for rule in listed] == [rule.reason for rule in every_rule()]
     assert all(rule["description"] and rule["on_by_default"] for rule in listed)
     shown = run(app, ["rules"])
     assert shown.exit_code == 0

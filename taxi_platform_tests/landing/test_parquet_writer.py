@@ -28,7 +28,7 @@ def batch(first: int, rows: int) -> pa.RecordBatch:
 
 
 def write(target: Path, sizes: list[int]) -> None:
-    with parquet_file(target, SCHEMA) as file:
+    with parquet_file(target, SCHEMA, "yellow") as file:
         first = 0
         for rows in sizes:
             file.write(batch(first, rows))
@@ -70,7 +70,7 @@ def test_a_reader_can_pass_over_row_groups_by_the_time_of_pickup(tmp_path: Path)
 
 def test_what_is_left_half_way_leaves_no_thread(tmp_path: Path) -> None:
     def break_off() -> None:
-        with parquet_file(tmp_path / "trips.parquet", SCHEMA) as file:
+        with parquet_file(tmp_path / "trips.parquet", SCHEMA, "yellow") as file:
             file.write(batch(0, ROW_GROUP_ROWS))
             raise ConnectionError
 

@@ -10,11 +10,12 @@ import pytest
 
 from taxi_platform.errors import PermanentStoreError, StoreError, TransientStoreError
 from taxi_platform.landing.download import land
-from taxi_platform.landing.zone import LandingZone, RawFile
+from taxi_platform.landing.files import RawFile
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.sources.source import source_of
 from taxi_platform.trips.month import TripMonth
+from taxi_platform_tests.months import GREEN, YELLOW_CSV
 from taxi_platform_tests.sources.publisher import Publisher
-from taxi_platform_tests.stores.conftest import GREEN, YELLOW_CSV
 
 NAME = "green_tripdata_2024-01.parquet"
 

@@ -2,7 +2,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from decimal import Decimal
 
 import psycopg
 import pyarrow.parquet as pq
@@ -15,7 +14,7 @@ from taxi_platform.stores.postgres.server import PostgresServer
 from taxi_platform.stores.postgres.trips import PostgresTrips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.conftest import EmbeddedStack
-from taxi_platform_tests.stores.conftest import cleaned_month
+from taxi_platform_tests.months import cleaned_month
 
 pytestmark = pytest.mark.integration
 
@@ -41,14 +40,15 @@ def connection(server: PostgresServer) -> Iterator[psycopg.Connection]:
         yield connected
 
 
-def holding(connection: psycopg.Connection, month: TripMonth) -> tuple[int, Decimal]:
+def holding(connection: psycopg.Connection, month: TripMonth) -> tuple[int, int]:
+    """Rows, and the sum of ``total_amount`` in cents."""
     row = connection.execute(
         f"SELECT count(*), coalesce(sum(total_amount), 0) FROM {SCHEMA}.green_trips "
         "WHERE data_file_month = %s",
         [month.month],
     ).fetchone()
     assert row is not None
-    return row[0], Decimal(str(row[1])).quantize(Decimal("0.01"))
+    return row[0], round(row[1] * 100)
 
 
 def tables_in(connection: psycopg.Connection) -> list[str]:
@@ -68,8 +68,8 @@ def test_a_month_is_replaced_and_its_neighbour_is_not_touched(
     for rows in (2_000, 1_000, 1_000):
         trips = cleaned_month(landing, MARCH, rows)
         assert tables.replace_month(trips).rows == trips.rows
-        assert holding(connection, MARCH) == (trips.rows, trips.total_amount)
-    assert holding(connection, APRIL) == (april.rows, april.total_amount)
+        assert holding(connection, MARCH) == (trips.rows, trips.total_cents)
+    assert holding(connection, APRIL) == (april.rows, april.total_cents)
     assert tables_in(connection) == ["green_trips", "green_trips_2023_03", "green_trips_2023_04"]
 
 
@@ -115,7 +115,7 @@ def test_a_table_gains_the_columns_that_it_lacks_without_a_reload(
     ).fetchone()
     march = cleaned_month(landing, MARCH, 700)
     tables.replace_month(march)
-    assert holding(connection, APRIL) == (april.rows, april.total_amount)
+    assert holding(connection, APRIL) == (april.rows, april.total_cents)
     assert tables.totals(MARCH) == march.totals
     assert tables.stream_month(APRIL, ["tip_amount"]).read_all()["tip_amount"].null_count == (
         april.rows
@@ -218,7 +218,7 @@ def test_a_long_query_delays_the_exchange_and_readers_never_queue_behind_it(
         assert writer.is_alive()
         reader.rollback()
     writer.join()
-    assert holding(connection, MARCH) == (trips.rows, trips.total_amount)
+    assert holding(connection, MARCH) == (trips.rows, trips.total_cents)
 
 
 def test_an_exchange_that_never_gets_its_lock_fails_and_leaves_the_month(
@@ -256,7 +256,7 @@ def test_two_writers_of_a_month_take_turns(
     for writer in writers:
         writer.join()
     assert failures == []
-    assert holding(connection, MARCH) == (trips.rows, trips.total_amount)
+    assert holding(connection, MARCH) == (trips.rows, trips.total_cents)
 
 
 def test_a_long_copy_of_one_month_does_not_hold_up_another(
@@ -279,11 +279,11 @@ def test_a_long_copy_of_one_month_does_not_hold_up_another(
     try:
         assert copying.wait(60)
         tables.replace_month(april)
-        assert holding(connection, APRIL) == (april.rows, april.total_amount)
+        assert holding(connection, APRIL) == (april.rows, april.total_cents)
     finally:
         other_is_there.set()
         writer.join()
-    assert holding(connection, MARCH) == (march.rows, march.total_amount)
+    assert holding(connection, MARCH) == (march.rows, march.total_cents)
 
 
 def test_a_wrong_password_fails_for_good_and_is_never_shown(

@@ -24,6 +24,9 @@ bounded = settings(
 )
 """The same examples in every run, and few enough for every run."""
 
+METERED = ("green", "yellow")
+"""The kinds of trips that share most of their columns."""
+
 GREEN = TripMonth("green", date(2020, 1, 1))
 
 HEADER = (

@@ -10,8 +10,9 @@ from taxi_platform.trips.blocks import (
     reject_schema,
     split_block,
 )
-from taxi_platform.trips.month import COLORS
 from taxi_platform.trips.schema import DATA_FILE_MONTH, trip_schema
+from taxi_platform.trips.types import TRIP_TYPES
+from taxi_platform_tests.trips.published import METERED
 
 TEXTS = ["a", "b", "c", "d", "e"]
 
@@ -25,7 +26,7 @@ def split(bad: list[bool]) -> ParsedBlock:
     return split_block(rows, pa.array(range(10, 15)), pa.array(bad), texts)
 
 
-@pytest.mark.parametrize("color", COLORS)
+@pytest.mark.parametrize("color", TRIP_TYPES)
 def test_a_rejected_row_has_every_column_of_a_kept_one_and_why(color: str) -> None:
     schema = reject_schema(color)
 
@@ -34,7 +35,7 @@ def test_a_rejected_row_has_every_column_of_a_kept_one_and_why(color: str) -> No
     assert schema.field("line_number").type == pa.int64()
 
 
-@pytest.mark.parametrize("color", COLORS)
+@pytest.mark.parametrize("color", METERED)
 def test_a_batch_has_the_canonical_order_and_nulls_for_what_the_file_lacks(color: str) -> None:
     amounts, codes = pa.array([1.5, None]), pa.array([1, 2], pa.int16())
 

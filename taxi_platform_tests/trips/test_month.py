@@ -4,14 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxi_platform.trips.month import COLORS, TripMonth, parse_file_name
+from taxi_platform.trips.month import TripMonth, parse_file_name
+from taxi_platform.trips.types import TRIP_TYPES
 from taxi_platform_tests.trips.published import bounded
 
 MONTHS = st.dates(date(1900, 1, 1), date(2999, 12, 31)).map(lambda day: day.replace(day=1))
 
 
 @bounded
-@given(color=st.sampled_from(COLORS), month=MONTHS)
+@given(color=st.sampled_from(list(TRIP_TYPES)), month=MONTHS)
 def test_a_month_survives_its_key_and_its_file_name(color: str, month: date) -> None:
     trips = TripMonth(color, month)
 
@@ -28,7 +29,7 @@ def test_the_spellings_are_those_of_the_tlc_and_of_dagster() -> None:
 
 
 def test_colors_are_in_alphabetical_order() -> None:
-    assert list(COLORS) == sorted(COLORS)
+    assert list(TRIP_TYPES) == sorted(TRIP_TYPES)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_what_is_no_key_is_refused_and_named(key: str) -> None:
 
 
 def test_an_unknown_color_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="'blue': one of green, yellow"):
+    with pytest.raises(ValueError, match="'blue': one of fhvhv, green, yellow"):
         TripMonth("blue", date(2024, 1, 1))
 
 

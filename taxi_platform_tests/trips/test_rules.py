@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from taxi_platform.trips.blocks import UNPARSEABLE, canonical_batch
 from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.rules import RULES, RuleContext, rules_named
+from taxi_platform.trips.rules import RuleContext
 from taxi_platform.trips.schema import columns
+from taxi_platform.trips.types import TRIP_TYPES, every_rule, trip_type
 from taxi_platform_tests.trips.published import bounded, local
 
+GREEN = trip_type("green")
 TYPES = {column.name: column.type for column in columns("green")}
 MOMENT = timedelta(microseconds=1)
 
@@ -22,8 +24,8 @@ def verdicts(
     """Whether each row breaks the rule; a null verdict means that it does not."""
     arrays = {name: pa.array(column, TYPES[name]) for name, column in values.items()}
     length = len(next(iter(arrays.values())))
-    context = RuleContext(TripMonth("green", month), days)
-    (found,) = rules_named((rule,))
+    context = RuleContext(month, TripMonth("green", month).following, days)
+    (found,) = GREEN.rules_named((rule,))
     broken = found.breaks(canonical_batch("green", arrays, length), context)
     return [bool(value) for value in broken.to_pylist()]
 
@@ -104,20 +106,28 @@ def test_no_rule_looks_at_amounts_or_codes() -> None:
         "trip_distance": pa.array([259_778.0]),
         "pickup_location_id": pa.array([265], pa.int16()),
     }
-    context = RuleContext(TripMonth("green", date(2024, 1, 1)), 7)
+    context = RuleContext(date(2024, 1, 1), date(2024, 2, 1), 7)
     batch = canonical_batch("green", arrays, 1)
 
-    assert not any(rule.breaks(batch, context)[0].as_py() for rule in RULES)
+    assert not any(rule.breaks(batch, context)[0].as_py() for rule in GREEN.rules)
 
 
 def test_every_rule_has_its_own_name_and_reason() -> None:
-    assert len({rule.name for rule in RULES}) == len({rule.reason for rule in RULES}) == len(RULES)
-    assert UNPARSEABLE not in {rule.reason for rule in RULES}
-    assert all(rule.description.endswith(".") for rule in RULES)
+    rules = every_rule()
+    assert len({rule.name for rule in rules}) == len({rule.reason for rule in rules}) == len(rules)
+    assert UNPARSEABLE not in {rule.reason for rule in rules}
+    assert all(rule.description.endswith(".") for rule in rules)
+
+
+def test_rules_that_kinds_of_trips_share_are_the_same_rules() -> None:
+    shared = {rule.name: set(colors) for rule, colors in every_rule().items()}
+
+    assert shared.pop("passengers_aboard") == {"green", "yellow"}
+    assert all(colors == set(TRIP_TYPES) for colors in shared.values())
 
 
 def test_the_default_rules_are_those_that_are_documented() -> None:
-    assert [rule.name for rule in rules_named(None)] == [
+    assert [rule.name for rule in GREEN.rules_named(None)] == [
         "pickup_time_present",
         "pickup_near_month",
         "dropoff_not_before_pickup",
@@ -126,14 +136,15 @@ def test_the_default_rules_are_those_that_are_documented() -> None:
 
 
 def test_rules_keep_their_order_whatever_order_they_are_named_in() -> None:
-    names = tuple(rule.name for rule in RULES)
+    rules = GREEN.rules
+    names = tuple(rule.name for rule in rules)
 
-    assert rules_named(names[::-1]) == RULES
-    assert rules_named((names[2], names[2])) == (RULES[2],)
-    assert rules_named(()) == ()
+    assert GREEN.rules_named(names[::-1]) == rules
+    assert GREEN.rules_named((names[2], names[2])) == (rules[2],)
+    assert GREEN.rules_named(()) == ()
 
 
 def test_an_unknown_rule_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="no rule named fares, tips; there are dropoff_not_") as e:
-        rules_named(("tips", "passengers_aboard", "fares"))
-    assert all(rule.name in str(e.value) for rule in RULES)
+    with pytest.raises(ValueError, match="green trips have no rule named fares, tips; there") as e:
+        GREEN.rules_named(("tips", "passengers_aboard", "fares"))
+    assert all(rule.name in str(e.value) for rule in GREEN.rules)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxi_platform.trips.errors import TripFileError
-from taxi_platform.trips.month import COLORS, parse_file_name
+from taxi_platform.trips.month import parse_file_name
 from taxi_platform.trips.schema import (
     DATA_FILE_MONTH,
     color_of_header,
@@ -15,7 +15,8 @@ from taxi_platform.trips.schema import (
     normalize_name,
     trip_schema,
 )
-from taxi_platform_tests.trips.published import NAMES, bounded
+from taxi_platform.trips.types import TRIP_TYPES
+from taxi_platform_tests.trips.published import METERED, NAMES, bounded
 
 GREEN_2013 = (
     "VendorID,lpep_pickup_datetime,Lpep_dropoff_datetime,Store_and_fwd_flag,RateCodeID,"
@@ -81,7 +82,7 @@ def test_each_color_has_one_schema_for_all_years(color: str, own: list[str]) -> 
     assert [c.name for c in columns(color)] == schema.names
 
 
-@pytest.mark.parametrize("color", COLORS)
+@pytest.mark.parametrize("color", TRIP_TYPES)
 def test_every_column_carries_its_description(color: str) -> None:
     for field, column in zip(trip_schema(color), columns(color), strict=True):
         assert field.metadata == {b"description": column.description.encode()}
@@ -168,7 +169,7 @@ def test_case_blanks_and_a_byte_order_mark_make_no_difference(data: st.DataObjec
     assert list(found.mapped) == varied
 
 
-@pytest.mark.parametrize("color", COLORS)
+@pytest.mark.parametrize("color", TRIP_TYPES)
 def test_canonical_names_are_accepted_as_published_names(color: str) -> None:
     names = [name for name in trip_schema(color).names if name != DATA_FILE_MONTH]
 
@@ -178,7 +179,7 @@ def test_canonical_names_are_accepted_as_published_names(color: str) -> None:
     assert found.unknown == ()
 
 
-@pytest.mark.parametrize("color", COLORS)
+@pytest.mark.parametrize("color", TRIP_TYPES)
 def test_the_file_month_never_comes_from_the_file(color: str) -> None:
     found = map_columns(trip_schema(color).names, color)
 
@@ -212,7 +213,7 @@ def test_missing_columns_are_refused_with_what_was_found() -> None:
     assert "its header has 18: lpep_pickup_datetime, lpep_dropoff_datetime," in message
 
 
-@pytest.mark.parametrize("color", COLORS)
+@pytest.mark.parametrize("color", METERED)
 @pytest.mark.parametrize(
     "column", [c for c in columns("green") if c.required], ids=lambda c: c.name
 )
@@ -223,7 +224,7 @@ def test_no_required_column_can_be_left_out(color: str, column: object) -> None:
         map_columns(names, color)
 
 
-@pytest.mark.parametrize("color", COLORS)
+@pytest.mark.parametrize("color", TRIP_TYPES)
 def test_columns_that_some_era_lacks_can_be_left_out(color: str) -> None:
     required = [c.name for c in columns(color) if c.required]
 

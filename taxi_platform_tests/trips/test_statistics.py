@@ -87,5 +87,5 @@ def test_json_has_plain_values_only() -> None:
         "nulls": {},
         "minimum": {"pickup_datetime": "2021-01-01 12:00:00"},
         "maximum": {},
-        "dollars": {"total_amount": "12.3"},
+        "cents": {"total_amount": 1230},
     }

@@ -13,7 +13,7 @@ from taxi_platform.trips.cleaning import CleaningOptions, clean_trips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import (
     CHUNK_ROWS,
-    DEFAULT_ROWS,
+    default_rows,
     publication_ending,
     synthetic_chunks,
     write_synthetic_month,
@@ -88,7 +88,7 @@ def test_the_row_count_is_exact_over_several_chunks(tmp_path: Path, month: TripM
 def test_a_month_of_the_default_size_has_the_default_rows(tmp_path: Path) -> None:
     path = write(MONTHS[2], tmp_path, None)
 
-    assert pq.read_metadata(path).num_rows == DEFAULT_ROWS["green"]
+    assert pq.read_metadata(path).num_rows == default_rows("green")
 
 
 @EVERY_MONTH

@@ -10,6 +10,7 @@ import pyarrow as pa
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.stores.bigquery.types import bigquery_schema, type_name
 from taxi_platform.trips.schema import DATA_FILE_MONTH, trip_schema
+from taxi_platform.trips.types import trip_type
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -23,10 +24,10 @@ HOW_TO_MIGRATE = (
 def trip_table(table_id: str, color: str) -> "bigquery.Table":
     """The table of a color, for ``project.dataset.table``."""
     table = month_table(table_id, trip_schema(color))
-    table.clustering_fields = ["pickup_location_id"]
-    table.description = (
-        f"TLC {color} taxi trips. A partition is the month of the file, replaced whole."
-    )
+    kind = trip_type(color)
+    if kind.location_column:
+        table.clustering_fields = [kind.location_column]
+    table.description = f"{kind.title}. A partition is the month of the file, replaced whole."
     return table
 
 

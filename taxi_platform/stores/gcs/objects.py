@@ -4,23 +4,21 @@ An object appears whole or not at all, which is GCS's own promise; what is added
 arrived is compared with what was sent, and that a second writer is noticed.
 """
 
-import base64
 import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
-from taxi_platform.landing.zone import TripParquet, totals_of_footer
-from taxi_platform.sources.checksums import checksum_of
-from taxi_platform.trips.month import COLORS, TripMonth
+from taxi_platform.landing.files import TripParquet, totals_of_footer
+from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.totals import MonthTotals
+from taxi_platform.trips.types import TRIP_TYPES
 
 if TYPE_CHECKING:
     from google.cloud import storage
@@ -36,7 +34,7 @@ FOOTER_BYTES = 256 << 10
 PREFIX = "data/"
 
 _OBJECT_NAME = re.compile(
-    rf"{PREFIX}({'|'.join(COLORS)})/\1_tripdata_(20[0-9][0-9]-(?:0[1-9]|1[0-2]))\.parquet"
+    rf"{PREFIX}([a-z0-9]+)/\1_tripdata_(20[0-9][0-9]-(?:0[1-9]|1[0-2]))\.parquet"
 )
 
 
@@ -118,7 +116,8 @@ class GCSTrips:
                 self.bucket, prefix=PREFIX, retry=None, timeout=REQUEST_SECONDS
             )
             for blob in listed:
-                if match := _OBJECT_NAME.fullmatch(blob.name):
+                match = _OBJECT_NAME.fullmatch(blob.name)
+                if match and match[1] in TRIP_TYPES:
                     month = TripMonth.from_key(f"{match[1]}|{match[2]}")
                     found[month] = int(blob.generation)
         return found
@@ -134,7 +133,7 @@ class GCSTrips:
             TransientStoreError: GCS cannot be reached, or another writer was faster.
         """
         month = trips.month
-        checksum = crc32c_of(trips.path)
+        checksum = trips.crc32c
         with self._errors(month):
             before = self._get(month)
             if before is not None and before.crc32c == checksum:
@@ -261,8 +260,3 @@ class GCSTrips:
 
         with google_errors(month, f"GCS, {self._address(month)}"):
             yield
-
-
-def crc32c_of(path: Path) -> str:
-    """CRC32C of a file, as GCS spells it: base64 of the big-endian bytes."""
-    return base64.b64encode(checksum_of(path, "crc32c")).decode()

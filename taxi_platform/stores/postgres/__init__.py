@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from taxi_platform.landing.zone import TripParquet
+from taxi_platform.landing.files import TripParquet
 from taxi_platform.stores.base import StoreType, TableStore
 from taxi_platform.stores.postgres.settings import PostgresSettings
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 from psycopg import sql
 
 from taxi_platform.errors import PermanentStoreError
+from taxi_platform.landing.files import TripParquet
 from taxi_platform.landing.trip_batches import open_batches
-from taxi_platform.landing.zone import TripParquet
 from taxi_platform.stores.base import Answer, Load, Report
 from taxi_platform.stores.postgres import loads
 from taxi_platform.stores.postgres.child import Incoming
@@ -22,6 +22,7 @@ from taxi_platform.stores.rows import storable, subject_of
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import DATA_FILE_MONTH, chosen_schema, trip_schema
 from taxi_platform.trips.totals import MonthTotals, cents_expression, dollar_columns
+from taxi_platform.trips.types import trip_type
 
 BATCH_ROWS = 8_192
 """Some 2 MB as COPY sends them: the server works on one batch while the next is encoded."""
@@ -160,7 +161,7 @@ class PostgresStore:
             TableName(self.schema, f"{color}_trips"),
             trip_schema(color),
             self._where(subject),
-            time_column="pickup_datetime",
+            time_column=trip_type(color).time_column,
         )
 
     def _load(

@@ -1,4 +1,7 @@
-"""Fixtures of the stores: a publisher, and a small synthetic month of each format."""
+"""Small synthetic months, published, landed and cleaned, and a server that publishes them.
+
+The fixtures are for every folder of tests: ``conftest.py`` beside this file makes them known.
+"""
 
 import gzip
 from collections.abc import Iterator
@@ -6,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from taxi_platform.landing.zone import LandingZone, TripParquet
+from taxi_platform.landing.files import TripParquet
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.trips.cleaning import clean_trips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month

@@ -1,0 +1,203 @@
+"""What a landed file is: published, byte for byte, or cleaned, with what its footer says of it.
+
+Where files lie, and how they get there, is the business of ``zone``.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from taxi_platform.errors import PermanentStoreError
+from taxi_platform.landing.atomic_files import sha256_of
+from taxi_platform.sources.checksums import checksum_of
+from taxi_platform.trips.cleaning import CleanedTrips
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.schema import trip_schema
+from taxi_platform.trips.statistics import current_json
+from taxi_platform.trips.totals import MonthTotals
+from taxi_platform.trips.types import trip_type
+
+SUMMARY_KEY = "taxi_platform.summary"
+"""The Parquet key under which a cleaned file carries what came of its source."""
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A published file, landed byte for byte.
+
+    Attributes:
+        month: color and month.
+        path: the file.
+        size: bytes.
+        sha256: checksum, in hexadecimal.
+    """
+
+    month: TripMonth
+    path: Path
+    size: int
+    sha256: str
+
+    @classmethod
+    def at(cls, month: TripMonth, path: Path) -> Self:
+        """The file at a path; its checksum is computed once in a process."""
+        state = path.stat()
+        sha256 = _sha256_once(path, state.st_ino, state.st_size, state.st_mtime_ns)
+        return cls(month, path, state.st_size, sha256)
+
+
+@dataclass(frozen=True)
+class TripParquet:
+    """A cleaned month on disk, with what its footer says of it.
+
+    Attributes:
+        month: color and month.
+        path: the Parquet file.
+        rejects_path: the rejected rows of the same run.
+        size: bytes.
+        rows_read: rows in the published file.
+        rejected_by_reason: rows rejected, each under its first reason.
+        rows: rows kept, which are the file's rows.
+        max_rejected_share: the limit that the cleaning held to, 0 to 1.
+        statistics: what the kept rows are like, as ``TripStatistics.to_json`` gives it; sums are
+            in cents.
+        source_sha256: checksum of the published file that it was made from.
+    """
+
+    month: TripMonth
+    path: Path
+    rejects_path: Path
+    size: int
+    rows_read: int
+    rejected_by_reason: dict[str, int]
+    rows: int
+    max_rejected_share: float
+    statistics: dict[str, Any]
+    source_sha256: str | None
+
+    @classmethod
+    def at(cls, month: TripMonth, path: Path, rejects_path: Path) -> Self:
+        """The file at a path.
+
+        Raises:
+            FileNotFoundError: there is none.
+            KeyError: it was not written by this platform.
+            pa.ArrowException, OSError: it is no Parquet file, or cannot be read.
+        """
+        with pq.ParquetFile(path) as file:
+            rows = file.metadata.num_rows
+            summary = _summary(file.metadata.metadata)
+        return cls(
+            month=month,
+            path=path,
+            rejects_path=rejects_path,
+            size=path.stat().st_size,
+            rows_read=summary["rows_read"],
+            rejected_by_reason=summary["rejected_by_reason"],
+            rows=rows,
+            max_rejected_share=summary["max_rejected_share"],
+            statistics=summary["statistics"],
+            source_sha256=summary["source_sha256"],
+        )
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows of the published file that were not kept, as the cleaning counted them."""
+        return sum(self.rejected_by_reason.values())
+
+    @property
+    def rows_in_rejects(self) -> int:
+        """Rows in the file of rejected rows, counted there.
+
+        Raises:
+            PermanentStoreError: it is not there or damaged.
+        """
+        try:
+            return int(pq.read_metadata(self.rejects_path).num_rows)
+        except (pa.ArrowException, OSError) as error:
+            raise PermanentStoreError(
+                f"{self.month}: {self.rejects_path} cannot be read ({error}): materialize "
+                "cleaned_trips for this partition again"
+            ) from error
+
+    @property
+    def crc32c(self) -> str:
+        """CRC32C of the file as GCS spells it, base64; computed once in a process.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        state = self.path.stat()
+        return _crc32c_once(self.path, state.st_ino, state.st_size, state.st_mtime_ns)
+
+    @property
+    def totals(self) -> MonthTotals:
+        """What its copies in the stores must add up to."""
+        return MonthTotals.of_statistics(self.month.color, self.statistics)
+
+    @property
+    def total_cents(self) -> int | None:
+        """Sum over the kept rows of the amount that stands for a trip, in US cents.
+
+        None if these trips have none: see ``TripType.total``.
+        """
+        total = trip_type(self.month.color).total
+        return None if total is None else self.totals.cents[total]
+
+    @property
+    def columns_with_values(self) -> list[str]:
+        """The columns that are not null throughout: every month lacks some."""
+        nulls = self.statistics["nulls"]
+        names = trip_schema(self.month.color).names
+        return [name for name in names if nulls.get(name, 0) < self.rows] or names
+
+
+def totals_of_footer(month: TripMonth, footer: pq.FileMetaData) -> MonthTotals:
+    """What a Parquet file of trips holds; rows only, if this platform did not write it."""
+    try:
+        summary = _summary(footer.metadata or {})
+    except KeyError:
+        return MonthTotals(footer.num_rows, {})
+    return MonthTotals.of_statistics(month.color, summary["statistics"])
+
+
+def summary_metadata(trips: CleanedTrips) -> dict[str, str]:
+    """What the footer of a cleaned file says of it.
+
+    Nothing of the run itself: the same source and options give the same bytes.
+
+    Args:
+        trips: cleaned to the end.
+    """
+    summary = trips.summary
+    facts = {
+        "rows_read": summary.rows_read,
+        "rejected_by_reason": dict(sorted(summary.rejected_by_reason.items())),
+        "max_rejected_share": trips.options.max_rejected_share,
+        "statistics": summary.statistics.to_json(),
+        "source_sha256": trips.source_sha256,
+    }
+    return {SUMMARY_KEY: json.dumps(facts)}
+
+
+def _summary(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """What ``summary_metadata`` said, in this version of the platform or an earlier one."""
+    summary = json.loads(metadata[SUMMARY_KEY.encode()])
+    return summary | {"statistics": current_json(summary["statistics"])}
+
+
+@lru_cache(maxsize=1)
+def _sha256_once(path: Path, inode: int, size: int, mtime_ns: int) -> str:  # noqa: ARG001
+    """A file's checksum, where the step before this one, in the same process, has not taken it."""
+    return sha256_of(path)
+
+
+@lru_cache(maxsize=8)
+def _crc32c_once(path: Path, inode: int, size: int, mtime_ns: int) -> str:  # noqa: ARG001
+    return base64.b64encode(checksum_of(path, "crc32c")).decode()

@@ -1,0 +1,140 @@
+"""What green and yellow have in common: taxis with a meter, in the records of its providers.
+
+Names follow BigQuery's public copy of this data, so that queries carry over.
+"""
+
+import pyarrow as pa
+
+from taxi_platform.trips.columns import AMOUNT, CODE, TIME, Column, degrees, dollars
+from taxi_platform.trips.rules import TIME_RULES, Rule, equal
+
+_VENDORS = (("cmt", "1"), ("vts", "2"), ("dds", "3"))
+_PAYMENTS = (
+    *(("credit", "1"), ("cre", "1"), ("crd", "1")),
+    *(("cash", "2"), ("cas", "2"), ("csh", "2")),
+    *(("no charge", "3"), ("noc", "3"), ("no", "3")),
+    *(("dispute", "4"), ("dis", "4")),
+    *(("unknown", "5"), ("unk", "5")),
+)
+_FLAGS = (("0", "N"), ("1", "Y"))
+
+_UNTIL_ZONES = "until 2016-06"
+
+METERED_COLUMNS = (
+    Column(
+        "vendor_id",
+        CODE,
+        "Provider of the record: 1 Creative Mobile Technologies, 2 VeriFone/Curb, 3 Digital "
+        "Dispatch Systems, 6 Myle, 7 Helix. Null where the TLC left it out.",
+        ("vendorid", "vendor_name"),
+        required=True,
+        spelled=_VENDORS,
+    ),
+    Column(
+        "pickup_datetime",
+        TIME,
+        "When the meter was engaged, New York local time without zone.",
+        ("lpep_pickup_datetime", "tpep_pickup_datetime", "trip_pickup_datetime"),
+        required=True,
+        never_null=True,
+        varied=True,
+    ),
+    Column(
+        "dropoff_datetime",
+        TIME,
+        "When the meter was disengaged, New York local time without zone.",
+        ("lpep_dropoff_datetime", "tpep_dropoff_datetime", "trip_dropoff_datetime"),
+        required=True,
+        never_null=True,
+        varied=True,
+    ),
+    Column(
+        "passenger_count",
+        CODE,
+        "Passengers as entered by the driver. 0 means 'not recorded': by default rows that say "
+        "zero are rejected and a missing count becomes 0.",
+        required=True,
+    ),
+    Column(
+        "trip_distance",
+        AMOUNT,
+        "Distance by the taximeter.",
+        required=True,
+        never_null=True,
+        unit="miles",
+    ),
+    Column(
+        "rate_code_id",
+        CODE,
+        "Final rate: 1 standard, 2 JFK, 3 Newark, 4 Nassau or Westchester, 5 negotiated, "
+        "6 group ride, 99 unknown.",
+        ("ratecodeid", "rate_code"),
+        required=True,
+    ),
+    Column(
+        "store_and_fwd_flag",
+        pa.string(),
+        "Y where the record was held in the vehicle before it was sent, else N.",
+        ("store_and_forward",),
+        required=True,
+        spelled=_FLAGS,
+    ),
+    Column(
+        "pickup_location_id",
+        CODE,
+        "TLC taxi zone of the pickup; 264 and 265 are unknown.",
+        ("pulocationid",),
+        eras="since 2016-07",
+    ),
+    Column(
+        "dropoff_location_id",
+        CODE,
+        "TLC taxi zone of the dropoff; 264 and 265 are unknown.",
+        ("dolocationid",),
+        eras="since 2016-07",
+    ),
+    Column(
+        "payment_type",
+        CODE,
+        "0 flex fare, 1 credit card, 2 cash, 3 no charge, 4 dispute, 5 unknown, 6 voided.",
+        required=True,
+        spelled=_PAYMENTS,
+    ),
+    dollars(
+        "fare_amount", "Fare by the meter. Reversals are negative.", "fare_amt", never_null=True
+    ),
+    dollars("extra", "Surcharges for rush hour and night.", "surcharge"),
+    dollars("mta_tax", "The MTA's tax."),
+    dollars("tip_amount", "Card tips; cash tips are absent.", "tip_amt"),
+    dollars("tolls_amount", "All tolls.", "tolls_amt"),
+    dollars("improvement_surcharge", "Charged at the flag drop.", eras="since 2015-01"),
+    dollars(
+        "total_amount",
+        "All that was charged, without cash tips. Not always the sum of the parts.",
+        "total_amt",
+        never_null=True,
+    ),
+    dollars("congestion_surcharge", "New York State's charge.", eras="since 2019-01"),
+)
+"""Their columns but for those that only one of them has."""
+
+CBD_CONGESTION_FEE = dollars(
+    "cbd_congestion_fee", "The MTA's charge for the zone.", eras="since 2025-01"
+)
+
+COORDINATES = (
+    degrees("pickup_longitude", "start_lon", _UNTIL_ZONES),
+    degrees("pickup_latitude", "start_lat", _UNTIL_ZONES),
+    degrees("dropoff_longitude", "end_lon", _UNTIL_ZONES),
+    degrees("dropoff_latitude", "end_lat", _UNTIL_ZONES),
+)
+"""Where trips began and ended before zones were published."""
+
+PASSENGERS_ABOARD = Rule(
+    "passengers_aboard",
+    "zero_passengers",
+    "The row says that nobody was aboard; a missing count is another matter and is kept.",
+    equal("passenger_count", "0", CODE),
+)
+
+METERED_RULES = (*TIME_RULES, PASSENGERS_ABOARD)

@@ -1,0 +1,158 @@
+"""High-volume for-hire vehicles: Uber, Lyft and, while they lasted, Via and Juno.
+
+Columns are those of the TLC's "Data Dictionary - High Volume FHV Trip Records" of 18 March 2025.
+"""
+
+from datetime import date
+
+import pyarrow as pa
+
+from taxi_platform.trips.columns import AMOUNT, CODE, SECONDS, TIME, Column, dollars
+from taxi_platform.trips.rules import TIME_RULES
+from taxi_platform.trips.synthetic_for_hire import synthetic_for_hire_months
+from taxi_platform.trips.trip_type import TripType
+
+_SINCE_PARQUET = "Parquet only"
+"""Until May 2022 the TLC published these months as CSVs of seven columns, then all of them anew."""
+
+
+def _time(name: str, description: str) -> Column:
+    return Column(
+        name,
+        TIME,
+        f"{description}, New York local time without zone.",
+        eras=_SINCE_PARQUET,
+        varied=True,
+    )
+
+
+def _flag(name: str, description: str) -> Column:
+    return Column(
+        name,
+        pa.string(),
+        f"Y if {description}, else N.",
+        # Uber, Juno and Via had a blank for access_a_ride_flag until 2023.
+        missing_as=(" ",),
+        eras=_SINCE_PARQUET,
+    )
+
+
+def _zone(name: str, end: str, published_as: str) -> Column:
+    return Column(
+        name,
+        CODE,
+        f"TLC taxi zone of the {end}; 264 and 265 are unknown.",
+        (published_as,),
+        required=True,
+    )
+
+
+TRIP_TYPE = TripType(
+    name="fhvhv",
+    title="High-volume for-hire vehicles",
+    description=(
+        "Trips that businesses dispatch which dispatch more than 10,000 a day: Uber and Lyft, "
+        "earlier Via and Juno. Some 20 million a month. There is no passenger count and no total; "
+        "what the passenger paid is the base fare and the amounts beside it, but for driver_pay."
+    ),
+    first_month=date(2019, 2, 1),
+    columns=(
+        Column(
+            "hvfhs_license_num",
+            pa.string(),
+            "License of the business: HV0002 Juno, HV0003 Uber, HV0004 Via, HV0005 Lyft.",
+            required=True,
+            never_null=True,
+        ),
+        Column(
+            "dispatching_base_num",
+            pa.string(),
+            "License of the base that dispatched the trip.",
+            required=True,
+        ),
+        Column(
+            "originating_base_num",
+            pa.string(),
+            "License of the base that received the request; mostly null in Lyft's rows.",
+            eras=_SINCE_PARQUET,
+        ),
+        _time("request_datetime", "When the passenger asked to be picked up"),
+        _time(
+            "on_scene_datetime",
+            "When the driver arrived at the pickup (mostly null in Lyft's rows)",
+        ),
+        Column(
+            "pickup_datetime",
+            TIME,
+            "When the trip began, New York local time without zone.",
+            required=True,
+            never_null=True,
+            varied=True,
+        ),
+        Column(
+            "dropoff_datetime",
+            TIME,
+            "When the trip ended, New York local time without zone.",
+            required=True,
+            never_null=True,
+            varied=True,
+        ),
+        _zone("pickup_location_id", "pickup", "pulocationid"),
+        _zone("dropoff_location_id", "dropoff", "dolocationid"),
+        Column(
+            "trip_miles",
+            AMOUNT,
+            "Distance of the passenger's trip.",
+            eras=_SINCE_PARQUET,
+            unit="miles",
+        ),
+        Column(
+            "trip_time",
+            SECONDS,
+            "Duration of the passenger's trip.",
+            eras=_SINCE_PARQUET,
+            unit="seconds",
+        ),
+        dollars(
+            "base_passenger_fare",
+            "Fare before tolls, tips, taxes and fees. Reversals are negative.",
+            eras=_SINCE_PARQUET,
+        ),
+        dollars("tolls", "All tolls.", eras=_SINCE_PARQUET),
+        dollars("bcf", "For the Black Car Fund.", eras=_SINCE_PARQUET),
+        dollars("sales_tax", "New York State's sales tax.", eras=_SINCE_PARQUET),
+        dollars("congestion_surcharge", "New York State's charge.", eras=_SINCE_PARQUET),
+        dollars(
+            "airport_fee",
+            "2.50 for a pickup and for a dropoff at LaGuardia, Newark and JFK.",
+            eras="since 2021",
+        ),
+        dollars("tips", "Tips of the passenger.", eras=_SINCE_PARQUET),
+        dollars(
+            "driver_pay",
+            "Pay of the driver, without tolls and tips, after commission, surcharges and taxes.",
+            eras=_SINCE_PARQUET,
+        ),
+        _flag("shared_request_flag", "the passenger agreed to share the ride"),
+        _flag("shared_match_flag", "the ride was shared with another passenger's"),
+        _flag("access_a_ride_flag", "the trip was on behalf of the MTA"),
+        _flag("wav_request_flag", "a wheelchair-accessible vehicle was asked for"),
+        _flag("wav_match_flag", "the vehicle was wheelchair-accessible"),
+        dollars("cbd_congestion_fee", "The MTA's charge for the zone.", eras="since 2025-01"),
+        Column(
+            "sr_flag",
+            CODE,
+            "1 if the ride was shared, else null; most businesses counted only what was matched. "
+            "What the early CSVs had instead of the flags above.",
+            eras="CSV only",
+        ),
+    ),
+    header_marks=("hvfhs_license_num",),
+    rules=TIME_RULES,
+    time_column="pickup_datetime",
+    end_time_column="dropoff_datetime",
+    location_column="pickup_location_id",
+    end_location_column="dropoff_location_id",
+    opt_in=True,
+    synthetic=synthetic_for_hire_months(400_000),
+)

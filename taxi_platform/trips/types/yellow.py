@@ -1,0 +1,48 @@
+"""Yellow taxis."""
+
+from datetime import date
+
+from taxi_platform.trips.columns import dollars
+from taxi_platform.trips.metered_trips import (
+    CBD_CONGESTION_FEE,
+    COORDINATES,
+    METERED_COLUMNS,
+    METERED_RULES,
+)
+from taxi_platform.trips.synthetic_metered import synthetic_metered_months
+from taxi_platform.trips.trip_type import TripType
+
+TRIP_TYPE = TripType(
+    name="yellow",
+    title="Yellow taxis",
+    description=(
+        "Medallion taxis, which may be hailed anywhere. The records come from the providers of "
+        "their meters (TPEP)."
+    ),
+    first_month=date(2009, 1, 1),
+    columns=(
+        *METERED_COLUMNS,
+        dollars("airport_fee", "For pickups at LaGuardia and JFK.", eras="since 2021"),
+        CBD_CONGESTION_FEE,
+        *COORDINATES,
+    ),
+    # Only yellow was published before the prefixes: 2009's names, then 2010's.
+    header_marks=("tpep_*", "trip_pickup_*", "trip_dropoff_*", "surcharge"),
+    rules=METERED_RULES,
+    time_column="pickup_datetime",
+    end_time_column="dropoff_datetime",
+    location_column="pickup_location_id",
+    end_location_column="dropoff_location_id",
+    total="total_amount",
+    filled={"passenger_count": "0"},
+    synthetic=synthetic_metered_months(
+        400_000,
+        csv_columns=(
+            "VendorID tpep_pickup_datetime tpep_dropoff_datetime passenger_count trip_distance "
+            "RatecodeID store_and_fwd_flag PULocationID DOLocationID payment_type fare_amount "
+            "extra mta_tax tip_amount tolls_amount improvement_surcharge total_amount "
+            "congestion_surcharge"
+        ),
+        parquet_columns="Airport_fee",
+    ),
+)

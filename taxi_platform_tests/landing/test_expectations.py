@@ -1,0 +1,103 @@
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from taxi_platform.errors import PermanentStoreError
+from taxi_platform.landing.expectations import EXPECTATIONS, Verdict
+from taxi_platform.landing.files import TripParquet
+from taxi_platform.trips.month import TripMonth
+
+FEBRUARY = TripMonth.from_key("green|2024-02")
+
+
+class February:
+    """A sound month, and files of rejected rows for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, days: int = 29, rows_in_rejects: int = 50, **changed: Any) -> TripParquet:
+        rejects = self.folder / "rejects.parquet"
+        pq.write_table(pa.table({"line_number": range(rows_in_rejects)}), rejects)
+        return replace(sound(days), rejects_path=rejects, **changed)
+
+
+@pytest.fixture
+def february(tmp_path: Path) -> February:
+    return February(tmp_path)
+
+
+def sound(days: int) -> TripParquet:
+    first = date(2024, 2, 1)
+    by_day = {(first + timedelta(n)).isoformat(): 100 for n in range(days)}
+    return TripParquet(
+        month=FEBRUARY,
+        path=Path("never read"),
+        rejects_path=Path("not there"),
+        size=1,
+        rows_read=2_950,
+        rows=2_900,
+        rejected_by_reason={"zero_passengers": 45, "unparseable": 5},
+        max_rejected_share=0.05,
+        statistics={"rows": 2_900, "rows_by_day": by_day, "nulls": {"passenger_count": 7}},
+        source_sha256=None,
+    )
+
+
+def judge(name: str, month: TripParquet) -> Verdict:
+    return next(e for e in EXPECTATIONS if e.name == name).judge(month)
+
+
+def test_a_sound_month_meets_every_expectation(february: February) -> None:
+    assert all(e.judge(february()).holds for e in EXPECTATIONS)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"rows_read": 2_951},
+        {"rows": 2_899},
+        {"rows_in_rejects": 49},
+        {"rejected_by_reason": {"zero_passengers": 49}},
+    ],
+)
+def test_a_lost_row_is_noticed_wherever_it_was_lost(
+    february: February, changed: dict[str, Any]
+) -> None:
+    assert not judge("rows_conserved", february(**changed)).holds
+
+
+def test_the_share_of_rejects_is_held_to_the_limit_and_told_by_reason(february: February) -> None:
+    verdict = judge("rejected_share_under_limit", february())
+    assert verdict.holds
+    assert verdict.facts["share_by_reason"]["zero_passengers"] == 45 / 2_950
+    assert not judge("rejected_share_under_limit", february(max_rejected_share=0.01)).holds
+
+
+def test_missing_days_are_named_and_only_a_few_are_borne(february: February) -> None:
+    few = judge("days_present", february(days=27))
+    assert few.holds
+    assert few.facts["missing_days"] == ["2024-02-28", "2024-02-29"]
+    assert not judge("days_present", february(days=26)).holds
+
+
+def test_a_month_too_small_to_tell_is_not_held_back(february: February) -> None:
+    assert judge("days_present", february(days=1, rows=999)).holds
+
+
+def test_a_column_that_every_trip_has_must_not_be_null(february: February) -> None:
+    nulls = {"rows": 2_900, "rows_by_day": {}, "nulls": {"total_amount": 1}}
+    verdict = judge("required_columns_not_null", february(statistics=nulls))
+    assert not verdict.holds
+    assert verdict.facts["nulls"]["total_amount"] == 1
+    assert "passenger_count" not in verdict.facts["nulls"]
+
+
+def test_rejected_rows_that_cannot_be_counted_are_no_verdict() -> None:
+    with pytest.raises(PermanentStoreError, match=r"green\|2024-02: not there cannot be read"):
+        judge("rows_conserved", sound(29))
