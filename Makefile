@@ -16,7 +16,7 @@ $(READY): requirements.lock pyproject.toml
 	  || { echo "Python 3.11 to 3.13 is needed; name one with PYTHON=…"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e packages/bigquery_emulator
 	$(BIN)/python -m pip --quiet --disable-pip-version-check check
 	@touch $@
 

@@ -1,8 +1,10 @@
 """A local stand-in for BigQuery: its REST API v2 over DuckDB for storage and SQLGlot for SQL.
 
-It covers what the platform and its users' clients need. Whatever it does not cover is answered
-HTTP 501 with a plain message, so that no answer is ever silently wrong.
+What it does not cover it answers with HTTP 501 and a plain message, so that no answer is ever
+silently wrong. It is a server, not a library: start it with ``bigquery-emulator`` or
+``python -m bigquery_emulator``, and talk to it through any client of BigQuery.
 
-Start it with ``python -m taxi_platform.local.bigquery``. Nothing of it is imported by the platform,
-which talks to it over HTTP through Google's own client, as it talks to BigQuery.
+Imports point one way: `api`, which answers requests, `jobs`, which do the work, `sql`, which
+understands and translates queries, `storage`, which keeps data. All of them raise what is in
+`errors`.
 """

@@ -1,4 +1,4 @@
-"""Starts the emulator: ``python -m taxi_platform.local.bigquery``."""
+"""Starts the emulator: ``python -m bigquery_emulator``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import uvicorn
 
-from taxi_platform.local.bigquery.app import create_app
+from bigquery_emulator.api.app import create_app
 
 _STOP_SECONDS = 5
 
 
 def main() -> None:
     """Serves until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="python -m taxi_platform.local.bigquery")
+    parser = argparse.ArgumentParser(prog="python -m bigquery_emulator")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data-dir", type=Path, required=True, help="where datasets are kept")

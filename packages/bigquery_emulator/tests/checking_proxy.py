@@ -10,7 +10,7 @@ from threading import Thread
 
 import httpx
 
-from taxi_platform_tests.local.bigquery_fixtures import DiscoveryCheck
+from tests.servers import DiscoveryCheck
 
 _NOT_FORWARDED = {"connection", "transfer-encoding", "content-length", "date", "server"}
 

@@ -105,7 +105,7 @@ def bigquery_server(folder: Path, gcs_url: str) -> Server:
     port = free_port()
     flags = ["--host", "127.0.0.1", "--port", str(port), "--gcs-url", gcs_url]
     flags += ["--data-dir", str(folder / "bigquery")]
-    command = [sys.executable, "-m", "taxi_platform.local.bigquery", *flags]
+    command = [sys.executable, "-m", "bigquery_emulator", *flags]
     return Server(port, command, folder / "bigquery.log")
 
 

@@ -18,14 +18,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from dagster_gcp_pandas import BigQueryPandasIOManager
 from google.cloud import bigquery
 
-from taxi_platform_tests.local.bigquery_fixtures import (
+from tests.checking_proxy import checking_proxy
+from tests.servers import (
     PROJECT,
     DiscoveryCheck,
     Server,
     moment,
     rows,
 )
-from taxi_platform_tests.local.checking_proxy import checking_proxy
 
 pytestmark = [
     pytest.mark.integration,

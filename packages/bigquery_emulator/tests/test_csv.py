@@ -11,7 +11,7 @@ import pytest
 from google.cloud import bigquery
 from google.cloud.storage import Bucket
 
-from taxi_platform_tests.local.bigquery_fixtures import PROJECT, moment, rows
+from tests.servers import PROJECT, moment, rows
 
 pytestmark = pytest.mark.integration
 

@@ -8,7 +8,7 @@ import pytest
 from google.cloud import bigquery
 from google.cloud.storage import Bucket
 
-from taxi_platform_tests.local.bigquery_fixtures import (
+from tests.servers import (
     ADDITION,
     load,
     moment,

@@ -8,7 +8,7 @@ import google.api_core.exceptions
 import pytest
 from google.cloud import bigquery
 
-from taxi_platform_tests.local.bigquery_fixtures import moment, rows
+from tests.servers import moment, rows
 
 pytestmark = pytest.mark.integration
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from google.cloud import bigquery
 
-from taxi_platform_tests.local.bigquery_fixtures import moment
+from tests.servers import moment
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from google.cloud import bigquery
 
-from taxi_platform_tests.local.bigquery_fixtures import PROJECT
+from tests.servers import PROJECT
 
 pytestmark = pytest.mark.integration
 

@@ -15,18 +15,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from taxi_platform.local.bigquery.dataset_api import DatasetApi
-from taxi_platform.local.bigquery.errors import ApiError, unsupported
-from taxi_platform.local.bigquery.gcs import GcsObjects
-from taxi_platform.local.bigquery.http_calls import Handler, endpoint, error_response, json_response
-from taxi_platform.local.bigquery.job_api import JobApi
-from taxi_platform.local.bigquery.jobs import Jobs
-from taxi_platform.local.bigquery.load import Loader
-from taxi_platform.local.bigquery.query import QueryRunner
-from taxi_platform.local.bigquery.results import ResultStore
-from taxi_platform.local.bigquery.storage import Storage
-from taxi_platform.local.bigquery.table_api import TableApi
-from taxi_platform.local.bigquery.uploads import UploadApi
+from bigquery_emulator.api.datasets import DatasetApi
+from bigquery_emulator.api.http_calls import Handler, endpoint, error_response, json_response
+from bigquery_emulator.api.jobs import JobApi
+from bigquery_emulator.api.tables import TableApi
+from bigquery_emulator.api.uploads import UploadApi
+from bigquery_emulator.errors import ApiError, unsupported
+from bigquery_emulator.jobs.gcs import GcsObjects
+from bigquery_emulator.jobs.job import Jobs
+from bigquery_emulator.jobs.load import Loader
+from bigquery_emulator.jobs.query import QueryRunner
+from bigquery_emulator.storage.database import Storage
+from bigquery_emulator.storage.results import ResultStore
 
 # Requests that wait for a query hold a thread each.
 _REQUEST_THREADS = 100

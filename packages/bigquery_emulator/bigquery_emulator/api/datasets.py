@@ -6,16 +6,16 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from taxi_platform.local.bigquery import catalog
-from taxi_platform.local.bigquery.catalog import Dataset, now_ms
-from taxi_platform.local.bigquery.errors import (
+from bigquery_emulator.api.http_calls import Call, etag, listed
+from bigquery_emulator.errors import (
     duplicate,
     invalid,
     precondition_failed,
     unsupported,
 )
-from taxi_platform.local.bigquery.http_calls import Call, etag, listed
-from taxi_platform.local.bigquery.storage import Cursor, Storage
+from bigquery_emulator.storage import catalog
+from bigquery_emulator.storage.catalog import Dataset, now_ms
+from bigquery_emulator.storage.database import Cursor, Storage
 
 _NAME = re.compile(r"[A-Za-z0-9_]{1,1024}")
 _KEPT = {

@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from taxi_platform.local.bigquery.errors import ApiError, invalid
+from bigquery_emulator.errors import ApiError, invalid
 
 
 @dataclass(frozen=True)

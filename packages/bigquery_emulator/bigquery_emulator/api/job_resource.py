@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from taxi_platform.local.bigquery.errors import invalid, unsupported
-from taxi_platform.local.bigquery.http_calls import etag
-from taxi_platform.local.bigquery.jobs import Job
+from bigquery_emulator.api.http_calls import etag
+from bigquery_emulator.errors import invalid, unsupported
+from bigquery_emulator.jobs.job import Job
 
 # Integers of the API that clients send as strings, and that answers must not.
 _INT32 = {"skipLeadingRows", "maxBadRecords", "maximumBillingTier"}

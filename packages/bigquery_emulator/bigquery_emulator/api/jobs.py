@@ -8,22 +8,22 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from taxi_platform.local.bigquery import catalog
-from taxi_platform.local.bigquery.catalog import now_ms
-from taxi_platform.local.bigquery.errors import ApiError, invalid, unsupported
-from taxi_platform.local.bigquery.http_calls import Call, etag, listed
-from taxi_platform.local.bigquery.job_resource import (
+from bigquery_emulator.api.http_calls import Call, etag, listed
+from bigquery_emulator.api.job_resource import (
     checked_configuration,
     listed_job,
     reference,
     shown,
 )
-from taxi_platform.local.bigquery.jobs import Job, JobName, Jobs, Outcome, new_job_id
-from taxi_platform.local.bigquery.load import Files, Loader, LoadRequest
-from taxi_platform.local.bigquery.query import QueryRunner
-from taxi_platform.local.bigquery.query_request import QueryRequest
-from taxi_platform.local.bigquery.results import Page, ResultTable, read_page
-from taxi_platform.local.bigquery.storage import Storage
+from bigquery_emulator.errors import ApiError, invalid, unsupported
+from bigquery_emulator.jobs.job import Job, JobName, Jobs, Outcome, new_job_id
+from bigquery_emulator.jobs.load import Files, Loader, LoadRequest
+from bigquery_emulator.jobs.query import QueryRunner
+from bigquery_emulator.jobs.query_request import QueryRequest
+from bigquery_emulator.storage import catalog
+from bigquery_emulator.storage.catalog import now_ms
+from bigquery_emulator.storage.database import Storage
+from bigquery_emulator.storage.results import Page, ResultTable, read_page
 
 _DEFAULT_WAIT_MS = 10_000
 _LONGEST_WAIT_MS = 200_000

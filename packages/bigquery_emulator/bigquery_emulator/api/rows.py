@@ -12,9 +12,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from taxi_platform.local.bigquery.column_types import Field
-from taxi_platform.local.bigquery.errors import invalid_query
-from taxi_platform.local.bigquery.storage import quoted
+from bigquery_emulator.errors import invalid_query
+from bigquery_emulator.storage.column_types import Field
+from bigquery_emulator.storage.database import quoted
 
 Encoder = Callable[[Any], Any]
 

@@ -6,33 +6,33 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from taxi_platform.local.bigquery import catalog
-from taxi_platform.local.bigquery.catalog import PartitionSize, Table, TableName
-from taxi_platform.local.bigquery.column_types import checked_fields, field_named
-from taxi_platform.local.bigquery.dataset_api import merged_resource
-from taxi_platform.local.bigquery.errors import (
+from bigquery_emulator.api.datasets import merged_resource
+from bigquery_emulator.api.http_calls import Call, etag, listed
+from bigquery_emulator.errors import (
     duplicate,
     invalid,
     not_found,
     precondition_failed,
     unsupported,
 )
-from taxi_platform.local.bigquery.http_calls import Call, etag, listed
-from taxi_platform.local.bigquery.partitioning import (
+from bigquery_emulator.storage import catalog
+from bigquery_emulator.storage.catalog import PartitionSize, Table, TableName
+from bigquery_emulator.storage.column_types import checked_fields, field_named
+from bigquery_emulator.storage.database import Cursor, Storage
+from bigquery_emulator.storage.partitioning import (
     TimePartitioning,
     checked_clustering,
     checked_partition_id,
     split_decorator,
 )
-from taxi_platform.local.bigquery.results import (
+from bigquery_emulator.storage.results import (
     ANONYMOUS_DATASET,
     Page,
     ResultStore,
     ResultTable,
     read_page,
 )
-from taxi_platform.local.bigquery.schema_change import change_schema
-from taxi_platform.local.bigquery.storage import Cursor, Storage
+from bigquery_emulator.storage.schema_change import change_schema
 
 _NAME = re.compile(r"[\w \-]{1,1024}")
 _KEPT = {

@@ -19,11 +19,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from taxi_platform.local.bigquery.errors import ApiError, invalid, not_found, unsupported
-from taxi_platform.local.bigquery.http_calls import error_response, json_response, parsed_body
-from taxi_platform.local.bigquery.job_api import JobApi
-from taxi_platform.local.bigquery.job_resource import shown
-from taxi_platform.local.bigquery.load import Files
+from bigquery_emulator.api.http_calls import error_response, json_response, parsed_body
+from bigquery_emulator.api.job_resource import shown
+from bigquery_emulator.api.jobs import JobApi
+from bigquery_emulator.errors import ApiError, invalid, not_found, unsupported
+from bigquery_emulator.jobs.load import Files
 
 _RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 _LONGEST_METADATA = 10 * 2**20

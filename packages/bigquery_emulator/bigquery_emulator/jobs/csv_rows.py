@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taxi_platform.local.bigquery.column_types import Field, duckdb_type, standard_name
-from taxi_platform.local.bigquery.errors import UNSUPPORTED_MARK, ApiError, invalid, unsupported
-from taxi_platform.local.bigquery.storage import quoted, text_literal
+from bigquery_emulator.errors import UNSUPPORTED_MARK, ApiError, invalid, unsupported
+from bigquery_emulator.storage.column_types import Field, duckdb_type, standard_name
+from bigquery_emulator.storage.database import quoted, text_literal
 
 OPTIONS = {"allowQuotedNewlines", "fieldDelimiter", "nullMarker", "quote", "skipLeadingRows"}
 _GZIP = b"\x1f\x8b"

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from taxi_platform.local.bigquery import catalog, segments
-from taxi_platform.local.bigquery.catalog import TableName
-from taxi_platform.local.bigquery.column_types import Field, field_named
-from taxi_platform.local.bigquery.dataset_api import create_dataset, delete_dataset
-from taxi_platform.local.bigquery.declared_columns import declared_field, option_value
-from taxi_platform.local.bigquery.errors import ApiError, duplicate, invalid_query, unsupported
-from taxi_platform.local.bigquery.schema_change import add_column, relax_column
-from taxi_platform.local.bigquery.sql_parsing import check_supported
-from taxi_platform.local.bigquery.storage import Storage, quoted
-from taxi_platform.local.bigquery.table_api import check_table_id, checked_resource
+from bigquery_emulator.api.datasets import create_dataset, delete_dataset
+from bigquery_emulator.api.tables import check_table_id, checked_resource
+from bigquery_emulator.errors import ApiError, duplicate, invalid_query, unsupported
+from bigquery_emulator.sql.declared_columns import declared_field, option_value
+from bigquery_emulator.sql.parsing import check_supported
+from bigquery_emulator.storage import catalog, segments
+from bigquery_emulator.storage.catalog import TableName
+from bigquery_emulator.storage.column_types import Field, field_named
+from bigquery_emulator.storage.database import Storage, quoted
+from bigquery_emulator.storage.schema_change import add_column, relax_column
 
 if TYPE_CHECKING:
-    from taxi_platform.local.bigquery.query import Translation
+    from bigquery_emulator.jobs.query import Translation
 
 _UNDERSTOOD = set("this kind exists replace properties expression tables cascade actions".split())
 _ADDED_COLUMN = {"this", "kind", "constraints", "exists"}

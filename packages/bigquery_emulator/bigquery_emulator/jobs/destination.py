@@ -13,23 +13,23 @@ from typing import Any
 
 import duckdb
 
-from taxi_platform.local.bigquery import catalog, segments
-from taxi_platform.local.bigquery.catalog import Table, TableName
-from taxi_platform.local.bigquery.column_types import Field, field_named, logical_bytes
-from taxi_platform.local.bigquery.errors import duplicate, invalid, not_found, unsupported
-from taxi_platform.local.bigquery.partitioning import (
+from bigquery_emulator.errors import duplicate, invalid, not_found, unsupported
+from bigquery_emulator.storage import catalog, segments
+from bigquery_emulator.storage.catalog import Table, TableName
+from bigquery_emulator.storage.column_types import Field, field_named, logical_bytes
+from bigquery_emulator.storage.database import Cursor, quoted
+from bigquery_emulator.storage.partitioning import (
     TimePartitioning,
     checked_clustering,
     checked_partition_id,
     split_decorator,
 )
-from taxi_platform.local.bigquery.schema_change import (
+from bigquery_emulator.storage.schema_change import (
     add_column,
     check_same_type,
     relax_column,
     schema_mismatch,
 )
-from taxi_platform.local.bigquery.storage import Cursor, quoted
 
 _WRITE = ("WRITE_TRUNCATE", "WRITE_APPEND", "WRITE_EMPTY")
 _CREATE = ("CREATE_IF_NEEDED", "CREATE_NEVER")

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from sqlglot import exp
 
-from taxi_platform.local.bigquery import catalog, segments
-from taxi_platform.local.bigquery.catalog import Table
-from taxi_platform.local.bigquery.column_types import Field, field_named, standard_name
-from taxi_platform.local.bigquery.errors import invalid_query, raise_for_duckdb, unsupported
-from taxi_platform.local.bigquery.macros import assignable
-from taxi_platform.local.bigquery.sql_functions import macro
-from taxi_platform.local.bigquery.storage import quoted
+from bigquery_emulator.errors import invalid_query, raise_for_duckdb, unsupported
+from bigquery_emulator.sql.functions import macro
+from bigquery_emulator.sql.macros import assignable
+from bigquery_emulator.storage import catalog, segments
+from bigquery_emulator.storage.catalog import Table
+from bigquery_emulator.storage.column_types import Field, field_named, standard_name
+from bigquery_emulator.storage.database import quoted
 
 if TYPE_CHECKING:
-    from taxi_platform.local.bigquery.query import Translation
+    from bigquery_emulator.jobs.query import Translation
 
 _BATCH = 10_000
 _MERGE_TWICE = "MERGE INTO command cannot affect the same target row"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from taxi_platform.local.bigquery.errors import ApiError, invalid, not_found
+from bigquery_emulator.errors import ApiError, invalid, not_found
 
 if TYPE_CHECKING:
     import httpx

@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from taxi_platform.local.bigquery.catalog import now_ms
-from taxi_platform.local.bigquery.errors import ApiError, duplicate, not_found
-from taxi_platform.local.bigquery.storage import Cursor, Storage
+from bigquery_emulator.errors import ApiError, duplicate, not_found
+from bigquery_emulator.storage.catalog import now_ms
+from bigquery_emulator.storage.database import Cursor, Storage
 
 _INTERRUPT_SECONDS = 0.05
 _KILLED = ApiError(

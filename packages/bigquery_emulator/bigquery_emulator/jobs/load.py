@@ -15,20 +15,21 @@ from typing import Any
 
 import duckdb
 
-from taxi_platform.local.bigquery import catalog, csv_rows
-from taxi_platform.local.bigquery.column_types import Field, checked_fields
-from taxi_platform.local.bigquery.csv_rows import CsvFile, CsvFormat
-from taxi_platform.local.bigquery.destination import Destination
-from taxi_platform.local.bigquery.errors import (
+from bigquery_emulator.errors import (
     UNSUPPORTED_MARK,
     ApiError,
     invalid,
     unsupported,
 )
-from taxi_platform.local.bigquery.gcs import GcsObjects
-from taxi_platform.local.bigquery.jobs import Job, Jobs, Outcome
-from taxi_platform.local.bigquery.parquet_columns import ParquetFile
-from taxi_platform.local.bigquery.storage import Cursor, Storage
+from bigquery_emulator.jobs import csv_rows
+from bigquery_emulator.jobs.csv_rows import CsvFile, CsvFormat
+from bigquery_emulator.jobs.destination import Destination
+from bigquery_emulator.jobs.gcs import GcsObjects
+from bigquery_emulator.jobs.job import Job, Jobs, Outcome
+from bigquery_emulator.jobs.parquet_columns import ParquetFile
+from bigquery_emulator.storage import catalog
+from bigquery_emulator.storage.column_types import Field, checked_fields
+from bigquery_emulator.storage.database import Cursor, Storage
 
 _HANDLED = {
     "clustering",

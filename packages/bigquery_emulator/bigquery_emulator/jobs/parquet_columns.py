@@ -13,14 +13,14 @@ from typing import Any
 
 import duckdb
 
-from taxi_platform.local.bigquery.column_types import (
+from bigquery_emulator.errors import ApiError, invalid, unsupported
+from bigquery_emulator.storage.column_types import (
     Field,
     duckdb_type,
     field_named,
     field_of_duckdb,
 )
-from taxi_platform.local.bigquery.errors import ApiError, invalid, unsupported
-from taxi_platform.local.bigquery.storage import Cursor, quoted
+from bigquery_emulator.storage.database import Cursor, quoted
 
 _PHYSICAL = {
     "STRING": "BYTE_ARRAY",

@@ -14,24 +14,24 @@ from typing import Any
 import duckdb
 from sqlglot import exp
 
-from taxi_platform.local.bigquery import catalog, segments
-from taxi_platform.local.bigquery.catalog import TableName
-from taxi_platform.local.bigquery.column_types import Field, field_of_duckdb
-from taxi_platform.local.bigquery.ddl import Definitions, definition_kind
-from taxi_platform.local.bigquery.dml import change_of, changed_rows, kind_of, target_of
-from taxi_platform.local.bigquery.errors import invalid_query, raise_for_duckdb
-from taxi_platform.local.bigquery.jobs import Job, Jobs, Outcome
-from taxi_platform.local.bigquery.metadata_views import metadata_view
-from taxi_platform.local.bigquery.parameters import QueryParameters
-from taxi_platform.local.bigquery.query_request import QueryRequest
-from taxi_platform.local.bigquery.results import ResultStore, ResultTable
-from taxi_platform.local.bigquery.sql_names import check_names
-from taxi_platform.local.bigquery.sql_nan import check_nan_comparisons
-from taxi_platform.local.bigquery.sql_parsing import DEFINITIONS
-from taxi_platform.local.bigquery.sql_tables import TableNames
-from taxi_platform.local.bigquery.sql_translation import Translator, duckdb_sql
-from taxi_platform.local.bigquery.sql_types import check_types
-from taxi_platform.local.bigquery.storage import Cursor, Storage
+from bigquery_emulator.errors import invalid_query, raise_for_duckdb
+from bigquery_emulator.jobs.ddl import Definitions, definition_kind
+from bigquery_emulator.jobs.dml import change_of, changed_rows, kind_of, target_of
+from bigquery_emulator.jobs.job import Job, Jobs, Outcome
+from bigquery_emulator.jobs.query_request import QueryRequest
+from bigquery_emulator.sql.metadata_views import metadata_view
+from bigquery_emulator.sql.name_checks import check_names
+from bigquery_emulator.sql.nan_checks import check_nan_comparisons
+from bigquery_emulator.sql.parameters import QueryParameters
+from bigquery_emulator.sql.parsing import DEFINITIONS
+from bigquery_emulator.sql.tables import TableNames
+from bigquery_emulator.sql.translation import Translator, duckdb_sql
+from bigquery_emulator.sql.type_checks import check_types
+from bigquery_emulator.storage import catalog, segments
+from bigquery_emulator.storage.catalog import TableName
+from bigquery_emulator.storage.column_types import Field, field_of_duckdb
+from bigquery_emulator.storage.database import Cursor, Storage
+from bigquery_emulator.storage.results import ResultStore, ResultTable
 
 
 class Translation:

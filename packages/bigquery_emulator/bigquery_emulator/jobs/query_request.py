@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlglot import exp
 
-from taxi_platform.local.bigquery.ddl import definition_kind
-from taxi_platform.local.bigquery.destination import Destination
-from taxi_platform.local.bigquery.errors import invalid, unsupported
-from taxi_platform.local.bigquery.sql_parsing import DEFINITIONS, parsed_statement
+from bigquery_emulator.errors import invalid, unsupported
+from bigquery_emulator.jobs.ddl import definition_kind
+from bigquery_emulator.jobs.destination import Destination
+from bigquery_emulator.sql.parsing import DEFINITIONS, parsed_statement
 
 _HANDLED = {
     "clustering",

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlglot import exp
 
-from taxi_platform.local.bigquery.column_types import Field, api_type, checked_fields
-from taxi_platform.local.bigquery.errors import unsupported
-from taxi_platform.local.bigquery.sql_functions import literal
+from bigquery_emulator.errors import unsupported
+from bigquery_emulator.sql.functions import literal
+from bigquery_emulator.storage.column_types import Field, api_type, checked_fields
 
 
 def option_value(value: exp.Expr) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from taxi_platform.local.bigquery.errors import unsupported
+from bigquery_emulator.errors import unsupported
 
 Builder = Callable[[Any], exp.Expr]
 

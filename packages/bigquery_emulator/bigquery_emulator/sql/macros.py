@@ -10,7 +10,7 @@ for each type, but cannot choose among them for the result of an aggregate.)
 
 from __future__ import annotations
 
-from taxi_platform.local.bigquery.errors import UNSUPPORTED_MARK
+from bigquery_emulator.errors import UNSUPPORTED_MARK
 
 _IS_FLOAT = "typeof(x) IN ('DOUBLE', 'FLOAT')"
 _IS_NUMERIC = "typeof(x) LIKE 'DECIMAL%'"

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlglot import exp
 
-from taxi_platform.local.bigquery import catalog
-from taxi_platform.local.bigquery.catalog import Table
-from taxi_platform.local.bigquery.column_types import standard_name
-from taxi_platform.local.bigquery.storage import Cursor
+from bigquery_emulator.storage import catalog
+from bigquery_emulator.storage.catalog import Table
+from bigquery_emulator.storage.column_types import standard_name
+from bigquery_emulator.storage.database import Cursor
 
 Row = list[Any]
 

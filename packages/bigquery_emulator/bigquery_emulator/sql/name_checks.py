@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from taxi_platform.local.bigquery.catalog import Table
-from taxi_platform.local.bigquery.errors import invalid_query
+from bigquery_emulator.errors import invalid_query
+from bigquery_emulator.storage.catalog import Table
 
 
 def check_names(statement: exp.Expr, table_of: Callable[[exp.Table], Table | None]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from taxi_platform.local.bigquery.errors import unsupported
+from bigquery_emulator.errors import unsupported
 
 _COMPARING = (
     exp.ApproxQuantiles,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from taxi_platform.local.bigquery.sql_functions import (
+from bigquery_emulator.sql.functions import (
     Builder,
     Function,
     function,

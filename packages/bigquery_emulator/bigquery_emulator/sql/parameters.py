@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from taxi_platform.local.bigquery.column_types import api_type, duckdb_type
-from taxi_platform.local.bigquery.errors import invalid, invalid_query, unsupported
+from bigquery_emulator.errors import invalid, invalid_query, unsupported
+from bigquery_emulator.storage.column_types import api_type, duckdb_type
 
 
 @dataclass(frozen=True)

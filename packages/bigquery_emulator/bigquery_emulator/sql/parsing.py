@@ -14,15 +14,15 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
-from taxi_platform.local.bigquery.errors import ApiError, invalid_query, unsupported
-from taxi_platform.local.bigquery.sql_functions import (
+from bigquery_emulator.errors import ApiError, invalid_query, unsupported
+from bigquery_emulator.sql.functions import (
     FUNCTIONS,
     Function,
     function,
     unnested,
 )
-from taxi_platform.local.bigquery.sql_numbers import NUMBERS
-from taxi_platform.local.bigquery.sql_time_functions import TIME_FUNCTIONS
+from bigquery_emulator.sql.number_functions import NUMBERS
+from bigquery_emulator.sql.time_functions import TIME_FUNCTIONS
 
 # SQLGlot logs what it cannot parse; here that is answered to the client.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)

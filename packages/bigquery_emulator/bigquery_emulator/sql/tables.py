@@ -7,10 +7,10 @@ from collections.abc import Callable
 import sqlglot
 from sqlglot import exp
 
-from taxi_platform.local.bigquery import catalog
-from taxi_platform.local.bigquery.catalog import Table, TableName
-from taxi_platform.local.bigquery.errors import ApiError, invalid_query, not_found, unsupported
-from taxi_platform.local.bigquery.storage import Cursor
+from bigquery_emulator.errors import ApiError, invalid_query, not_found, unsupported
+from bigquery_emulator.storage import catalog
+from bigquery_emulator.storage.catalog import Table, TableName
+from bigquery_emulator.storage.database import Cursor
 
 MetadataView = Callable[[Cursor, str, str, str], exp.Expr | None]
 

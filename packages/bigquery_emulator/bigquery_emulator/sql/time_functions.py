@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlglot import exp
 
-from taxi_platform.local.bigquery.column_types import api_type
-from taxi_platform.local.bigquery.errors import invalid_query, unsupported
-from taxi_platform.local.bigquery.sql_functions import Function, function, literal, macro
+from bigquery_emulator.errors import invalid_query, unsupported
+from bigquery_emulator.sql.functions import Function, function, literal, macro
+from bigquery_emulator.storage.column_types import api_type
 
 _CAST_MACRO = {
     "STRING": "string",

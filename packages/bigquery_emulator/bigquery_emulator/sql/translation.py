@@ -10,10 +10,10 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, UnsupportedError
 
-from taxi_platform.local.bigquery.errors import unsupported
-from taxi_platform.local.bigquery.parameters import QueryParameters
-from taxi_platform.local.bigquery.sql_parsing import SUPPORTED
-from taxi_platform.local.bigquery.sql_tables import TableNames
+from bigquery_emulator.errors import unsupported
+from bigquery_emulator.sql.parameters import QueryParameters
+from bigquery_emulator.sql.parsing import SUPPORTED
+from bigquery_emulator.sql.tables import TableNames
 
 # Places where DuckDB wants a bare number.
 _BARE_NUMBER_PARENTS = (

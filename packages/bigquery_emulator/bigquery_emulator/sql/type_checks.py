@@ -14,9 +14,9 @@ from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.schema import MappingSchema
 
-from taxi_platform.local.bigquery.catalog import Table
-from taxi_platform.local.bigquery.column_types import standard_name
-from taxi_platform.local.bigquery.errors import invalid_query
+from bigquery_emulator.errors import invalid_query
+from bigquery_emulator.storage.catalog import Table
+from bigquery_emulator.storage.column_types import standard_name
 
 _OPERATORS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",

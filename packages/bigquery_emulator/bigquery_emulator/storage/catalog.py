@@ -16,16 +16,16 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from taxi_platform.local.bigquery import segments
-from taxi_platform.local.bigquery.column_types import (
+from bigquery_emulator.errors import not_found
+from bigquery_emulator.storage import segments
+from bigquery_emulator.storage.column_types import (
     Field,
     logical_bytes,
     nan_columns,
 )
-from taxi_platform.local.bigquery.errors import not_found
-from taxi_platform.local.bigquery.partitioning import TimePartitioning
-from taxi_platform.local.bigquery.segments import Segment, TableSegments
-from taxi_platform.local.bigquery.storage import Cursor
+from bigquery_emulator.storage.database import Cursor
+from bigquery_emulator.storage.partitioning import TimePartitioning
+from bigquery_emulator.storage.segments import Segment, TableSegments
 
 
 def now_ms() -> int:

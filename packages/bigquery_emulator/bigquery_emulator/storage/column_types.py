@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 from duckdb.sqltypes import DuckDBPyType
 
-from taxi_platform.local.bigquery.errors import invalid, unsupported
-from taxi_platform.local.bigquery.storage import quoted, text_literal
+from bigquery_emulator.errors import invalid, unsupported
+from bigquery_emulator.storage.database import quoted, text_literal
 
 Field = dict[str, Any]  # a TableFieldSchema of the API
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from taxi_platform.local.bigquery.macros import all_macros
+from bigquery_emulator.sql.macros import all_macros
 
 Cursor = duckdb.DuckDBPyConnection
 

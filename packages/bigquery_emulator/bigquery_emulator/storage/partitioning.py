@@ -10,9 +10,9 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
-from taxi_platform.local.bigquery.column_types import Field, duckdb_type, field_named
-from taxi_platform.local.bigquery.errors import invalid, unsupported
-from taxi_platform.local.bigquery.storage import quoted
+from bigquery_emulator.errors import invalid, unsupported
+from bigquery_emulator.storage.column_types import Field, duckdb_type, field_named
+from bigquery_emulator.storage.database import quoted
 
 _FORMATS = {"DAY": "%Y%m%d", "MONTH": "%Y%m", "YEAR": "%Y"}
 _ID_LENGTHS = {"DAY": 8, "MONTH": 6, "YEAR": 4}

@@ -13,11 +13,11 @@ from typing import Any
 
 import duckdb
 
-from taxi_platform.local.bigquery.catalog import now_ms
-from taxi_platform.local.bigquery.column_types import Field, column_definition
-from taxi_platform.local.bigquery.errors import invalid, not_found
-from taxi_platform.local.bigquery.rows import readable, row_encoder
-from taxi_platform.local.bigquery.storage import Cursor, Storage, quoted
+from bigquery_emulator.api.rows import readable, row_encoder
+from bigquery_emulator.errors import invalid, not_found
+from bigquery_emulator.storage.catalog import now_ms
+from bigquery_emulator.storage.column_types import Field, column_definition
+from bigquery_emulator.storage.database import Cursor, Storage, quoted
 
 # The dataset under which clients see the anonymous tables.
 ANONYMOUS_DATASET = "_emulator_results"

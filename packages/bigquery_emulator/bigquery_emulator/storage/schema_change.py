@@ -5,11 +5,11 @@ How a load job decides what it adds is in destination.py.
 
 from __future__ import annotations
 
-from taxi_platform.local.bigquery import catalog
-from taxi_platform.local.bigquery.catalog import Table, TableName
-from taxi_platform.local.bigquery.column_types import Field, column_definition, field_named
-from taxi_platform.local.bigquery.errors import ApiError, invalid, unsupported
-from taxi_platform.local.bigquery.storage import Cursor, quoted
+from bigquery_emulator.errors import ApiError, invalid, unsupported
+from bigquery_emulator.storage import catalog
+from bigquery_emulator.storage.catalog import Table, TableName
+from bigquery_emulator.storage.column_types import Field, column_definition, field_named
+from bigquery_emulator.storage.database import Cursor, quoted
 
 
 def change_schema(cursor: Cursor, table: Table, wanted: list[Field]) -> None:

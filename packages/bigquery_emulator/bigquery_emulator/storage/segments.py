@@ -16,9 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from taxi_platform.local.bigquery.column_types import Field, column_definition
-from taxi_platform.local.bigquery.partitioning import TimePartitioning
-from taxi_platform.local.bigquery.storage import Cursor, quoted
+from bigquery_emulator.storage.column_types import Field, column_definition
+from bigquery_emulator.storage.database import Cursor, quoted
+from bigquery_emulator.storage.partitioning import TimePartitioning
 
 # More segments than this for the same partition are copied into one.
 _MOST_SEGMENTS = 8
