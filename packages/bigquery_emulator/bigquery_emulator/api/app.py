@@ -1,6 +1,6 @@
 """The routes of the API, and the parts that answer them.
 
-What an answer contains is in the ``*_api.py`` modules.
+What an answer contains is in datasets.py, tables.py, jobs.py and uploads.py.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from bigquery_emulator.jobs.gcs import GcsObjects
 from bigquery_emulator.jobs.job import Jobs
 from bigquery_emulator.jobs.load import Loader
 from bigquery_emulator.jobs.query import QueryRunner
+from bigquery_emulator.sql.macros import all_macros
 from bigquery_emulator.storage.database import Storage
 from bigquery_emulator.storage.results import ResultStore
 
@@ -38,7 +39,7 @@ _QUERIES = "/projects/{project}/queries"
 
 def create_app(data_dir: Path, gcs_url: str) -> Starlette:
     """The emulator as an ASGI application, over the store in a directory."""
-    storage = Storage(data_dir)
+    storage = Storage(data_dir, all_macros())
     results = ResultStore(storage)
     jobs = Jobs(storage)
     loader = Loader(storage, jobs, GcsObjects(gcs_url, storage.temp_dir))

@@ -20,6 +20,23 @@ from starlette.responses import JSONResponse, Response
 
 from bigquery_emulator.errors import ApiError, invalid
 
+_STATUS_OF_CODE = {
+    400: "INVALID_ARGUMENT",
+    404: "NOT_FOUND",
+    409: "ALREADY_EXISTS",
+    412: "FAILED_PRECONDITION",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+}
+_CODE_OF_REASON = {
+    "notFound": 404,
+    "duplicate": 409,
+    "conditionNotMet": 412,
+    "internalError": 500,
+    "backendError": 500,
+    "notImplemented": 501,
+}
+
 
 @dataclass(frozen=True)
 class Call:
@@ -63,7 +80,15 @@ def json_response(body: dict[str, Any] | None) -> Response:
 
 def error_response(error: ApiError) -> Response:
     """An answer in Google's error shape."""
-    return JSONResponse(error.body(), status_code=error.code)
+    code = _CODE_OF_REASON.get(error.reason, 400)
+    detail = {"message": error.message, "domain": "global", "reason": error.reason}
+    body = {
+        "code": code,
+        "message": error.message,
+        "errors": [detail],
+        "status": _STATUS_OF_CODE[code],
+    }
+    return JSONResponse({"error": body}, status_code=code)
 
 
 async def _call(request: Request) -> Call:

@@ -9,12 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bigquery_emulator.api.http_calls import Call, etag, listed
-from bigquery_emulator.api.job_resource import (
-    checked_configuration,
-    listed_job,
-    reference,
-    shown,
-)
+from bigquery_emulator.api.job_resource import checked_configuration, listed_job, reference, shown
+from bigquery_emulator.api.pages import Page, read_page
 from bigquery_emulator.errors import ApiError, invalid, unsupported
 from bigquery_emulator.jobs.job import Job, JobName, Jobs, Outcome, new_job_id
 from bigquery_emulator.jobs.load import Files, Loader, LoadRequest
@@ -23,7 +19,7 @@ from bigquery_emulator.jobs.query_request import QueryRequest
 from bigquery_emulator.storage import catalog
 from bigquery_emulator.storage.catalog import now_ms
 from bigquery_emulator.storage.database import Storage
-from bigquery_emulator.storage.results import Page, ResultTable, read_page
+from bigquery_emulator.storage.results import ResultTable
 
 _DEFAULT_WAIT_MS = 10_000
 _LONGEST_WAIT_MS = 200_000

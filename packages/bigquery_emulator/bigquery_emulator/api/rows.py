@@ -1,6 +1,6 @@
 """Rows as the API writes them: every value a string, nested in ``f`` and ``v``.
 
-Reading pages of rows is in results.py; what types there are, in column_types.py.
+Reading pages of rows is in pages.py; what types there are, in storage/column_types.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from bigquery_emulator.errors import invalid_query
 from bigquery_emulator.storage.column_types import Field
-from bigquery_emulator.storage.database import quoted
+from bigquery_emulator.storage.quoting import quoted
 
 Encoder = Callable[[Any], Any]
 

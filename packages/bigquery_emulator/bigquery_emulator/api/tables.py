@@ -2,64 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
-from bigquery_emulator.api.datasets import merged_resource
 from bigquery_emulator.api.http_calls import Call, etag, listed
-from bigquery_emulator.errors import (
-    duplicate,
-    invalid,
-    not_found,
-    precondition_failed,
-    unsupported,
-)
+from bigquery_emulator.api.pages import Page, read_page
+from bigquery_emulator.errors import duplicate, not_found, precondition_failed, unsupported
 from bigquery_emulator.storage import catalog
-from bigquery_emulator.storage.catalog import PartitionSize, Table, TableName
+from bigquery_emulator.storage.catalog import Table, TableName
 from bigquery_emulator.storage.column_types import checked_fields, field_named
 from bigquery_emulator.storage.database import Cursor, Storage
-from bigquery_emulator.storage.partitioning import (
-    TimePartitioning,
-    checked_clustering,
-    checked_partition_id,
-    split_decorator,
+from bigquery_emulator.storage.partition_sizes import PartitionSize, measure, partition_sizes
+from bigquery_emulator.storage.partitioning import checked_partition_id, split_decorator
+from bigquery_emulator.storage.resources import (
+    check_table_id,
+    checked_layout_change,
+    checked_table,
+    checked_table_properties,
+    merged_resource,
 )
-from bigquery_emulator.storage.results import (
-    ANONYMOUS_DATASET,
-    Page,
-    ResultStore,
-    ResultTable,
-    read_page,
-)
+from bigquery_emulator.storage.results import ANONYMOUS_DATASET, ResultStore, ResultTable
 from bigquery_emulator.storage.schema_change import change_schema
-
-_NAME = re.compile(r"[\w \-]{1,1024}")
-_KEPT = {
-    "clustering",
-    "description",
-    "friendlyName",
-    "labels",
-    "requirePartitionFilter",
-    "schema",
-    "timePartitioning",
-}
-_READ_ONLY = {
-    "creationTime",
-    "etag",
-    "id",
-    "kind",
-    "lastModifiedTime",
-    "location",
-    "numActiveLogicalBytes",
-    "numBytes",
-    "numLongTermBytes",
-    "numRows",
-    "numTotalLogicalBytes",
-    "selfLink",
-    "tableReference",
-    "type",
-}
 
 
 @dataclass(frozen=True)
@@ -74,7 +37,7 @@ class TableApi:
         reference = call.body.get("tableReference") or {}
         name = TableName(call.path["project"], call.path["dataset"], reference.get("tableId") or "")
         check_table_id(name.table)
-        resource = checked_resource(call.body)
+        resource = checked_table(call.body)
         with (
             self.storage.locks.held_for(name.project, name.dataset, name.table),
             self.storage.transaction() as cursor,
@@ -82,7 +45,7 @@ class TableApi:
             if catalog.find_table_or_none(cursor, name):
                 raise duplicate(f"Table {name}")
             table = catalog.create_table(cursor, self.storage.next_id(), name, resource)
-            catalog.measure(cursor, table)
+            measure(cursor, table)
             return _shown(cursor, table, call)
 
     def get(self, call: Call) -> dict[str, Any]:
@@ -122,11 +85,11 @@ class TableApi:
             table, _ = _named(cursor, call)
             if call.if_match and call.if_match != _etag(table):
                 raise precondition_failed()
-            changes = _checked_properties(call.body)
+            changes = checked_table_properties(call.body)
             wanted = (changes.pop("schema", None) or {}).get("fields")
             if wanted is not None:
                 change_schema(cursor, table, checked_fields(wanted))
-            changes = _checked_layout_change(table, changes)
+            changes = checked_layout_change(table, changes)
             fixed: dict[str, Any] = {
                 key: table.resource[key]
                 for key in ("schema", "timePartitioning")
@@ -150,7 +113,7 @@ class TableApi:
                 table.changed_in(cursor).remove_partition(
                     table.partitioning, partition_id, self.storage.next_id
                 )
-            catalog.measure(cursor, table, partition_id)
+            measure(cursor, table, partition_id)
 
     def list_rows(self, call: Call) -> dict[str, Any]:
         """A page of the rows of a table, a partition, or a query's anonymous table."""
@@ -168,59 +131,6 @@ class TableApi:
         return {"kind": "bigquery#tableDataList", "etag": etag(body)} | body
 
 
-def check_table_id(name: str) -> None:
-    """Refuses a table id that BigQuery refuses.
-
-    Raises:
-        ApiError: it is refused.
-    """
-    if not _NAME.fullmatch(name):
-        raise invalid(
-            f'Invalid table ID "{name}". Table IDs must be alphanumeric (plus underscores) and '
-            "must be at most 1024 characters long. Also, table decorators cannot be used."
-        )
-
-
-def checked_resource(body: dict[str, Any]) -> dict[str, Any]:
-    """What a client sets of a new table, as it is kept.
-
-    Raises:
-        ApiError: it is wrong, or not supported.
-    """
-    resource = merged_resource({}, _checked_properties(body))
-    fields = checked_fields((body.get("schema") or {}).get("fields") or [])
-    resource["schema"] = {"fields": fields}
-    partitioning = TimePartitioning.from_resource(body.get("timePartitioning"), fields)
-    if partitioning:
-        resource["timePartitioning"] = partitioning.resource()
-        if (body.get("timePartitioning") or {}).get("requirePartitionFilter"):
-            resource["requirePartitionFilter"] = True
-    if resource.get("clustering"):
-        resource["clustering"] = checked_clustering(resource["clustering"], fields)
-    return resource
-
-
-def _checked_properties(body: dict[str, Any]) -> dict[str, Any]:
-    meant = {key for key, value in body.items() if value not in (None, {}, [], "", False, "0")}
-    if meant & {"view", "materializedView", "externalDataConfiguration"}:
-        raise unsupported("views and external tables")
-    if extra := sorted(meant - _KEPT - _READ_ONLY):
-        raise unsupported(f"the table property {extra[0]}")
-    return {key: value for key, value in body.items() if key in _KEPT}
-
-
-def _checked_layout_change(table: Table, changes: dict[str, Any]) -> dict[str, Any]:
-    partitioning = changes.pop("timePartitioning", None)
-    if partitioning is not None:
-        if partitioning.get("requirePartitionFilter") is not None:
-            changes.setdefault("requirePartitionFilter", partitioning["requirePartitionFilter"])
-        if TimePartitioning.from_resource(partitioning, table.fields) != table.partitioning:
-            raise invalid("Cannot change partitioning spec for a partitioned table")
-    if changes.get("clustering"):
-        changes["clustering"] = checked_clustering(changes["clustering"], table.fields)
-    return changes
-
-
 def _lock_key(call: Call) -> tuple[str, str, str]:
     return (call.path["project"], call.path["dataset"], split_decorator(call.path["table"])[0])
 
@@ -233,7 +143,7 @@ def _named(cursor: Cursor, call: Call) -> tuple[Table, str | None]:
 
 def _rows_of(cursor: Cursor, call: Call) -> tuple[ResultTable, str, dict[str, Any]]:
     table, partition_id = _named(cursor, call)
-    sizes = catalog.partition_sizes(cursor, table)
+    sizes = partition_sizes(cursor, table)
     rows = sum(size.num_rows for size in sizes if partition_id in (None, size.partition_id))
     where: str = "true"
     parameters: dict[str, Any] = {}
@@ -278,9 +188,7 @@ def _shown(
 ) -> dict[str, Any]:
     dataset = catalog.find_dataset(cursor, table.name.project, table.name.dataset)
     sizes = [
-        size
-        for size in catalog.partition_sizes(cursor, table)
-        if partition_id in (None, size.partition_id)
+        size for size in partition_sizes(cursor, table) if partition_id in (None, size.partition_id)
     ]
     return (
         table.resource

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bigquery_emulator.errors import UNSUPPORTED_MARK, ApiError, invalid, unsupported
+from bigquery_emulator.errors import ApiError, invalid, unsupported
+from bigquery_emulator.sql.duckdb_errors import UNSUPPORTED_MARK
 from bigquery_emulator.storage.column_types import Field, duckdb_type, standard_name
-from bigquery_emulator.storage.database import quoted, text_literal
+from bigquery_emulator.storage.quoting import quoted, text_literal
 
 OPTIONS = {"allowQuotedNewlines", "fieldDelimiter", "nullMarker", "quote", "skipLeadingRows"}
 _GZIP = b"\x1f\x8b"

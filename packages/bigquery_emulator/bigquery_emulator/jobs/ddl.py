@@ -2,75 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlglot import exp
 
-from bigquery_emulator.api.datasets import create_dataset, delete_dataset
-from bigquery_emulator.api.tables import check_table_id, checked_resource
 from bigquery_emulator.errors import ApiError, duplicate, invalid_query, unsupported
-from bigquery_emulator.sql.declared_columns import declared_field, option_value
-from bigquery_emulator.sql.parsing import check_supported
+from bigquery_emulator.jobs.statement import Translation
+from bigquery_emulator.sql.declared_columns import declared_field
+from bigquery_emulator.sql.definitions import definition_kind, properties_of
 from bigquery_emulator.storage import catalog, segments
 from bigquery_emulator.storage.catalog import TableName
 from bigquery_emulator.storage.column_types import Field, field_named
-from bigquery_emulator.storage.database import Storage, quoted
+from bigquery_emulator.storage.database import Storage
+from bigquery_emulator.storage.partition_sizes import measure
+from bigquery_emulator.storage.quoting import quoted
+from bigquery_emulator.storage.resources import check_table_id, checked_table
 from bigquery_emulator.storage.schema_change import add_column, relax_column
 
-if TYPE_CHECKING:
-    from bigquery_emulator.jobs.query import Translation
-
-_UNDERSTOOD = set("this kind exists replace properties expression tables cascade actions".split())
-_ADDED_COLUMN = {"this", "kind", "constraints", "exists"}
-_TRUNCATIONS = (exp.DateTrunc, exp.TimestampTrunc, exp.DatetimeTrunc)
-_OPTIONS = {
-    "description": "description",
-    "friendly_name": "friendlyName",
-    "labels": "labels",
-    "require_partition_filter": "requirePartitionFilter",
-    "location": "location",
-}
-
 Done = tuple[str, dict[str, Any]]
-
-
-def definition_kind(statement: Any) -> str:
-    """The API's statementType of a CREATE, ALTER or DROP.
-
-    Raises:
-        ApiError: the statement is not supported.
-    """
-    for name, value in statement.args.items():
-        if value and name not in _UNDERSTOOD:
-            raise unsupported(f"{name.upper()} in {statement.key.upper()}")
-    kind = str(statement.args.get("kind") or "").upper()
-    if isinstance(statement, exp.Alter) and kind == "TABLE":
-        _check_alterations(statement)
-        return "ALTER_TABLE"
-    verb = "CREATE" if isinstance(statement, exp.Create) else statement.key.upper()
-    if (
-        kind not in ("TABLE", "SCHEMA")
-        or verb == "ALTER"
-        or (verb == "DROP" and len(statement.args["tables"]) > 1)
-    ):
-        raise unsupported(f"{verb} {kind}")
-    _properties(statement)
-    if verb == "CREATE" and statement.expression:
-        check_supported(statement.expression)
-        return "CREATE_TABLE_AS_SELECT"
-    return f"{verb}_{kind}"
-
-
-def _check_alterations(statement: exp.Alter) -> None:
-    """Refuses what ALTER TABLE may do besides adding and relaxing columns."""
-    for action in statement.args["actions"]:
-        meant = {name for name, value in action.args.items() if value}
-        adds = isinstance(action, exp.ColumnDef) and meant <= _ADDED_COLUMN
-        relaxes = isinstance(action, exp.AlterColumn) and meant == {"this", "drop", "allow_null"}
-        if not adds and not relaxes:
-            raise unsupported("ALTER TABLE but for ADD COLUMN and ALTER COLUMN ... DROP NOT NULL")
-        if adds:
-            declared_field(action)
 
 
 class Definitions:
@@ -104,12 +53,12 @@ class Definitions:
 
     def _create_schema(self) -> dict[str, Any]:
         project, dataset = self._dataset_name(self._statement.this)
-        properties = _properties(self._statement)
+        properties = properties_of(self._statement)
         if extra := sorted(set(properties) - {"location", "description", "labels", "friendlyName"}):
             raise unsupported(f"the option {extra[0]} of CREATE SCHEMA")
         resource = {"location": self._translation.location, "access": []} | properties
         try:
-            create_dataset(self._cursor, project, dataset, resource)
+            catalog.create_dataset(self._cursor, project, dataset, resource)
         except ApiError:
             if not self._statement.args.get("exists"):
                 raise
@@ -124,7 +73,8 @@ class Definitions:
             if not self._statement.args.get("exists"):
                 raise
             return {"ddlOperationPerformed": "SKIP"}
-        delete_dataset(self._cursor, held, contents=bool(self._statement.args.get("cascade")))
+        contents = bool(self._statement.args.get("cascade"))
+        catalog.delete_dataset(self._cursor, held, contents=contents)
         return {"ddlOperationPerformed": "DROP"}
 
     def _dataset_name(self, node: exp.Table) -> tuple[str, str]:
@@ -193,9 +143,9 @@ class Definitions:
         return target | {"ddlOperationPerformed": "REPLACE" if old else "CREATE"}
 
     def _create_with_rows(self, name: TableName, fields: list[Field], sql: str | None) -> None:
-        body = _properties(self._statement) | {"schema": {"fields": fields}}
+        body = properties_of(self._statement) | {"schema": {"fields": fields}}
         table = catalog.create_table(
-            self._cursor, self._storage.next_id(), name, checked_resource(body)
+            self._cursor, self._storage.next_id(), name, checked_table(body)
         )
         if sql:
             held = table.changed_in(self._cursor)
@@ -204,35 +154,4 @@ class Definitions:
             self._translation.execute(f"INSERT INTO {segment.relation} ({columns}) {sql}")
             segments.fill_arrays(self._cursor, segment.relation, fields)
             held.add(segment)
-        catalog.measure(self._cursor, table)
-
-
-def _properties(statement: exp.Expr) -> dict[str, Any]:
-    """PARTITION BY, CLUSTER BY and OPTIONS, as the API has them."""
-    properties = statement.args.get("properties")
-    resource: dict[str, Any] = {}
-    for one in properties.expressions if properties else ():
-        if isinstance(one, exp.PartitionedByProperty):
-            resource["timePartitioning"] = _partitioning(one.this)
-        elif isinstance(one, exp.ClusterProperty):
-            resource["clustering"] = {"fields": [column.name for column in one.expressions]}
-        elif isinstance(one, exp.LocationProperty):
-            resource["location"] = one.this.name
-        elif isinstance(one, exp.Property) and type(one) is exp.Property:
-            option = str(one.name).lower()
-            if option not in _OPTIONS:
-                raise unsupported(f"the option {option}")
-            resource[_OPTIONS[option]] = option_value(one.args["value"])
-        else:
-            raise unsupported(f"{one.key.removesuffix('property').upper()} in CREATE")
-    return resource
-
-
-def _partitioning(by: exp.Expr) -> dict[str, str]:
-    if isinstance(by, exp.Identifier | exp.Column):
-        return {"type": "DAY", "field": by.name}
-    if isinstance(by, exp.Date | exp.TsOrDsToDate) and isinstance(by.this, exp.Column):
-        return {"type": "DAY", "field": by.this.name}
-    if isinstance(by, _TRUNCATIONS) and isinstance(by.this, exp.Column):
-        return {"type": str(by.args["unit"].name).upper(), "field": by.this.name}
-    raise unsupported("this PARTITION BY")
+        measure(self._cursor, table)

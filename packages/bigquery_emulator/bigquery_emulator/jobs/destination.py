@@ -17,13 +17,15 @@ from bigquery_emulator.errors import duplicate, invalid, not_found, unsupported
 from bigquery_emulator.storage import catalog, segments
 from bigquery_emulator.storage.catalog import Table, TableName
 from bigquery_emulator.storage.column_types import Field, field_named, logical_bytes
-from bigquery_emulator.storage.database import Cursor, quoted
+from bigquery_emulator.storage.database import Cursor
+from bigquery_emulator.storage.partition_sizes import measure, partition_sizes
 from bigquery_emulator.storage.partitioning import (
     TimePartitioning,
     checked_clustering,
     checked_partition_id,
     split_decorator,
 )
+from bigquery_emulator.storage.quoting import quoted
 from bigquery_emulator.storage.schema_change import (
     add_column,
     check_same_type,
@@ -133,7 +135,7 @@ class Destination:
         partition_id = checked_partition_id(table.partitioning, self.partition_id, str(self.name))
         if self.write == "WRITE_EMPTY" and any(
             size.num_rows
-            for size in catalog.partition_sizes(cursor, table)
+            for size in partition_sizes(cursor, table)
             if partition_id in (None, size.partition_id)
         ):
             raise duplicate(f"Table {self.name}{f'${partition_id}' if partition_id else ''}")
@@ -279,7 +281,7 @@ class Target:
             f"SELECT {logical_bytes(self.table.fields)} FROM {self._segment.relation}"
         ).fetchone()
         held.merge_small(self._next_id)
-        catalog.measure(self._cursor, self.table, self._partition_id, all_changed=False)
+        measure(self._cursor, self.table, self._partition_id, all_changed=False)
         return int(row[0]) if row else 0
 
     def _check_partition(self, partitioning: TimePartitioning, partition_id: str) -> None:

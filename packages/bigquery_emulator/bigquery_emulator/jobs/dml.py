@@ -1,26 +1,26 @@
 """INSERT, UPDATE, DELETE, MERGE and TRUNCATE: checked, written for DuckDB, run and counted."""
-# ruff: noqa: S608 - SQL is put together from what sql_translation.py wrote
+# ruff: noqa: S608 - SQL is put together from what sql/translation.py wrote
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 from sqlglot import exp
 
-from bigquery_emulator.errors import invalid_query, raise_for_duckdb, unsupported
+from bigquery_emulator.errors import invalid_query, unsupported
+from bigquery_emulator.jobs.statement import Translation
+from bigquery_emulator.sql.duckdb_errors import raise_for_duckdb
 from bigquery_emulator.sql.functions import macro
 from bigquery_emulator.sql.macros import assignable
-from bigquery_emulator.storage import catalog, segments
+from bigquery_emulator.storage import segments
 from bigquery_emulator.storage.catalog import Table
 from bigquery_emulator.storage.column_types import Field, field_named, standard_name
-from bigquery_emulator.storage.database import quoted
-
-if TYPE_CHECKING:
-    from bigquery_emulator.jobs.query import Translation
+from bigquery_emulator.storage.partition_sizes import partition_sizes
+from bigquery_emulator.storage.quoting import quoted
 
 _BATCH = 10_000
 _MERGE_TWICE = "MERGE INTO command cannot affect the same target row"
@@ -93,7 +93,7 @@ def changed_rows(
     held = table.changed_in(cursor)
     kind = kind_of(translation.statement)
     if kind == "TRUNCATE_TABLE":
-        rows = sum(size.num_rows for size in catalog.partition_sizes(cursor, table))
+        rows = sum(size.num_rows for size in partition_sizes(cursor, table))
         held.drop(held.segments)
         return Counter({"DELETE": rows})
     segment = held.new(next_id)

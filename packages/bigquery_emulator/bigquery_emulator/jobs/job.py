@@ -1,8 +1,9 @@
 """Jobs: their identity, their states, and what is kept of them.
 
-What a job does is in load.py and query.py; how the API shows one is in job_api.py. A job id runs
-once and never again. A job is entered before it starts, and its outcome is written in the same
-transaction as its data, so that after a kill a job either has its outcome and its data, or neither.
+What a job does is in load.py and query.py; how the API shows one is in api/job_resource.py. A job
+id runs once and never again. A job is entered before it starts, and its outcome is written in the
+same transaction as its data, so that after a kill a job either has its outcome and its data, or
+neither.
 """
 
 # ruff: noqa: S608 - SQL is put together from constants, values are parameters

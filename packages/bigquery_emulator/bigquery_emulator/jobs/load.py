@@ -15,18 +15,14 @@ from typing import Any
 
 import duckdb
 
-from bigquery_emulator.errors import (
-    UNSUPPORTED_MARK,
-    ApiError,
-    invalid,
-    unsupported,
-)
+from bigquery_emulator.errors import ApiError, invalid, unsupported
 from bigquery_emulator.jobs import csv_rows
 from bigquery_emulator.jobs.csv_rows import CsvFile, CsvFormat
 from bigquery_emulator.jobs.destination import Destination
 from bigquery_emulator.jobs.gcs import GcsObjects
 from bigquery_emulator.jobs.job import Job, Jobs, Outcome
 from bigquery_emulator.jobs.parquet_columns import ParquetFile
+from bigquery_emulator.sql.duckdb_errors import UNSUPPORTED_MARK
 from bigquery_emulator.storage import catalog
 from bigquery_emulator.storage.column_types import Field, checked_fields
 from bigquery_emulator.storage.database import Cursor, Storage

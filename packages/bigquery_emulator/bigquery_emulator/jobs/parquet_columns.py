@@ -14,13 +14,9 @@ from typing import Any
 import duckdb
 
 from bigquery_emulator.errors import ApiError, invalid, unsupported
-from bigquery_emulator.storage.column_types import (
-    Field,
-    duckdb_type,
-    field_named,
-    field_of_duckdb,
-)
-from bigquery_emulator.storage.database import Cursor, quoted
+from bigquery_emulator.storage.column_types import Field, duckdb_type, field_named, field_of_duckdb
+from bigquery_emulator.storage.database import Cursor
+from bigquery_emulator.storage.quoting import quoted
 
 _PHYSICAL = {
     "STRING": "BYTE_ARRAY",

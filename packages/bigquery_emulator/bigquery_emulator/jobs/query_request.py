@@ -8,8 +8,8 @@ from typing import Any
 from sqlglot import exp
 
 from bigquery_emulator.errors import invalid, unsupported
-from bigquery_emulator.jobs.ddl import definition_kind
 from bigquery_emulator.jobs.destination import Destination
+from bigquery_emulator.sql.definitions import definition_kind
 from bigquery_emulator.sql.parsing import DEFINITIONS, parsed_statement
 
 _HANDLED = {

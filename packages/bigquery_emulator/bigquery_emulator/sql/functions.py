@@ -1,6 +1,6 @@
 """BigQuery's functions of strings and arrays, and its aggregates, written for DuckDB.
 
-Each function that is listed here, in sql_numbers.py or in sql_time_functions.py, was compared with
+Each function that is listed here, in number_functions.py or in time_functions.py, was compared with
 BigQuery's documentation for NULLs, limits and result types. One that is not listed is answered 501.
 """
 

@@ -1,6 +1,6 @@
 """Functions that give DuckDB BigQuery's semantics where the two differ, as DuckDB macros.
 
-sql_functions.py writes calls of these for BigQuery's functions. Where the semantics depend on the
+functions.py writes calls of these for BigQuery's functions. Where the semantics depend on the
 type of an argument, a macro asks ``typeof``, which DuckDB answers when it binds the query: neither
 results nor result types depend on guesses made from the SQL text. (DuckDB has macros with one body
 for each type, but cannot choose among them for the result of an aggregate.)
@@ -10,7 +10,7 @@ for each type, but cannot choose among them for the result of an aggregate.)
 
 from __future__ import annotations
 
-from bigquery_emulator.errors import UNSUPPORTED_MARK
+from bigquery_emulator.sql.duckdb_errors import UNSUPPORTED_MARK
 
 _IS_FLOAT = "typeof(x) IN ('DOUBLE', 'FLOAT')"
 _IS_NUMERIC = "typeof(x) LIKE 'DECIMAL%'"
@@ -18,6 +18,8 @@ _IS_STRING = "typeof(x) = 'VARCHAR'"
 _IS_BYTES = "typeof(x) = 'BLOB'"
 _IS_TIMESTAMP = "typeof(x) = 'TIMESTAMP WITH TIME ZONE'"
 _TEXT = "CAST(x AS VARCHAR)"
+_INTEGER_TEXT = f"regexp_full_match(trim({_TEXT}), '[+-]?([0-9]+|0[xX][0-9a-fA-F]+)')"
+_DATE_TEXT = f"regexp_full_match({_TEXT}, '[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}')"
 
 
 def _unsupported(what: str, kind: str) -> str:
@@ -36,8 +38,6 @@ def _casts(prefix: str, cast: str, bad: str) -> str:
     def refused(message: str, kind: str) -> str:
         return bad.format(message=message, kind=kind)
 
-    integer = r"regexp_full_match(trim(CAST(x AS VARCHAR)), '[+-]?([0-9]+|0[xX][0-9a-fA-F]+)')"
-    date = "regexp_full_match(CAST(x AS VARCHAR), '[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}')"
     # Times print their fraction with three digits or six, floats without a needless ".0".
     fraction = f"regexp_extract({_TEXT}, '\\.([0-9]+)', 1)"
     padded = f"rpad({fraction}, CASE WHEN length({fraction}) <= 3 THEN 3 ELSE 6 END, '0')"
@@ -45,7 +45,7 @@ def _casts(prefix: str, cast: str, bad: str) -> str:
 CREATE OR REPLACE MACRO {prefix}_int64(x) AS CASE
     WHEN x IS NULL THEN NULL
     WHEN {_IS_FLOAT} THEN {cast}(round({cast}(x AS DOUBLE)) AS BIGINT)
-    WHEN {_IS_STRING} AND NOT {integer} THEN {refused("'Bad int64 value: ' || x", "BIGINT")}
+    WHEN {_IS_STRING} AND NOT {_INTEGER_TEXT} THEN {refused("'Bad int64 value: ' || x", "BIGINT")}
     ELSE {cast}(x AS BIGINT) END;
 CREATE OR REPLACE MACRO {prefix}_float64(x) AS CASE
     WHEN typeof(x) = 'BOOLEAN' THEN {refused("'Invalid cast from BOOL to FLOAT64'", "DOUBLE")}
@@ -67,7 +67,7 @@ CREATE OR REPLACE MACRO {prefix}_string(x) AS CASE
 CREATE OR REPLACE MACRO {prefix}_bytes(x) AS CASE
     WHEN {_IS_STRING} THEN encode({_TEXT}) ELSE {cast}(x AS BLOB) END;
 CREATE OR REPLACE MACRO {prefix}_date(x) AS CASE
-    WHEN {_IS_STRING} AND NOT {date} THEN {refused("'Invalid date: ' || x", "DATE")}
+    WHEN {_IS_STRING} AND NOT {_DATE_TEXT} THEN {refused("'Invalid date: ' || x", "DATE")}
     ELSE {cast}(x AS DATE) END;
 CREATE OR REPLACE MACRO {prefix}_datetime(x) AS {cast}(x AS TIMESTAMP);
 CREATE OR REPLACE MACRO {prefix}_timestamp(x) AS {cast}(x AS TIMESTAMPTZ);

@@ -11,6 +11,7 @@ from bigquery_emulator.storage import catalog
 from bigquery_emulator.storage.catalog import Table
 from bigquery_emulator.storage.column_types import standard_name
 from bigquery_emulator.storage.database import Cursor
+from bigquery_emulator.storage.partition_sizes import partition_sizes
 
 Row = list[Any]
 
@@ -90,13 +91,13 @@ def _partitions(cursor: Cursor, table: Table) -> list[Row]:
             (size.modified_ms,),
             "ACTIVE",
         ]
-        for size in catalog.partition_sizes(cursor, table)
+        for size in partition_sizes(cursor, table)
     ]
 
 
 def _legacy_tables(cursor: Cursor, table: Table) -> list[Row]:
     name = table.name
-    sizes = catalog.partition_sizes(cursor, table)
+    sizes = partition_sizes(cursor, table)
     return [
         [
             name.project,

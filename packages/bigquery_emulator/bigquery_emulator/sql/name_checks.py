@@ -1,7 +1,7 @@
 """Aliases that DuckDB would understand and BigQuery does not.
 
 Checked only where the columns are known without doubt: in a statement with one SELECT over tables.
-Elsewhere the emulator is more lenient than BigQuery. Types are checked in sql_types.py.
+Elsewhere the emulator is more lenient than BigQuery. Types are checked in type_checks.py.
 """
 
 from __future__ import annotations

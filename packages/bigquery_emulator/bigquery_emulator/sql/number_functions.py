@@ -6,14 +6,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from bigquery_emulator.sql.functions import (
-    Builder,
-    Function,
-    function,
-    macro,
-    pair,
-    plain,
-)
+from bigquery_emulator.sql.functions import Builder, Function, function, macro, pair, plain
 
 
 def _of_floats(name: str) -> Builder:

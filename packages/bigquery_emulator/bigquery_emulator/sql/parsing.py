@@ -15,12 +15,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
 from bigquery_emulator.errors import ApiError, invalid_query, unsupported
-from bigquery_emulator.sql.functions import (
-    FUNCTIONS,
-    Function,
-    function,
-    unnested,
-)
+from bigquery_emulator.sql.functions import FUNCTIONS, Function, function, unnested
 from bigquery_emulator.sql.number_functions import NUMBERS
 from bigquery_emulator.sql.time_functions import TIME_FUNCTIONS
 

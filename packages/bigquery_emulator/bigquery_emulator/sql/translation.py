@@ -1,6 +1,6 @@
 """BigQuery's SQL rewritten for DuckDB: names, constants, parameters, aliases, functions.
 
-What may come in is decided in sql_parsing.py; what tables the names mean, in sql_tables.py.
+What may come in is decided in parsing.py; what tables the names mean, in tables.py.
 """
 
 from __future__ import annotations

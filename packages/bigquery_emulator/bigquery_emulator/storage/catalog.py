@@ -1,7 +1,8 @@
 """What datasets and tables there are, and the DuckDB tables that hold their rows.
 
 Everything here works inside a transaction that the caller holds, so that metadata and data are
-always of one moment. How the API shows and changes them is in dataset_api.py and table_api.py.
+always of one moment. What may be kept of them is checked in resources.py; what is counted of
+them is in partition_sizes.py; how the API shows them is in api/.
 
 A table's rows lie in a DuckDB table with a number for its name. DuckDB compares names without
 regard to case and BigQuery does not, and a name that no client chose needs no care in SQL.
@@ -16,13 +17,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from bigquery_emulator.errors import not_found
+from bigquery_emulator.errors import duplicate, invalid, not_found
 from bigquery_emulator.storage import segments
-from bigquery_emulator.storage.column_types import (
-    Field,
-    logical_bytes,
-    nan_columns,
-)
+from bigquery_emulator.storage.column_types import Field
 from bigquery_emulator.storage.database import Cursor
 from bigquery_emulator.storage.partitioning import TimePartitioning
 from bigquery_emulator.storage.segments import Segment, TableSegments
@@ -102,17 +99,6 @@ class Table:
         return TableSegments(cursor, self.id, self.fields, self.segments)
 
 
-@dataclass(frozen=True)
-class PartitionSize:
-    """What is known of a partition; the id is None in a table without partitions."""
-
-    partition_id: str | None
-    num_rows: int
-    num_bytes: int
-    modified_ms: int
-    nan_columns: list[str]
-
-
 def find_dataset(cursor: Cursor, project: str, dataset: str) -> Dataset:
     """The dataset of that name.
 
@@ -152,9 +138,20 @@ def list_datasets(cursor: Cursor, project: str) -> list[Dataset]:
     return [Dataset(project, row[0], json.loads(row[1]), row[2], row[3]) for row in rows]
 
 
+def create_dataset(cursor: Cursor, project: str, name: str, resource: dict[str, Any]) -> None:
+    """Enters a new dataset.
+
+    Raises:
+        ApiError: there is one of that name.
+    """
+    if any(held.dataset == name for held in list_datasets(cursor, project)):
+        raise duplicate(f"Dataset {project}:{name}")
+    save_dataset(cursor, Dataset(project, name, resource, now_ms(), now_ms()))
+
+
 def save_dataset(cursor: Cursor, dataset: Dataset) -> None:
     """Writes a dataset's entry, new or changed."""
-    delete_dataset(cursor, dataset)
+    _delete_entry(cursor, dataset)
     dataset.modified_ms = max(now_ms(), dataset.modified_ms)
     cursor.execute(
         "INSERT INTO meta.datasets VALUES ($project, $dataset, $resource, $created, $modified)",
@@ -168,8 +165,7 @@ def save_dataset(cursor: Cursor, dataset: Dataset) -> None:
     )
 
 
-def delete_dataset(cursor: Cursor, dataset: Dataset) -> None:
-    """Removes a dataset's entry; its tables are the caller's business."""
+def _delete_entry(cursor: Cursor, dataset: Dataset) -> None:
     cursor.execute(
         "DELETE FROM meta.datasets WHERE project = $project AND dataset = $dataset",
         {"project": dataset.project, "dataset": dataset.dataset},
@@ -237,6 +233,20 @@ def list_tables(cursor: Cursor, project: str, dataset: str) -> list[Table]:
     return _tables_where(cursor, "t.dataset = $dataset", project, dataset)
 
 
+def delete_dataset(cursor: Cursor, dataset: Dataset, *, contents: bool) -> None:
+    """Removes a dataset.
+
+    Raises:
+        ApiError: it has tables, which were not to be deleted.
+    """
+    tables = list_tables(cursor, dataset.project, dataset.dataset)
+    if tables and not contents:
+        raise invalid(f"Dataset {dataset.project}:{dataset.dataset} is still in use")
+    for table in tables:
+        drop_table(cursor, table)
+    _delete_entry(cursor, dataset)
+
+
 def create_table(cursor: Cursor, table_id: int, name: TableName, resource: dict[str, Any]) -> Table:
     """Creates a table without rows.
 
@@ -295,64 +305,3 @@ def drop_table(cursor: Cursor, table: Table) -> None:
     cursor.execute("DELETE FROM meta.partitions WHERE table_id = $id", {"id": table.id})
     table.changed_in(cursor).drop(table.segments)
     cursor.execute(f"DROP TABLE {segments.template(table.id)}")
-
-
-def partition_sizes(cursor: Cursor, table: Table) -> list[PartitionSize]:
-    """The sizes of a table's partitions, by id; of the whole table if it has none."""
-    rows = cursor.execute(
-        "SELECT partition_id, num_rows, num_bytes, modified_ms, nan_columns FROM meta.partitions "
-        "WHERE table_id = $id ORDER BY partition_id",
-        {"id": table.id},
-    ).fetchall()
-    return [PartitionSize(*row) for row in rows]
-
-
-def measure(
-    cursor: Cursor, table: Table, partition_id: str | None = None, *, all_changed: bool = True
-) -> None:
-    """Counts the rows and bytes of a table, or of one partition, after they were written.
-
-    Args:
-        cursor: in the transaction that wrote the rows.
-        table: the table that was written; its time of change is set.
-        partition_id: the partition that was written, if only one was.
-        all_changed: whether partitions of the same size count as changed.
-    """
-    before = {size.partition_id: size for size in partition_sizes(cursor, table)}
-    save_table(cursor, table)
-    bounds: dict[str, str] = {}
-    where, number = "true", "CAST(NULL AS BIGINT)"
-    partitioning = table.partitioning
-    if partitioning:
-        number = partitioning.number_sql()
-        if partition_id:
-            where, bounds = partitioning.rows_of(partition_id)
-    counted = cursor.execute(
-        f"SELECT {number}, count(*), {logical_bytes(table.fields)}, {nan_columns(table.fields)} "
-        f"FROM {table.relation} WHERE {where} GROUP BY 1",
-        bounds,
-    ).fetchall()
-    for old in before.values():
-        if partition_id in (None, old.partition_id):
-            cursor.execute(
-                "DELETE FROM meta.partitions WHERE table_id = $id "
-                "AND partition_id IS NOT DISTINCT FROM $partition",
-                {"id": table.id, "partition": old.partition_id},
-            )
-    for counted_number, num_rows, num_bytes, nans in counted:
-        counted_id = partitioning.partition_id_of(counted_number) if partitioning else None
-        held = before.get(counted_id)
-        same = held is not None and (held.num_rows, held.num_bytes) == (num_rows, num_bytes)
-        untouched = held is not None and same and not all_changed and partition_id is None
-        modified = held.modified_ms if held and untouched else table.modified_ms
-        cursor.execute(
-            "INSERT INTO meta.partitions VALUES ($id, $partition, $rows, $bytes, $modified, $nans)",
-            {
-                "id": table.id,
-                "partition": counted_id,
-                "rows": num_rows,
-                "bytes": num_bytes,
-                "modified": modified,
-                "nans": nans,
-            },
-        )

@@ -1,7 +1,7 @@
 """BigQuery's column types and table schemas, and the DuckDB types that hold them.
 
-Values are encoded for answers in rows.py; what a Parquet file's types may become is decided in
-load.py.
+Values are encoded for answers in api/rows.py; what a Parquet file's types may become is decided in
+jobs/parquet_columns.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import duckdb
 from duckdb.sqltypes import DuckDBPyType
 
 from bigquery_emulator.errors import invalid, unsupported
-from bigquery_emulator.storage.database import quoted, text_literal
+from bigquery_emulator.storage.quoting import quoted, text_literal
 
 Field = dict[str, Any]  # a TableFieldSchema of the API
 

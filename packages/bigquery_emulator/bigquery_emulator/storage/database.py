@@ -1,4 +1,4 @@
-"""The DuckDB files: opening them, transactions, and the locks between writers.
+"""The DuckDB files: opening them, and transactions.
 
 What the tables mean is the business of the modules that use them. Two files are kept: one for
 catalog, data and jobs, so that a load, its table and its job's outcome commit together; one for
@@ -8,15 +8,13 @@ query results, which may be thrown away at any time and would only bloat the fir
 from __future__ import annotations
 
 import itertools
-import threading
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 
-from bigquery_emulator.sql.macros import all_macros
+from bigquery_emulator.storage.locks import WriteLocks
 
 Cursor = duckdb.DuckDBPyConnection
 
@@ -45,9 +43,14 @@ CREATE TABLE IF NOT EXISTS meta.job_outcomes (
 
 
 class Storage:
-    """The open DuckDB files of one data directory."""
+    """The open DuckDB files of one data directory.
 
-    def __init__(self, data_dir: Path) -> None:
+    Args:
+        data_dir: where they lie; made if it is not there.
+        macros: the SQL that creates the macros that queries call; run at each start.
+    """
+
+    def __init__(self, data_dir: Path, macros: str) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
         self.temp_dir = data_dir / "tmp"
         self.temp_dir.mkdir(exist_ok=True)
@@ -65,7 +68,7 @@ class Storage:
         self._root.execute("SET GLOBAL ieee_floating_point_ops = false")
         self._root.execute("ATTACH $path AS results", {"path": str(data_dir / "results.duckdb")})
         self._root.execute(_SCHEMA)
-        self._root.execute(all_macros())
+        self._root.execute(macros)
         self._ids = itertools.count(self._largest_id() + 1)
         self.locks = WriteLocks()
 
@@ -125,56 +128,3 @@ def _ignored(kind: type[Exception]) -> Iterator[None]:
         yield
     except kind:
         return
-
-
-class WriteLocks:
-    """Keeps writers of one table apart, and the deletion of a dataset apart from all writers.
-
-    DuckDB lets two transactions write one table and fails the second at its commit. BigQuery lets
-    them wait, and so do these locks. Readers take none.
-    """
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._writers = 0
-        self._exclusive = False
-        self._tables: defaultdict[tuple[str, ...], threading.Lock] = defaultdict(threading.Lock)
-
-    @contextmanager
-    def held_for(self, *key: str) -> Iterator[None]:
-        """Held while one table, or the entry of one dataset, is written."""
-        with self._condition:
-            self._condition.wait_for(lambda: not self._exclusive)
-            self._writers += 1
-            lock = self._tables[key]
-        try:
-            with lock:
-                yield
-        finally:
-            with self._condition:
-                self._writers -= 1
-                self._condition.notify_all()
-
-    @contextmanager
-    def held_for_everything(self) -> Iterator[None]:
-        """Held while a dataset is deleted with its tables."""
-        with self._condition:
-            self._condition.wait_for(lambda: not self._exclusive)
-            self._exclusive = True
-            self._condition.wait_for(lambda: self._writers == 0)
-        try:
-            yield
-        finally:
-            with self._condition:
-                self._exclusive = False
-                self._condition.notify_all()
-
-
-def quoted(identifier: str) -> str:
-    """An identifier, quoted for DuckDB."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def text_literal(text: str) -> str:
-    """A constant, quoted for DuckDB, where it takes no parameter."""
-    return "'" + text.replace("'", "''") + "'"

@@ -12,7 +12,7 @@ from typing import Any
 
 from bigquery_emulator.errors import invalid, unsupported
 from bigquery_emulator.storage.column_types import Field, duckdb_type, field_named
-from bigquery_emulator.storage.database import quoted
+from bigquery_emulator.storage.quoting import quoted
 
 _FORMATS = {"DAY": "%Y%m%d", "MONTH": "%Y%m", "YEAR": "%Y"}
 _ID_LENGTHS = {"DAY": 8, "MONTH": 6, "YEAR": 4}

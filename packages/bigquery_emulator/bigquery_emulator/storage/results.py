@@ -13,17 +13,16 @@ from typing import Any
 
 import duckdb
 
-from bigquery_emulator.api.rows import readable, row_encoder
-from bigquery_emulator.errors import invalid, not_found
+from bigquery_emulator.errors import not_found
 from bigquery_emulator.storage.catalog import now_ms
 from bigquery_emulator.storage.column_types import Field, column_definition
-from bigquery_emulator.storage.database import Cursor, Storage, quoted
+from bigquery_emulator.storage.database import Cursor, Storage
+from bigquery_emulator.storage.quoting import quoted
 
 # The dataset under which clients see the anonymous tables.
 ANONYMOUS_DATASET = "_emulator_results"
 _LIFETIME_MS = 60 * 60 * 1000
 _MOST_RESULTS = 1000
-_DEFAULT_PAGE = 10_000
 _SWEEP_SECONDS = 300
 
 
@@ -44,35 +43,6 @@ class ResultTable:
     def from_entry(cls, entry: dict[str, Any]) -> ResultTable:
         """Reads what a job's outcome kept."""
         return cls(entry["relation"], entry["fields"], entry["num_rows"])
-
-
-@dataclass(frozen=True)
-class Page:
-    """Which rows a request wants, and how written."""
-
-    start: int
-    most: int
-    int64_timestamps: bool
-
-    @classmethod
-    def from_query(cls, query: dict[str, str]) -> Page:
-        """Reads the query parameters of getQueryResults and tabledata.list.
-
-        Raises:
-            ApiError: a value is not a number, or the page token is not one of ours.
-        """
-        try:
-            start = int(query.get("pageToken") or query.get("startIndex") or 0)
-            most = int(query.get("maxResults") or _DEFAULT_PAGE)
-        except ValueError as error:
-            raise invalid(f"Invalid paging parameters: {error}") from error
-        if "maxResults" in query and query["maxResults"] == "0":
-            most = 0
-        return cls(
-            start=max(start, 0),
-            most=min(most, 10 * _DEFAULT_PAGE),
-            int64_timestamps=query.get("formatOptions.useInt64Timestamp", "").lower() == "true",
-        )
 
 
 class ResultStore:
@@ -139,33 +109,3 @@ class ResultStore:
                     )
         except duckdb.Error:
             return
-
-
-def read_page(
-    cursor: Cursor,
-    table: ResultTable,
-    page: Page,
-    where: str = "true",
-    parameters: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """The rows of a page, in the API's form, with the token of the next page.
-
-    Raises:
-        ApiError: the rows have expired.
-    """
-    body: dict[str, Any] = {"totalRows": str(table.num_rows)}
-    if page.most == 0 or not table.fields:
-        return body
-    try:
-        rows = cursor.execute(
-            f"SELECT {readable(table.fields)} FROM {table.relation} WHERE {where} "
-            "LIMIT $most OFFSET $start",
-            {"most": page.most, "start": page.start, **(parameters or {})},
-        ).fetchall()
-    except duckdb.CatalogException as error:
-        raise not_found("the results of this query, which have expired") from error
-    encode = row_encoder(table.fields, int64_timestamps=page.int64_timestamps)
-    body["rows"] = [encode(row) for row in rows]
-    if page.start + len(rows) < table.num_rows and rows:
-        body["pageToken"] = str(page.start + len(rows))
-    return body

@@ -1,6 +1,6 @@
 """Changes of a table's columns: what may be added or relaxed, and what may not change.
 
-How a load job decides what it adds is in destination.py.
+How a load job decides what it adds is in jobs/destination.py.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from bigquery_emulator.errors import ApiError, invalid, unsupported
 from bigquery_emulator.storage import catalog
 from bigquery_emulator.storage.catalog import Table, TableName
 from bigquery_emulator.storage.column_types import Field, column_definition, field_named
-from bigquery_emulator.storage.database import Cursor, quoted
+from bigquery_emulator.storage.database import Cursor
+from bigquery_emulator.storage.quoting import quoted
 
 
 def change_schema(cursor: Cursor, table: Table, wanted: list[Field]) -> None:

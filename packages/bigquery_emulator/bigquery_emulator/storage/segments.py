@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bigquery_emulator.storage.column_types import Field, column_definition
-from bigquery_emulator.storage.database import Cursor, quoted
+from bigquery_emulator.storage.database import Cursor
 from bigquery_emulator.storage.partitioning import TimePartitioning
+from bigquery_emulator.storage.quoting import quoted
 
 # More segments than this for the same partition are copied into one.
 _MOST_SEGMENTS = 8
