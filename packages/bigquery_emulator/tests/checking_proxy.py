@@ -10,7 +10,7 @@ from threading import Thread
 
 import httpx
 
-from tests.servers import DiscoveryCheck
+from tests.discovery_check import DiscoveryCheck
 
 _NOT_FORWARDED = {"connection", "transfer-encoding", "content-length", "date", "server"}
 

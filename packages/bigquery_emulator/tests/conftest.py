@@ -9,16 +9,16 @@ import pytest
 from google.cloud import bigquery
 from google.cloud.storage import Bucket
 
+from tests.discovery_check import DiscoveryCheck
 from tests.servers import (
     PROJECT,
-    SCHEMA,
-    DiscoveryCheck,
     Server,
     bigquery_client,
     bigquery_server,
     gcs_server,
     storage_client,
 )
+from tests.trips import SCHEMA
 
 
 @pytest.fixture(scope="session")

@@ -19,13 +19,9 @@ from dagster_gcp_pandas import BigQueryPandasIOManager
 from google.cloud import bigquery
 
 from tests.checking_proxy import checking_proxy
-from tests.servers import (
-    PROJECT,
-    DiscoveryCheck,
-    Server,
-    moment,
-    rows,
-)
+from tests.discovery_check import DiscoveryCheck
+from tests.servers import PROJECT, Server
+from tests.trips import moment, rows
 
 pytestmark = [
     pytest.mark.integration,

@@ -11,7 +11,8 @@ import pytest
 from google.cloud import bigquery
 from google.cloud.storage import Bucket
 
-from tests.servers import PROJECT, moment, rows
+from tests.servers import PROJECT
+from tests.trips import moment, rows
 
 pytestmark = pytest.mark.integration
 

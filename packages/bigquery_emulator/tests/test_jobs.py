@@ -14,17 +14,9 @@ import pytest
 from google.cloud import bigquery
 from google.cloud.storage import Bucket
 
-from tests.servers import (
-    PROJECT,
-    SCHEMA,
-    DiscoveryCheck,
-    Server,
-    bigquery_client,
-    bigquery_server,
-    month,
-    rows,
-    stored,
-)
+from tests.discovery_check import DiscoveryCheck
+from tests.servers import PROJECT, Server, bigquery_client, bigquery_server
+from tests.trips import SCHEMA, month, rows, stored
 
 pytestmark = pytest.mark.integration
 

@@ -8,15 +8,7 @@ import pytest
 from google.cloud import bigquery
 from google.cloud.storage import Bucket
 
-from tests.servers import (
-    ADDITION,
-    load,
-    moment,
-    month,
-    replace,
-    rows,
-    stored,
-)
+from tests.trips import ADDITION, load, moment, month, replace, rows, stored
 
 pytestmark = pytest.mark.integration
 

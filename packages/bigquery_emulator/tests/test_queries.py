@@ -8,7 +8,7 @@ import google.api_core.exceptions
 import pytest
 from google.cloud import bigquery
 
-from tests.servers import moment, rows
+from tests.trips import moment, rows
 
 pytestmark = pytest.mark.integration
 

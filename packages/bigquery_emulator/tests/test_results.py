@@ -10,7 +10,7 @@ import httpx
 import pytest
 from google.cloud import bigquery
 
-from tests.servers import moment
+from tests.trips import moment
 
 pytestmark = pytest.mark.integration
 

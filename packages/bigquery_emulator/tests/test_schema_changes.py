@@ -9,16 +9,8 @@ import pytest
 from google.cloud import bigquery
 from google.cloud.storage import Bucket
 
-from tests.servers import (
-    ADDITION,
-    PROJECT,
-    load,
-    month,
-    repeating,
-    replace,
-    rows,
-    stored,
-)
+from tests.servers import PROJECT
+from tests.trips import ADDITION, load, month, repeating, replace, rows, stored
 
 pytestmark = pytest.mark.integration
 

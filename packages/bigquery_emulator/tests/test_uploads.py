@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from google.cloud import bigquery
 
-from tests.servers import SCHEMA, month, rows
+from tests.trips import SCHEMA, month, rows
 
 pytestmark = pytest.mark.integration
 
