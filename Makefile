@@ -68,6 +68,7 @@ COMPILE := $(BIN)/python -m uv pip compile --python-version 3.11 --generate-hash
 .PHONY: lock
 lock: $(READY) ## Renew the three lock files from pyproject.toml
 	$(COMPILE) pyproject.toml --all-extras --upgrade --output-file requirements.lock
+	sed -i -e '/taxi-bigquery-emulator$$/d' -e '/^$$/,$$d' requirements.lock # it is on no index
 	$(COMPILE) pyproject.toml --no-annotate --constraint requirements.lock \
 	  --output-file requirements-deploy.lock
 	echo hatchling | $(COMPILE) - --no-annotate --constraint requirements.lock \
