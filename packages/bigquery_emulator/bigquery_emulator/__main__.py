@@ -1,4 +1,4 @@
-"""Starts the emulator: ``python -m bigquery_emulator``."""
+"""Starts the emulator: ``bigquery-emulator``, or ``python -m bigquery_emulator``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STOP_SECONDS = 5
 
 def main() -> None:
     """Serves until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="python -m bigquery_emulator")
+    parser = argparse.ArgumentParser(prog="bigquery-emulator")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data-dir", type=Path, required=True, help="where datasets are kept")
