@@ -16,7 +16,7 @@ $(READY): requirements.lock pyproject.toml
 	  || { echo "Python 3.11 to 3.13 is needed; name one with PYTHON=…"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e packages/bigquery_emulator
 	$(BIN)/python -m pip --quiet --disable-pip-version-check check
 	@touch $@
 
@@ -68,6 +68,7 @@ COMPILE := $(BIN)/python -m uv pip compile --python-version 3.11 --generate-hash
 .PHONY: lock
 lock: $(READY) ## Renew the three lock files from pyproject.toml
 	$(COMPILE) pyproject.toml --all-extras --upgrade --output-file requirements.lock
+	sed -i -e '/taxi-bigquery-emulator$$/d' -e '/^$$/,$$d' requirements.lock # it is on no index
 	$(COMPILE) pyproject.toml --no-annotate --constraint requirements.lock \
 	  --output-file requirements-deploy.lock
 	echo hatchling | $(COMPILE) - --no-annotate --constraint requirements.lock \

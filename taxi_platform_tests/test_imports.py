@@ -2,6 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -13,6 +14,16 @@ def test_imports_point_one_way() -> None:
         [linter, "--no-cache"], cwd=PROJECT, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    imports = grimp.build_graph("taxi_platform", cache_dir=None)
+    reached = {module: imports.find_upstream_modules(module) for module in imports.modules}
+    circles = {
+        frozenset([module, *(other for other in reached[module] if module in reached[other])])
+        for module in imports.modules
+    }
+    assert [sorted(circle) for circle in circles if len(circle) > 1] == []
 
 
 @pytest.mark.parametrize("package", ["trips", "stores"])

@@ -1,4 +1,7 @@
-"""The local BigQuery server: this project's emulator, as a process of its own."""
+"""The local BigQuery server: the emulator of `packages/bigquery_emulator`, as a process of its own.
+
+The platform never imports it and talks to it over HTTP, as it does to BigQuery.
+"""
 
 import os
 import sys
@@ -7,11 +10,10 @@ from pathlib import Path
 
 import httpx
 
-import taxi_platform
 from taxi_platform.local.processes import LOOPBACK
 from taxi_platform.local.server import Launch, Report, Server
 
-_MODULE = "taxi_platform.local.bigquery"
+_MODULE = "bigquery_emulator"
 
 
 class BigQueryServer(Server):
@@ -30,17 +32,13 @@ class BigQueryServer(Server):
         return self._data_directory
 
     def prepare(self, report: Report) -> Launch:  # noqa: ARG002
-        """Makes the folder and an environment that finds this very package."""
+        """Makes the folder, and an environment without proxies and other emulators."""
         self._data_directory.mkdir(mode=0o700, exist_ok=True)
-        package_parent = Path(taxi_platform.__file__).resolve().parent.parent
         environment = {
             name: value
             for name, value in os.environ.items()
             if not name.lower().endswith("_proxy") and not name.endswith("_EMULATOR_HOST")
         }
-        environment["PYTHONPATH"] = os.pathsep.join(
-            filter(None, [str(package_parent), os.environ.get("PYTHONPATH")])
-        )
         environment["PYTHONUNBUFFERED"] = "1"
         return Launch(program=sys.executable, environment=environment)
 

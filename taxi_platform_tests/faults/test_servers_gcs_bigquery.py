@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from taxi_platform.local.bigquery_server import BigQueryServer
+from taxi_platform.local.server import start
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.faults.http_fault_proxy import (
     Answer,
@@ -31,7 +33,6 @@ from taxi_platform_tests.faults.month_runs import (
     metadata,
     retried,
 )
-from taxi_platform_tests.local.bigquery_fixtures import bigquery_server
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
@@ -64,16 +65,24 @@ class Cloud:
 def cloud(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     gcs = stack.environment["STORAGE_EMULATOR_HOST"]
     with http_fault_proxy(gcs) as lake, http_fault_proxy(gcs) as behind:
-        emulator = bigquery_server(tmp_path_factory.mktemp("emulator"), behind.url)
-        emulator.start()
+        folder = tmp_path_factory.mktemp("emulator")
+        emulator = BigQueryServer(folder / "bigquery", lambda: behind.url)
+        running = start(
+            emulator,
+            log=folder / "bigquery.log",
+            preferred_port=None,
+            record=lambda _: None,
+            report=lambda _: None,
+        )
+        url = emulator.address(running.port)
         try:
-            with http_fault_proxy(emulator.url) as bigquery:
-                holds = Holdings(gcs, "faults", emulator.url, "faults", "faults-project")
+            with http_fault_proxy(url) as bigquery:
+                holds = Holdings(gcs, "faults", url, "faults", "faults-project")
                 with holds.gcs_client() as client:
                     client.create_bucket("faults")
                 yield Cloud(lake, bigquery, behind, holds)
         finally:
-            emulator.stop()
+            emulator.stop(running.process)
 
 
 @pytest.fixture(scope="module")

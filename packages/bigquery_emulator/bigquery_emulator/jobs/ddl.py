@@ -1,0 +1,157 @@
+"""CREATE, ALTER and DROP of tables and datasets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlglot import exp
+
+from bigquery_emulator.errors import ApiError, duplicate, invalid_query, unsupported
+from bigquery_emulator.jobs.statement import Translation
+from bigquery_emulator.sql.declared_columns import declared_field
+from bigquery_emulator.sql.definitions import definition_kind, properties_of
+from bigquery_emulator.storage import catalog, segments
+from bigquery_emulator.storage.catalog import TableName
+from bigquery_emulator.storage.column_types import Field, field_named
+from bigquery_emulator.storage.database import Storage
+from bigquery_emulator.storage.partition_sizes import measure
+from bigquery_emulator.storage.quoting import quoted
+from bigquery_emulator.storage.resources import check_table_id, checked_table
+from bigquery_emulator.storage.schema_change import add_column, relax_column
+
+Done = tuple[str, dict[str, Any]]
+
+
+class Definitions:
+    """Runs a CREATE, ALTER or DROP in the transaction of its translation."""
+
+    def __init__(self, storage: Storage, translation: Translation) -> None:
+        self._storage = storage
+        self._translation = translation
+        self._statement: Any = translation.statement
+        self._cursor = translation.cursor
+
+    def run(self) -> Done:
+        """Does what the statement says.
+
+        Returns:
+            The API's statementType, and more of the query's statistics.
+
+        Raises:
+            ApiError: BigQuery would refuse it, or it is not supported.
+        """
+        kind = definition_kind(self._statement)
+        if kind == "CREATE_SCHEMA":
+            return kind, self._create_schema()
+        if kind == "DROP_SCHEMA":
+            return kind, self._drop_schema()
+        if kind == "DROP_TABLE":
+            return kind, self._drop_table()
+        if kind == "ALTER_TABLE":
+            return kind, self._alter_table()
+        return kind, self._create_table()
+
+    def _create_schema(self) -> dict[str, Any]:
+        project, dataset = self._dataset_name(self._statement.this)
+        properties = properties_of(self._statement)
+        if extra := sorted(set(properties) - {"location", "description", "labels", "friendlyName"}):
+            raise unsupported(f"the option {extra[0]} of CREATE SCHEMA")
+        resource = {"location": self._translation.location, "access": []} | properties
+        try:
+            catalog.create_dataset(self._cursor, project, dataset, resource)
+        except ApiError:
+            if not self._statement.args.get("exists"):
+                raise
+            return {"ddlOperationPerformed": "SKIP"}
+        return {"ddlOperationPerformed": "CREATE"}
+
+    def _drop_schema(self) -> dict[str, Any]:
+        project, dataset = self._dataset_name(self._statement.args["tables"][0])
+        try:
+            held = catalog.find_dataset(self._cursor, project, dataset)
+        except ApiError:
+            if not self._statement.args.get("exists"):
+                raise
+            return {"ddlOperationPerformed": "SKIP"}
+        contents = bool(self._statement.args.get("cascade"))
+        catalog.delete_dataset(self._cursor, held, contents=contents)
+        return {"ddlOperationPerformed": "DROP"}
+
+    def _dataset_name(self, node: exp.Table) -> tuple[str, str]:
+        # `p.d` in backticks comes as one name.
+        project, _, dataset = node.db.rpartition(".")
+        return project or node.catalog or self._translation.tables.project, dataset
+
+    def _drop_table(self) -> dict[str, Any]:
+        name = self._translation.tables.name_of(self._statement.args["tables"][0])
+        table = catalog.find_table_or_none(self._cursor, name)
+        target = {"ddlTargetTable": name.reference()}
+        if table is None:
+            if not self._statement.args.get("exists"):
+                catalog.find_table(self._cursor, name)
+            return target | {"ddlOperationPerformed": "SKIP"}
+        catalog.drop_table(self._cursor, table)
+        return target | {"ddlOperationPerformed": "DROP"}
+
+    def _alter_table(self) -> dict[str, Any]:
+        name = self._translation.tables.name_of(self._statement.this)
+        target = {"ddlTargetTable": name.reference()}
+        may_lack = bool(self._statement.args.get("exists"))
+        if may_lack and catalog.find_table_or_none(self._cursor, name) is None:
+            return target | {"ddlOperationPerformed": "SKIP"}
+        table = catalog.find_table(self._cursor, name)
+        for action in self._statement.args["actions"]:
+            held = field_named(table.fields, action.name)
+            if isinstance(action, exp.AlterColumn):
+                if held is None:
+                    raise invalid_query(f"Column not found: {action.name}")
+                if held["mode"] == "REQUIRED":
+                    relax_column(self._cursor, table, held)
+            elif held is None:
+                add_column(self._cursor, table, declared_field(action))
+            elif not action.args.get("exists"):
+                raise invalid_query(f"Column already exists: {action.name}")
+        catalog.save_table(self._cursor, table)
+        return target | {"ddlOperationPerformed": "ALTER"}
+
+    def _create_table(self) -> dict[str, Any]:
+        statement = self._statement
+        named = statement.this
+        declared = named.expressions if isinstance(named, exp.Schema) else None
+        name = self._translation.tables.name_of(named.this if declared is not None else named)
+        check_table_id(name.table)
+        old = catalog.find_table_or_none(self._cursor, name)
+        target = {"ddlTargetTable": name.reference()}
+        if old and statement.args.get("exists"):
+            return target | {"ddlOperationPerformed": "SKIP"}
+        if old and not statement.args.get("replace"):
+            raise duplicate(f"Table {name}")
+        query: Any = statement.expression
+        if query and declared is not None:
+            raise unsupported("CREATE TABLE with both columns and a query")
+        if not query and declared is None:
+            raise invalid_query("CREATE TABLE needs columns or a query")
+        sql = self._translation.sql(query.copy()) if query else None
+        fields = (
+            self._translation.described(sql)
+            if sql
+            else [declared_field(one) for one in declared or ()]
+        )
+        self._create_with_rows(name, fields, sql)
+        if old:
+            catalog.drop_table(self._cursor, old)
+        return target | {"ddlOperationPerformed": "REPLACE" if old else "CREATE"}
+
+    def _create_with_rows(self, name: TableName, fields: list[Field], sql: str | None) -> None:
+        body = properties_of(self._statement) | {"schema": {"fields": fields}}
+        table = catalog.create_table(
+            self._cursor, self._storage.next_id(), name, checked_table(body)
+        )
+        if sql:
+            held = table.changed_in(self._cursor)
+            segment = held.new(self._storage.next_id)
+            columns = ", ".join(quoted(field["name"]) for field in fields)
+            self._translation.execute(f"INSERT INTO {segment.relation} ({columns}) {sql}")
+            segments.fill_arrays(self._cursor, segment.relation, fields)
+            held.add(segment)
+        measure(self._cursor, table)

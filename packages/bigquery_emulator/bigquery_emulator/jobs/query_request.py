@@ -1,0 +1,95 @@
+"""A query's configuration, read and checked before its job starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlglot import exp
+
+from bigquery_emulator.errors import invalid, unsupported
+from bigquery_emulator.jobs.destination import Destination
+from bigquery_emulator.sql.definitions import definition_kind
+from bigquery_emulator.sql.parsing import DEFINITIONS, parsed_statement
+
+_HANDLED = {
+    "clustering",
+    "createDisposition",
+    "defaultDataset",
+    "destinationTable",
+    "parameterMode",
+    "query",
+    "queryParameters",
+    "schemaUpdateOptions",
+    "timePartitioning",
+    "writeDisposition",
+}
+# Options that change how BigQuery works or bills, and not what it answers.
+_WITHOUT_EFFECT = {
+    "allowLargeResults",
+    "flattenResults",
+    "maximumBillingTier",
+    "maximumBytesBilled",
+    "priority",
+    "useQueryCache",
+}
+
+
+@dataclass(frozen=True)
+class QueryRequest:
+    """A checked query configuration.
+
+    Attributes:
+        project: where the job runs, and where tables without a project are looked for.
+        statement: the parsed SQL; to be copied, never changed.
+        default: project and dataset of tables without a dataset.
+        parameters: the API's queryParameters.
+        destination: the table for the rows, if the client chose one.
+    """
+
+    project: str
+    statement: exp.Expr
+    default: tuple[str, str] | None
+    parameters: list[dict[str, Any]]
+    destination: Destination | None
+
+    @property
+    def datasets(self) -> list[str]:
+        """The datasets that the query names, from whose location the job takes its own."""
+        named = [table.db for table in self.statement.find_all(exp.Table) if table.db]
+        chosen = [self.destination.name.dataset] if self.destination else []
+        default = [self.default[1]] if self.default else []
+        return [*named, *chosen, *default]
+
+    @classmethod
+    def from_configuration(cls, query: dict[str, Any], project: str) -> QueryRequest:
+        """Reads the API's JobConfigurationQuery.
+
+        Raises:
+            ApiError: it is wrong, or asks for something that is not supported.
+        """
+        if query.get("useLegacySql", True):
+            raise unsupported("legacy SQL, which is meant unless useLegacySql is false")
+        meant = {key for key, value in query.items() if value not in (None, {}, [], "", False)}
+        if extra := sorted(meant - _HANDLED - _WITHOUT_EFFECT):
+            raise unsupported(f"the query option {extra[0]}")
+        if not query.get("query"):
+            raise invalid("Required parameter is missing: query")
+        statement = parsed_statement(query["query"])
+        if isinstance(statement, DEFINITIONS):
+            definition_kind(statement)
+        default = query.get("defaultDataset") or {}
+        destination = query.get("destinationTable")
+        if destination and not isinstance(statement, exp.Query):
+            raise invalid("Cannot set destination table in jobs with DDL or DML statements")
+        return cls(
+            project=project,
+            statement=statement,
+            default=(default.get("projectId") or project, default["datasetId"])
+            if default
+            else None,
+            parameters=query.get("queryParameters") or [],
+            destination=Destination.from_configuration(query, default_write="WRITE_EMPTY")
+            if destination
+            else None,
+        )

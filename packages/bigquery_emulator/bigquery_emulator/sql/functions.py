@@ -1,0 +1,290 @@
+"""BigQuery's functions of strings and arrays, and its aggregates, written for DuckDB.
+
+Each function that is listed here, in number_functions.py or in time_functions.py, was compared with
+BigQuery's documentation for NULLs, limits and result types. One that is not listed is answered 501.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlglot import exp
+
+from bigquery_emulator.errors import unsupported
+
+Builder = Callable[[Any], exp.Expr]
+
+
+@dataclass(frozen=True)
+class Function:
+    """How one of SQLGlot's nodes is written for DuckDB.
+
+    Attributes:
+        args: the node's arguments that are understood; any other is answered 501.
+        build: makes the DuckDB expression of a node whose arguments are already DuckDB's. None if
+            SQLGlot's own translation is right.
+    """
+
+    args: frozenset[str]
+    build: Builder | None = None
+
+
+def function(args: str, build: Builder | None = None) -> Function:
+    """A `Function` of the arguments named in one string."""
+    return Function(frozenset(args.split()), build)
+
+
+def macro(name: str, *args: exp.Expr | None) -> exp.Expr:
+    """A call of one of our macros, or of one of DuckDB's functions by its own name."""
+    return exp.Anonymous(this=name, expressions=[arg for arg in args if arg is not None])
+
+
+def literal(node: exp.Expr | None) -> str | None:
+    """The text of a constant, also of one that was already given its type."""
+    while isinstance(node, exp.Cast | exp.Paren):
+        node = node.this
+    if isinstance(node, exp.Literal):
+        return str(node.this)
+    if isinstance(node, exp.Neg) and (inner := literal(node.this)) is not None:
+        return f"-{inner}"
+    return None
+
+
+def plain(name: str) -> Builder:
+    """A function of one argument, by name."""
+    return lambda node: macro(name, node.this)
+
+
+def pair(name: str) -> Builder:
+    """A function of two arguments, by name."""
+    return lambda node: macro(name, node.this, node.expression)
+
+
+def _concat(node: exp.Concat) -> exp.Expr:
+    # Not DuckDB's concat, which passes over NULLs.
+    joined: exp.Expr = macro("bq_text", node.expressions[0])
+    for part in node.expressions[1:]:
+        joined = exp.DPipe(this=joined, expression=macro("bq_text", part))
+    return exp.Paren(this=joined)
+
+
+def _substring(node: exp.Substring) -> exp.Expr:
+    length = node.args.get("length")
+    name = "bq_substr_length" if length else "bq_substr"
+    return macro(name, node.this, node.args.get("start") or exp.Literal.number(1), length)
+
+
+def _trim(node: exp.Trim) -> exp.Expr:
+    name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position")), "trim")
+    characters = node.args.get("expression") or macro("bq_whitespace")
+    return macro(name, macro("bq_text", node.this), characters)
+
+
+def _pad(node: exp.Pad) -> exp.Expr:
+    fill = node.args.get("fill_pattern") or exp.Literal.string(" ")
+    name = "bq_lpad" if node.args.get("is_left") else "bq_rpad"
+    return macro(name, node.this, node.expression, fill)
+
+
+def _split(node: exp.Split) -> exp.Expr:
+    if not literal(node.expression):
+        raise unsupported("SPLIT by an empty or computed delimiter")
+    return macro("str_split", macro("bq_text", node.this), node.expression)
+
+
+def _regexp_extract(node: exp.RegexpExtract) -> exp.Expr:
+    pattern = literal(node.expression)
+    if pattern is None:
+        raise unsupported("REGEXP_EXTRACT with a computed pattern")
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise unsupported(f"the pattern of REGEXP_EXTRACT: {error}") from error
+    if groups > 1:
+        raise unsupported("REGEXP_EXTRACT with several capturing groups")
+    return macro("bq_regexp_extract", node.this, node.expression, exp.Literal.number(groups))
+
+
+def _like(node: exp.Like) -> exp.Expr:
+    pattern = literal(node.expression)
+    if pattern is not None and "\\" not in pattern:
+        return node
+    return exp.Escape(this=node.copy(), expression=exp.Literal.string("\\"))
+
+
+def _bracket(node: exp.Bracket) -> exp.Expr:
+    if len(node.expressions) != 1 or node.args.get("offset") is None:
+        raise unsupported("array access without OFFSET, ORDINAL or their SAFE forms")
+    index = node.expressions[0]
+    if int(node.args["offset"]) == 0:
+        index = exp.Paren(this=exp.Add(this=index, expression=exp.Literal.number(1)))
+    if node.args.get("safe"):
+        # DuckDB counts negative indexes from the end; BigQuery answers NULL.
+        inside = exp.GTE(this=index, expression=exp.Literal.number(1))
+        return exp.Case(
+            ifs=[exp.If(this=inside, true=macro("list_extract", node.this, index.copy()))]
+        )
+    return macro("bq_element", node.this, index)
+
+
+def _approx_quantiles(node: exp.ApproxQuantiles) -> exp.Expr:
+    # BigQuery's are approximate; these are exact, of the values that occur.
+    text = literal(node.expression)
+    if text is None or not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise unsupported("APPROX_QUANTILES with this number")
+    count = int(text)
+    points = [exp.Literal.number(repr(i / count)) for i in range(count + 1)]
+    return macro("quantile_disc", node.this, exp.Array(expressions=points))
+
+
+def _array_agg(node: exp.ArrayAgg) -> exp.Expr:
+    if isinstance(node.this, exp.Limit) or node.find(exp.Limit):
+        raise unsupported("LIMIT within an aggregate function")
+    return macro("array_agg", node.this)
+
+
+def _ignore_nulls(node: exp.IgnoreNulls) -> exp.Expr:
+    aggregate = node.this
+    if isinstance(aggregate, exp.FirstValue | exp.LastValue | exp.NthValue):
+        return node
+    if not isinstance(aggregate, exp.Anonymous) or aggregate.this != "array_agg":
+        raise unsupported("IGNORE NULLS of this function")
+    value: Any = aggregate.expressions[0]
+    while isinstance(value, exp.Order | exp.Distinct):
+        value = value.this or value.expressions[0]
+    present = exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null()))
+    return exp.Filter(this=aggregate, expression=exp.Where(this=present))
+
+
+def _string_agg(node: exp.GroupConcat) -> exp.Expr:
+    if node.find(exp.Limit):
+        raise unsupported("LIMIT within an aggregate function")
+    separator = node.args.get("separator") or exp.Literal.string(",")
+    value: Any = node.this
+    order = value if isinstance(value, exp.Order) else None
+    call = macro("string_agg", order.this if order else value, separator)
+    if order is None:
+        return call
+    # DuckDB wants the ORDER BY after the separator.
+    separator.replace(exp.Order(this=separator.copy(), expressions=order.expressions))
+    return call
+
+
+def unnested(node: exp.Unnest) -> exp.Expr:
+    """UNNEST ... WITH OFFSET: DuckDB counts from one, BigQuery from zero."""
+    offset = node.args.get("offset")
+    if not offset:
+        return node
+    alias = node.args.get("alias")
+    names = alias.columns if alias else []
+    element = names[0].copy() if names else exp.to_identifier("_element", quoted=True)
+    position = offset.copy() if isinstance(offset, exp.Identifier) else exp.to_identifier("offset")
+    counted = node.copy()
+    counted.set("offset", exp.to_identifier("_position", quoted=True))
+    counted.set("alias", exp.TableAlias(columns=[element.copy()]))
+    one = exp.Literal.number(1)
+    from_zero = exp.Sub(this=exp.column("_position", quoted=True), expression=one)
+    columns = [exp.column(element), exp.alias_(from_zero, position)]
+    return exp.select(*columns).from_(counted).subquery(exp.to_identifier("_unnested", quoted=True))
+
+
+def _bytes(node: exp.ByteString) -> exp.Expr:
+    text = str(node.this)
+    if not text.isascii() or "\\" in text:
+        raise unsupported("BYTES literals with other than ASCII characters")
+    return macro("encode", exp.Literal.string(text))
+
+
+def _struct(node: exp.Struct) -> exp.Expr:
+    if not all(isinstance(part, exp.PropertyEQ) for part in node.expressions):
+        raise unsupported("STRUCTs with fields without names")
+    return node
+
+
+def _count(node: exp.Count) -> exp.Expr:
+    if isinstance(node.this, exp.Distinct) and len(node.this.expressions) > 1:
+        raise unsupported("COUNT(DISTINCT) of several expressions")
+    return node
+
+
+FUNCTIONS: dict[type[exp.Expr], Function] = {
+    # Aggregates and window functions.
+    exp.AnyValue: function("this"),
+    exp.ApproxDistinct: function(
+        "this", lambda node: exp.Count(this=exp.Distinct(expressions=[node.this]))
+    ),
+    exp.ApproxQuantiles: function("this expression", _approx_quantiles),
+    exp.ArrayAgg: function("this", _array_agg),
+    exp.Count: function("this big_int", _count),
+    exp.CountIf: function("this"),
+    exp.CumeDist: function(""),
+    exp.DenseRank: function(""),
+    exp.FirstValue: function("this"),
+    exp.GroupConcat: function("this separator", _string_agg),
+    exp.IgnoreNulls: function("this", _ignore_nulls),
+    exp.Lag: function("this offset default"),
+    exp.LastValue: function("this"),
+    exp.Lead: function("this offset default"),
+    exp.LogicalAnd: function("this", plain("bool_and")),
+    exp.LogicalOr: function("this", plain("bool_or")),
+    exp.Max: function("this"),
+    exp.Min: function("this"),
+    exp.NthValue: function("this offset"),
+    exp.Ntile: function("this"),
+    exp.PercentRank: function(""),
+    exp.Rank: function(""),
+    exp.RowNumber: function(""),
+    # Conditions.
+    exp.Coalesce: function("this expressions"),
+    exp.Greatest: function("this expressions ignore_nulls"),
+    exp.If: function("this true false"),
+    exp.Least: function("this expressions ignore_nulls"),
+    exp.Nullif: function("this expression"),
+    # Strings.
+    exp.ByteString: function("this is_bytes", _bytes),
+    exp.Concat: function("expressions safe coalesce", _concat),
+    exp.EndsWith: function("this expression"),
+    exp.Left: function("this expression", pair("bq_left")),
+    exp.Length: function("this binary", plain("bq_length")),
+    exp.Like: function("this expression", _like),
+    exp.Lower: function("this"),
+    exp.Pad: function("this expression fill_pattern is_left", _pad),
+    exp.RawString: function("this", lambda node: exp.Literal.string(node.this)),
+    exp.RegexpExtract: function(
+        "this expression group null_if_pos_overflow null_if_no_match empty_if_group_missing",
+        _regexp_extract,
+    ),
+    exp.RegexpLike: function("this expression", pair("regexp_matches")),
+    exp.RegexpReplace: function(
+        "this expression replacement",
+        lambda node: macro(
+            "regexp_replace",
+            node.this,
+            node.expression,
+            node.args["replacement"],
+            exp.Literal.string("g"),
+        ),
+    ),
+    exp.Replace: function(
+        "this expression replacement",
+        lambda node: macro("bq_replace", node.this, node.expression, node.args["replacement"]),
+    ),
+    exp.Right: function("this expression", pair("bq_right")),
+    exp.Split: function("this expression", _split),
+    exp.StartsWith: function("this expression"),
+    exp.StrPosition: function(
+        "this substr", lambda node: macro("strpos", node.this, node.args["substr"])
+    ),
+    exp.Substring: function("this start length", _substring),
+    exp.Trim: function("this expression position", _trim),
+    exp.Upper: function("this"),
+    # Arrays and structs.
+    exp.Array: function("expressions value_constructor struct_name_inheritance"),
+    exp.ArraySize: function("this", plain("len")),
+    exp.Bracket: function("this expressions offset safe", _bracket),
+    exp.GenerateSeries: function("start end step is_end_exclusive"),
+    exp.Struct: function("expressions", _struct),
+}

@@ -1,0 +1,216 @@
+"""SQL text taken apart: one statement, of a kind and made of parts that are supported.
+
+Every node of the syntax tree must be listed, here or among the functions, with the arguments that
+are understood. What is not listed is answered 501: SQLGlot would translate much of it, but not all
+of that means the same in DuckDB.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, TokenError
+
+from bigquery_emulator.errors import ApiError, invalid_query, unsupported
+from bigquery_emulator.sql.functions import FUNCTIONS, Function, function, unnested
+from bigquery_emulator.sql.number_functions import NUMBERS
+from bigquery_emulator.sql.time_functions import TIME_FUNCTIONS
+
+# SQLGlot logs what it cannot parse; here that is answered to the client.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
+
+_BINARY = function("this expression")
+_STRUCTURE: dict[type[exp.Expr], Function] = {
+    **dict.fromkeys(
+        (
+            exp.And,
+            exp.EQ,
+            exp.GT,
+            exp.GTE,
+            exp.Is,
+            exp.LT,
+            exp.LTE,
+            exp.NEQ,
+            exp.NullSafeEQ,
+            exp.NullSafeNEQ,
+            exp.Or,
+            exp.PropertyEQ,
+        ),
+        _BINARY,
+    ),
+    exp.Alias: function("this alias"),
+    exp.AtTimeZone: function("this zone"),
+    exp.Between: function("this low high symmetric"),
+    exp.Boolean: function("this"),
+    exp.CTE: function("this alias"),
+    exp.Case: function("this ifs default"),
+    exp.Column: function("this table db catalog"),
+    exp.Cube: function("expressions"),
+    exp.DataType: function("this expressions nested"),
+    exp.Distinct: function("expressions"),
+    exp.DPipe: function("this expression safe"),
+    exp.Dot: _BINARY,
+    exp.Except: function("this expression distinct with_ order limit offset"),
+    exp.Exists: function("this"),
+    exp.From: function("this"),
+    exp.Group: function("expressions all rollup cube grouping_sets"),
+    exp.GroupingSets: function("expressions"),
+    exp.Having: function("this"),
+    exp.Identifier: function("this quoted"),
+    exp.In: function("this expressions query unnest"),
+    exp.Intersect: function("this expression distinct with_ order limit offset"),
+    exp.Join: function("this on using side kind"),
+    exp.Limit: function("expression this"),
+    exp.Literal: function("this is_string"),
+    exp.Neg: function("this"),
+    exp.Not: function("this"),
+    exp.Null: function(""),
+    exp.Offset: function("expression this"),
+    exp.Order: function("this expressions"),
+    exp.Ordered: function("this desc nulls_first"),
+    exp.Parameter: function("this"),
+    exp.Paren: function("this"),
+    exp.Placeholder: function(""),
+    exp.Qualify: function("this"),
+    exp.Rollup: function("expressions"),
+    exp.Select: function(
+        "expressions from_ joins where group having qualify order limit offset with_ distinct "
+        "windows"
+    ),
+    exp.Star: function("except_ replace"),
+    exp.Subquery: function("this alias with_"),
+    exp.Table: function("this db catalog alias joins"),
+    exp.TableAlias: function("this columns"),
+    exp.Tuple: function("expressions"),
+    exp.Union: function("this expression distinct with_ order limit offset"),
+    exp.Unnest: function("expressions alias offset", unnested),
+    exp.Var: function("this"),
+    exp.WeekStart: function("this"),
+    exp.Where: function("this"),
+    exp.Window: function("this partition_by order spec over alias"),
+    exp.WindowSpec: function("kind start start_side end end_side"),
+    exp.With: function("expressions recursive"),
+}
+_DATA_CHANGES: dict[type[exp.Expr], Function] = {
+    exp.Delete: function("this where tables"),
+    exp.Insert: function("this expression"),
+    exp.Merge: function("this using on whens"),
+    exp.Schema: function("this expressions"),
+    exp.TruncateTable: function("expressions"),
+    exp.Update: function("this expressions from_ where"),
+    exp.Values: function("expressions"),
+    exp.When: function("matched source condition then"),
+    exp.Whens: function("expressions"),
+}
+SUPPORTED = _STRUCTURE | _DATA_CHANGES | FUNCTIONS | NUMBERS | TIME_FUNCTIONS
+DEFINITIONS = (exp.Alter, exp.Create, exp.Drop)
+_STATEMENTS = (
+    exp.Query,
+    exp.Insert,
+    exp.Update,
+    exp.Delete,
+    exp.Merge,
+    exp.TruncateTable,
+    *DEFINITIONS,
+)
+
+
+def parsed_statement(text: str) -> exp.Expr:
+    """The one statement of a query's text.
+
+    Raises:
+        ApiError: it is not SQL, or SQL that is not supported.
+    """
+    try:
+        statements = [one for one in sqlglot.parse(text, read="bigquery") if one is not None]
+    except (ParseError, TokenError) as error:
+        raise invalid_query(f"Syntax error: {_first_line(error)}") from error
+    except RecursionError as error:
+        raise unsupported("queries as deeply nested as this") from error
+    statements = [one for one in statements if not isinstance(one, exp.Semicolon)]
+    if not statements:
+        raise invalid_query("Syntax error: Unexpected end of statement")
+    if len(statements) > 1:
+        raise unsupported("scripts of several statements")
+    statement = statements[0]
+    if not isinstance(statement, _STATEMENTS):
+        raise unsupported(f"{_statement_name(statement)} statements")
+    if not isinstance(statement, DEFINITIONS):
+        check_supported(statement)
+    return statement
+
+
+def _first_line(error: ParseError | TokenError) -> str:
+    if isinstance(error, ParseError) and error.errors:
+        first = error.errors[0]
+        return f"{first['description']} at [{first['line']}:{first['col']}]"
+    return str(error).split("\n")[0]
+
+
+def _statement_name(statement: exp.Expr) -> str:
+    if isinstance(statement, exp.Command):
+        return str(statement.this).upper()
+    return statement.key.upper()
+
+
+def check_supported(statement: exp.Expr) -> None:
+    """Refuses a tree with anything in it that is not listed as supported.
+
+    Raises:
+        ApiError: there is such a thing; it is named.
+    """
+    for node in statement.walk():
+        listed = SUPPORTED.get(type(node))
+        if listed is None:
+            raise _unlisted(node)
+        for name, value in node.args.items():
+            if name not in listed.args and _is_meant(value):
+                raise unsupported(f"{name.strip('_').upper()} of {_named(node)}")
+        _check_details(node)
+
+
+def _is_meant(value: Any) -> bool:
+    return value is not None and value is not False and value != [] and value != ""
+
+
+def _check_details(node: exp.Expr) -> None:
+    if isinstance(node, exp.Select) and any(isinstance(one, exp.Star) for one in node.expressions):
+        sources = [node.args.get("from_"), *(node.args.get("joins") or ())]
+        if any(source and isinstance(source.this, exp.Unnest) for source in sources):
+            # BigQuery spreads the fields of an array's structs here, DuckDB does not.
+            raise unsupported("SELECT * over UNNEST; name the columns")
+    if isinstance(node, exp.Unnest) and not isinstance(node.parent, exp.In):
+        _check_unnest(node)
+    if isinstance(node, exp.Join) and str(node.args.get("kind") or "").upper() not in (
+        "",
+        "INNER",
+        "OUTER",
+        "CROSS",
+    ):
+        raise unsupported(f"{node.args['kind']} joins")
+    if isinstance(node, exp.Union) and node.args.get("distinct") is None:
+        raise invalid_query("Syntax error: Expected keyword ALL or keyword DISTINCT")
+    if isinstance(node, exp.Intersect | exp.Except) and not node.args.get("distinct"):
+        raise unsupported("INTERSECT ALL and EXCEPT ALL")
+
+
+def _check_unnest(node: exp.Unnest) -> None:
+    alias = node.args.get("alias")
+    if isinstance(node.expressions[0], exp.Column) and not (alias and alias.columns):
+        # Without an alias the name means the element in BigQuery, the array in DuckDB.
+        raise unsupported("an array in FROM without UNNEST and an alias")
+
+
+def _unlisted(node: exp.Expr) -> ApiError:
+    if isinstance(node, exp.Anonymous):
+        return unsupported(f"the function {str(node.this).upper()}")
+    return unsupported(_named(node))
+
+
+def _named(node: exp.Expr) -> str:
+    if isinstance(node, exp.Func):
+        return f"the function {node.sql_name()}"
+    return f"{node.key.upper()} in a query"

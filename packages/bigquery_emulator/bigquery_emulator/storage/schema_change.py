@@ -1,0 +1,100 @@
+"""Changes of a table's columns: what may be added or relaxed, and what may not change.
+
+How a load job decides what it adds is in jobs/destination.py.
+"""
+
+from __future__ import annotations
+
+from bigquery_emulator.errors import ApiError, invalid, unsupported
+from bigquery_emulator.storage import catalog
+from bigquery_emulator.storage.catalog import Table, TableName
+from bigquery_emulator.storage.column_types import Field, column_definition, field_named
+from bigquery_emulator.storage.database import Cursor
+from bigquery_emulator.storage.quoting import quoted
+
+
+def change_schema(cursor: Cursor, table: Table, wanted: list[Field]) -> None:
+    """Gives a table the columns of a patch: new ones, new descriptions, relaxed modes.
+
+    Raises:
+        ApiError: BigQuery would refuse the change.
+    """
+    for held in table.fields:
+        if field_named(wanted, held["name"]) is None:
+            raise schema_mismatch(table.name, f"Field {held['name']} is missing in new schema")
+    if not table.fields:
+        catalog.set_first_columns(cursor, table, wanted)
+        return
+    changed = []
+    for held in table.fields:
+        field = field_named(wanted, held["name"]) or held
+        check_same_type(table.name, held, field)
+        if held["mode"] != field["mode"]:
+            if (held["mode"], field["mode"]) != ("REQUIRED", "NULLABLE"):
+                raise schema_mismatch(
+                    table.name,
+                    f"Field {held['name']} has changed mode from {held['mode']} to {field['mode']}",
+                )
+            relax_column(cursor, table, held)
+        changed.append(field | {"name": held["name"]})
+    table.resource["schema"] = {"fields": changed}
+    for field in wanted:
+        # New columns come last, wherever the client put them: that is where they are in the rows.
+        if field_named(table.fields, field["name"]) is None:
+            add_column(cursor, table, field)
+
+
+def add_column(cursor: Cursor, table: Table, field: Field) -> None:
+    """Adds a column to a table that may have rows; the caller saves the entry.
+
+    Raises:
+        ApiError: the column is REQUIRED.
+    """
+    if field["mode"] == "REQUIRED":
+        raise schema_mismatch(
+            table.name,
+            f"Cannot add required fields to an existing schema. (field: {field['name']})",
+        )
+    if not table.fields:
+        catalog.set_first_columns(cursor, table, [field])
+        return
+    # An array of old rows is empty, not NULL. Not an UPDATE: it would write where readers look.
+    default = " DEFAULT []" if field["mode"] == "REPEATED" else ""
+    catalog.alter_columns(cursor, table, f"ADD COLUMN {column_definition(field)}{default}")
+    table.resource["schema"]["fields"] = [*table.fields, field]
+
+
+def relax_column(cursor: Cursor, table: Table, held: Field) -> None:
+    """Makes a REQUIRED column NULLABLE; the caller saves the entry."""
+    name = quoted(held["name"])
+    catalog.alter_columns(cursor, table, f"ALTER COLUMN {name} DROP NOT NULL")
+    held["mode"] = "NULLABLE"
+
+
+def check_same_type(table: TableName, held: Field, field: Field) -> None:
+    """Refuses a column whose type differs from the table's.
+
+    Raises:
+        ApiError: it differs.
+    """
+    if held["type"] != field["type"]:
+        raise schema_mismatch(
+            table,
+            f"Field {held['name']} has changed type from {held['type']} to {field['type']}",
+        )
+    if (held["mode"] == "REPEATED") != (field["mode"] == "REPEATED"):
+        raise schema_mismatch(
+            table,
+            f"Field {held['name']} has changed mode from {held['mode']} to {field['mode']}",
+        )
+    if held["type"] == "RECORD":
+        names = [[part["name"].lower() for part in one["fields"]] for one in (held, field)]
+        if names[0] != names[1]:
+            raise unsupported("changes of the fields of a RECORD column")
+        for held_part, part in zip(held["fields"], field["fields"], strict=True):
+            check_same_type(table, held_part, part)
+
+
+def schema_mismatch(table: TableName, detail: str) -> ApiError:
+    """BigQuery's complaint about columns that do not fit a table."""
+    return invalid(f"Provided Schema does not match Table {table}. {detail}")

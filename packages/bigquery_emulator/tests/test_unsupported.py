@@ -1,0 +1,196 @@
+"""What the emulator does not do, it says: HTTP 501 in Google's shape, and no other answer."""
+
+from typing import Any
+
+import google.api_core.exceptions
+import httpx
+import pytest
+from google.cloud import bigquery
+
+from tests.servers import PROJECT
+
+pytestmark = pytest.mark.integration
+
+
+def assert_not_supported(answer: httpx.Response, what: str = "") -> None:
+    assert answer.status_code == 501, answer.text
+    error = answer.json()["error"]
+    assert (error["errors"][0]["reason"], error["status"]) == ("notImplemented", "UNIMPLEMENTED")
+    assert "The BigQuery emulator does not support" in error["message"]
+    assert what in error["message"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT TO_JSON_STRING(1)",
+        "SELECT some_function(1)",
+        "SELECT SAFE.SUBSTR('a', 1)",
+        "SELECT REVERSE('a')",
+        "SELECT DATE '2024-01-03' - DATE '2024-01-01'",
+        "SELECT x FROM (SELECT [1] AS x) AS t, t.x",
+        "SELECT BIGNUMERIC '1'",
+        "SELECT CAST('1' AS NUMERIC(5, 2))",
+        "SELECT CAST(DATE '2024-01-01' AS STRING FORMAT 'YYYY')",
+        "SELECT ST_GEOGPOINT(1, 2)",
+        "SELECT FORMAT('%d', 1)",
+        "SELECT FORMAT_DATE('%Q', DATE '2024-01-01')",
+        "SELECT PARSE_DATE('%m', '01')",
+        "SELECT NUMERIC '1' / 3",
+        "SELECT AVG(x) FROM UNNEST([NUMERIC '1']) AS x",
+        "SELECT ARRAY_AGG(x LIMIT 1) FROM UNNEST([1]) AS x",
+        "SELECT DATE '2024-01-01' + INTERVAL '1:2' HOUR TO MINUTE",
+        "SELECT AS STRUCT 1 AS a",
+        "SELECT * FROM UNNEST([1]) AS x",
+        "SELECT * FROM d.t FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()",
+        "SELECT * FROM d.t TABLESAMPLE SYSTEM (10 PERCENT)",
+        "SELECT * FROM (SELECT 1 AS a, 'x' AS b) PIVOT (SUM(a) FOR b IN ('x'))",
+        "SELECT 1; SELECT 2",
+        "DECLARE x INT64 DEFAULT 1",
+        "BEGIN TRANSACTION",
+        "CALL d.p()",
+        "CREATE VIEW d.v AS SELECT 1 AS a",
+        "CREATE TEMP TABLE t AS SELECT 1 AS a",
+        "CREATE FUNCTION d.f() AS (1)",
+        "ALTER TABLE d.t DROP COLUMN x",
+        "ALTER TABLE d.t RENAME TO u",
+        "ALTER TABLE d.t SET OPTIONS (description = 'x')",
+        "ALTER TABLE d.t ALTER COLUMN x SET DATA TYPE NUMERIC",
+        "ALTER TABLE d.t ADD COLUMN x INT64 DEFAULT 1",
+        "ALTER TABLE d.t ADD COLUMN x NUMERIC(5, 2)",
+        "ALTER TABLE d.t ADD PRIMARY KEY (x) NOT ENFORCED",
+        "ALTER SCHEMA d SET OPTIONS (description = 'x')",
+        "ALTER VIEW d.v SET OPTIONS (description = 'x')",
+        "EXPORT DATA OPTIONS(uri='gs://b/o', format='CSV') AS SELECT 1",
+        "GRANT `roles/viewer` ON TABLE d.t TO 'user:a@b.c'",
+    ],
+)
+def test_sql_that_is_not_listed(http: httpx.Client, sql: str) -> None:
+    assert_not_supported(http.post("/queries", json={"query": sql, "useLegacySql": False}))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "x * 10",
+        "x + x",
+        "-x - x",
+        "1 - x * 10 + 5",
+        "(x * 10) / 2",
+        "x / 1e-10",
+        "1 / (x * 10)",
+        "SAFE_DIVIDE(x, 1e-10)",
+        "POW(x, 2)",
+        "EXP(x)",
+        "SUM(x) + SUM(x)",
+        "(SELECT SUM(y) FROM UNNEST([1e308, 1e308]) AS y)",
+        "(SELECT AVG(y) FROM UNNEST([1e308, 1e308]) AS y)",
+        "CAST('inf' AS FLOAT64) + 1",
+    ],
+)
+def test_numbers_beyond_the_range_of_floats(http: httpx.Client, expression: str) -> None:
+    query = f"SELECT {expression} FROM UNNEST([1e308]) AS x"
+    answer = http.post("/queries", json={"query": query, "useLegacySql": False})
+    assert_not_supported(answer, "double overflow")
+
+
+def test_tables_that_queries_cannot_name(
+    client: bigquery.Client, http: httpx.Client, dataset: str
+) -> None:
+    client.query_and_wait(f"CREATE TABLE {dataset}.t_1 AS SELECT 1 AS a")
+    for name in ("t_*", "t_1$202401", "INFORMATION_SCHEMA.VIEWS"):
+        sql = f"SELECT * FROM `{dataset}.{name}`"
+        assert_not_supported(http.post("/queries", json={"query": sql, "useLegacySql": False}))
+
+
+def test_legacy_sql(http: httpx.Client) -> None:
+    assert_not_supported(http.post("/queries", json={"query": "SELECT 1"}), "legacy SQL")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"view": {"query": "SELECT 1"}},
+        {"externalDataConfiguration": {"sourceFormat": "CSV"}},
+        {"rangePartitioning": {"field": "x"}},
+        {"timePartitioning": {"type": "DAY"}},
+        {"timePartitioning": {"type": "HOUR", "field": "d"}},
+        {"expirationTime": "99999999999999"},
+        {"schema": {"fields": [{"name": "g", "type": "GEOGRAPHY"}]}},
+        {"schema": {"fields": [{"name": "n", "type": "NUMERIC", "precision": "5"}]}},
+    ],
+)
+def test_kinds_of_tables(http: httpx.Client, dataset: str, change: dict[str, Any]) -> None:
+    reference = {"projectId": PROJECT, "datasetId": dataset, "tableId": "t"}
+    fields = [{"name": "d", "type": "TIMESTAMP"}, {"name": "x", "type": "INTEGER"}]
+    body = {"tableReference": reference, "schema": {"fields": fields}} | change
+
+    assert_not_supported(http.post(f"/datasets/{dataset}/tables", json=body))
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        {"copy": {"sourceTable": {}}},
+        {"extract": {"destinationUris": ["gs://b/o"]}},
+        {"load": {"sourceFormat": "AVRO", "sourceUris": ["gs://b/o"]}},
+        {
+            "load": {
+                "sourceFormat": "PARQUET",
+                "sourceUris": ["gs://b/o"],
+                "hivePartitioningOptions": {"mode": "AUTO"},
+            }
+        },
+        {"query": {"query": "SELECT 1", "useLegacySql": False, "createSession": True}},
+    ],
+)
+def test_kinds_of_jobs(http: httpx.Client, configuration: dict[str, Any]) -> None:
+    if "load" in configuration:
+        reference = {"projectId": PROJECT, "datasetId": "d", "tableId": "t"}
+        configuration["load"]["destinationTable"] = reference
+
+    assert_not_supported(http.post("/jobs", json={"configuration": configuration}))
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/datasets/d/tables/t/insertAll"),
+        ("GET", "/datasets/d/routines"),
+        ("GET", "/datasets/d/models"),
+        ("POST", "/datasets/d/tables/t:getIamPolicy"),
+        ("GET", "/serviceAccount"),
+        ("GET", "/no/such/thing"),
+        ("POST", "/datasets/d:undelete"),
+    ],
+)
+def test_uncovered_calls(http: httpx.Client, method: str, path: str) -> None:
+    assert_not_supported(http.request(method, path))
+
+
+def test_googles_client_raises_its_own_error(client: bigquery.Client) -> None:
+    with pytest.raises(google.api_core.exceptions.MethodNotImplemented, match="does not support"):
+        client.query("SELECT NUMERIC '1' / 3").result()
+
+
+def test_comparisons_of_nan(client: bigquery.Client, http: httpx.Client, dataset: str) -> None:
+    table = f"{dataset}.t"
+    client.query_and_wait(
+        f"CREATE TABLE {table} AS SELECT CAST('nan' AS FLOAT64) AS fare, 1 AS k "
+        "UNION ALL SELECT 2, 2"
+    )
+    for refused in (
+        f"SELECT k FROM {table} WHERE fare > 1",
+        f"SELECT MAX(Fare) FROM {table}",
+        f"SELECT fare FROM {table} ORDER BY 1",
+        f"SELECT f FROM (SELECT fare + 1 AS f FROM {table}) WHERE f = 1",
+        f"DELETE FROM {table} WHERE fare = 2",
+    ):
+        body = {"query": refused, "useLegacySql": False}
+        assert_not_supported(http.post("/queries", json=body), "NaN")
+    sql = f"SELECT k, IS_NAN(fare) FROM {table} WHERE k < 3 ORDER BY k"
+    assert [row.values() for row in client.query_and_wait(sql)] == [(1, True), (2, False)]
+
+    client.query_and_wait(f"DELETE FROM {table} WHERE k = 1")
+
+    assert [row[0] for row in client.query_and_wait(f"SELECT MAX(fare) FROM {table}")] == [2.0]
