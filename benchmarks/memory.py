@@ -13,8 +13,9 @@ TIMES = (1, 4, 16)
 
 
 def _clean_and_copy(times: int, rows: int) -> Work:
-    from taxi_platform.landing.zone import LandingZone
     from taxi_platform.stores.postgres.trips import PostgresTrips
+
+    from taxi_platform.landing.zone import LandingZone
     from taxi_platform.trips.cleaning import clean_trips
 
     source = yellow_month(rows * times)

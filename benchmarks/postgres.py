@@ -33,7 +33,6 @@ def _inputs(rows: int) -> None:
 def _platform(rows: int) -> Work:
     # Imported with its driver, as the peers are.
     import adbc_driver_postgresql.dbapi  # noqa: F401
-
     from taxi_platform.stores.postgres.trips import PostgresTrips
 
     tables = PostgresTrips(postgres_server(), SCHEMA)

@@ -9,12 +9,12 @@ import psycopg
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
+from taxi_platform.stores.bigquery.trips import BigQueryTrips
+from taxi_platform.stores.postgres.trips import PostgresTrips
 
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.landing.zone import LandingZone
-from taxi_platform.stores.bigquery.trips import BigQueryTrips
 from taxi_platform.stores.gcs.objects import TripLake, TripObject
-from taxi_platform.stores.postgres.trips import PostgresTrips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.faults.reader import Reader, readers

@@ -6,11 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
+from taxi_platform.stores.bigquery.trips import BigQueryTrips
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.stores.bigquery.table import table_schema
-from taxi_platform.stores.bigquery.trips import BigQueryTrips
 from taxi_platform.stores.gcs.objects import TripLake
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import trip_schema

@@ -6,12 +6,12 @@ from dataclasses import replace
 import psycopg
 import pyarrow.parquet as pq
 import pytest
+from taxi_platform.stores.postgres.trips import PostgresTrips
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.stores.postgres import table as postgres_table
 from taxi_platform.stores.postgres.server import PostgresServer
-from taxi_platform.stores.postgres.trips import PostgresTrips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.months import cleaned_month

@@ -5,8 +5,6 @@ import psycopg
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
-
-from taxi_platform.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.zones import (
     PUBLISHED_AT,
     fetch_zones,
@@ -15,6 +13,8 @@ from taxi_platform.stores.zones import (
     replace_in_postgres,
     zones_address,
 )
+
+from taxi_platform.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.trips.zones import parse_zones, synthetic_zones
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.sources.publisher import Publisher
