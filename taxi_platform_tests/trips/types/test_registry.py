@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from taxi_platform.trips.columns import AMOUNT, CODE, Column, dollars
-from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.month import TripMonth, parse_file_name
 from taxi_platform.trips.rules import Rule, missing
 from taxi_platform.trips.schema import columns, trip_schema
 from taxi_platform.trips.types import (
@@ -48,6 +48,12 @@ def test_nothing_of_an_earlier_kind_of_the_same_name_is_remembered() -> None:
     with registered(with_dogs):
         assert "dogs" in trip_schema("shuttle").names
         assert [c.name for c in columns("shuttle")][-2:] == ["dogs", "data_file_month"]
+
+
+def test_of_two_names_of_which_one_begins_the_other_a_file_name_means_the_longer() -> None:
+    with registered(replace(SHUTTLE, name="fhv")):
+        assert parse_file_name("fhvhv_tripdata_2024-01.parquet")[0] == "fhvhv"
+        assert parse_file_name("fhv_tripdata_2024-01.parquet")[0] == "fhv"
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
