@@ -11,14 +11,14 @@ READY := $(VENV)/.ready
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
-	  || { echo "Python 3.11 to 3.13 is needed; name one with PYTHON=…"; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e packages/bigquery_emulator
-	$(BIN)/python -m pip --quiet --disable-pip-version-check check
-	@touch $@
+# It holds its own folder's name: where that is another, .venv was copied along, and serves another.
+ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
+.PHONY: $(READY)
+endif
+
+$(READY): requirements.lock pyproject.toml packages/bigquery_emulator/pyproject.toml
+	@deploy/make-venv "$(PYTHON)" $(VENV) requirements.lock -e . -e packages/bigquery_emulator
+	@echo "$(CURDIR)" > $@
 
 .PHONY: venv
 venv: $(READY) ## Make .venv with the locked dependencies
@@ -62,8 +62,9 @@ screenshot: $(READY) ## Take docs/asset-graph.png anew, in the system's Chromium
 bench: $(READY) ## Measure against the peers, about 20 minutes, and put the table into docs/performance.md
 	$(BIN)/python -m benchmarks all --write docs/performance.md
 
-COMPILE := $(BIN)/python -m uv pip compile --python-version 3.11 --generate-hashes --no-header \
-  --no-emit-index-url --no-strip-extras
+# Universal: what another Python or system needs is named too, since nothing is resolved at installing.
+COMPILE := $(BIN)/python -m uv pip compile --python-version 3.11 --universal --generate-hashes \
+  --no-header --no-emit-index-url --no-strip-extras
 
 .PHONY: lock
 lock: $(READY) ## Renew the three lock files from pyproject.toml
