@@ -1,9 +1,19 @@
 """The code location: the platform's own assets, and those that users put into ``defs``."""
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from dagster import ComponentTree, Definitions, definitions, in_process_executor
+from dagster import (
+    AssetSelection,
+    AutomationConditionSensorDefinition,
+    ComponentTree,
+    DefaultSensorStatus,
+    Definitions,
+    PreviewWarning,
+    definitions,
+    in_process_executor,
+)
 
 import taxi_platform.defs
 from taxi_platform.assets.trips import trip_assets
@@ -67,17 +77,35 @@ def build_defs(chosen: Settings) -> Definitions:
         # Runs are what goes side by side.
         executor=in_process_executor,
     )
-    return Definitions.merge(platform, *_users_own())
+    users_own = _users_own()
+    return _automated(Definitions.merge(platform, users_own)) if users_own else platform
 
 
-def _users_own() -> Iterator[Definitions]:
-    """What is found in the folder ``defs``, as `dg` lays it out."""
+def _users_own() -> Definitions | None:
+    """What is found in the folder ``defs``, as `dg` lays it out; None if it is empty."""
     folder = Path(taxi_platform.defs.__path__[0])
-    if any(path.name != "__init__.py" for path in folder.glob("*.*")) or any(
-        path.is_dir() and path.name != "__pycache__" for path in folder.iterdir()
-    ):
-        # Only then: looking for components in every installed package takes more than a second.
-        yield ComponentTree.from_module(taxi_platform.defs, folder.parent.parent).build_defs()
+    if {path.name for path in folder.iterdir()} <= {"__init__.py", "__pycache__"}:
+        # Looking for components in every installed package takes more than a second.
+        return None
+    with warnings.catch_warnings():
+        # Dagster's own way to find definitions is in preview, and would say so at every start.
+        warnings.simplefilter("ignore", PreviewWarning)
+        return ComponentTree.from_module(taxi_platform.defs, folder.parent.parent).build_defs()
+
+
+def _automated(found: Definitions) -> Definitions:
+    """The same, with a sensor that is on, if an asset has an automation condition.
+
+    The one that Dagster adds by itself is off, and the condition would do nothing without a word.
+    """
+    if not any(spec.automation_condition for spec in found.resolve_all_asset_specs()):
+        return found
+    sensor = AutomationConditionSensorDefinition(
+        "automation_conditions",
+        target=AssetSelection.all(),
+        default_status=DefaultSensorStatus.RUNNING,
+    )
+    return Definitions.merge(found, Definitions(sensors=[sensor]))
 
 
 @definitions
