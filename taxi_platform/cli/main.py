@@ -9,15 +9,16 @@ import sys
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from dotenv import load_dotenv
 
 from taxi_platform.cli.local import local_app
 from taxi_platform.trips.errors import TripFileError
-from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.types import TRIP_TYPES, default_colors, every_rule
+
+if TYPE_CHECKING:
+    from taxi_platform.trips.month import TripMonth
 
 app = typer.Typer(
     name="taxi-platform",
@@ -98,6 +99,8 @@ def inspect(
     from rich.console import Console
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
+    from taxi_platform.trips.types import TRIP_TYPES
+
     if color is not None and color not in TRIP_TYPES:
         raise _fail(f"--color is {color!r}: one of {', '.join(TRIP_TYPES)}")
     progress = Progress(
@@ -150,6 +153,8 @@ def rules(
     from rich.console import Console
     from rich.table import Table
 
+    from taxi_platform.trips.types import every_rule
+
     if as_json:
         listed = [
             {
@@ -163,10 +168,11 @@ def rules(
         ]
         typer.echo(json.dumps(listed, indent=2))
         return
-    table = Table("rule", "reason of its rejects", "default", "colors", "rejects")
+    table = Table("rule", "reason of its rejects", "default", "rejects")
     for rule, colors in every_rule().items():
         default = "on" if rule.on_by_default else "off"
-        table.add_row(rule.name, rule.reason, default, ", ".join(colors), rule.description)
+        rejects = f"{rule.description} ({', '.join(colors)})"
+        table.add_row(rule.name, rule.reason, default, rejects)
     Console().print(table)
     typer.echo(
         "The config of cleaned_trips switches them: rules names those that apply, "
@@ -184,6 +190,7 @@ def rejects(
     from taxi_platform.errors import StoreError
     from taxi_platform.landing.zone import LandingZone
     from taxi_platform.settings import SettingsError, load_settings
+    from taxi_platform.trips.month import TripMonth
 
     try:
         month = TripMonth.from_key(partition)
@@ -219,6 +226,8 @@ def backfill(
     It may be interrupted at any time: the daemon goes on, and the same command looks on again.
     Exits with 1 if months failed, and says which, why, and what to do.
     """
+    from taxi_platform.trips.types import default_colors
+
     if unknown := set(color) - set(default_colors()):
         raise _fail(f"--color is {unknown.pop()!r}: one of {', '.join(default_colors())}")
     from rich.console import Console
@@ -279,7 +288,9 @@ def query(
         typer.echo(f"the first {limit} rows; --limit shows more")
 
 
-def _month(color: str, text: str) -> TripMonth:
+def _month(color: str, text: str) -> "TripMonth":
+    from taxi_platform.trips.month import TripMonth
+
     try:
         return TripMonth(color, datetime.strptime(text, "%Y-%m").date())  # noqa: DTZ007
     except ValueError:
