@@ -8,15 +8,16 @@ import json
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from dotenv import load_dotenv
 
 from taxi_platform.cli.local import local_app
 from taxi_platform.trips.errors import TripFileError
-from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.types import TRIP_TYPES, every_rule
+
+if TYPE_CHECKING:
+    from taxi_platform.trips.month import TripMonth
 
 app = typer.Typer(
     name="taxi-platform",
@@ -97,6 +98,8 @@ def inspect(
     from rich.console import Console
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
+    from taxi_platform.trips.types import TRIP_TYPES
+
     if color is not None and color not in TRIP_TYPES:
         raise _fail(f"--color is {color!r}: one of {', '.join(TRIP_TYPES)}")
     progress = Progress(
@@ -149,6 +152,8 @@ def rules(
     from rich.console import Console
     from rich.table import Table
 
+    from taxi_platform.trips.types import every_rule
+
     if as_json:
         listed = [
             {
@@ -162,10 +167,11 @@ def rules(
         ]
         typer.echo(json.dumps(listed, indent=2))
         return
-    table = Table("rule", "reason of its rejects", "default", "colors", "rejects")
+    table = Table("rule", "reason of its rejects", "default", "rejects")
     for rule, colors in every_rule().items():
         default = "on" if rule.on_by_default else "off"
-        table.add_row(rule.name, rule.reason, default, ", ".join(colors), rule.description)
+        rejects = f"{rule.description} ({', '.join(colors)})"
+        table.add_row(rule.name, rule.reason, default, rejects)
     Console().print(table)
     typer.echo(
         "The config of cleaned_trips switches them: rules names those that apply, "
@@ -183,6 +189,7 @@ def rejects(
     from taxi_platform.errors import StoreError
     from taxi_platform.landing.zone import LandingZone
     from taxi_platform.settings import SettingsError, load_settings
+    from taxi_platform.trips.month import TripMonth
 
     try:
         month = TripMonth.from_key(partition)
@@ -271,7 +278,9 @@ def query(
         typer.echo(f"the first {limit} rows; --limit shows more")
 
 
-def _month(color: str, text: str) -> TripMonth:
+def _month(color: str, text: str) -> "TripMonth":
+    from taxi_platform.trips.month import TripMonth
+
     try:
         return TripMonth(color, datetime.strptime(text, "%Y-%m").date())  # noqa: DTZ007
     except ValueError:

@@ -11,6 +11,7 @@ import pytest
 from taxi_platform.landing import files
 from taxi_platform.landing.files import SUMMARY_KEY, TripParquet, totals_of_footer
 from taxi_platform.landing.zone import LandingZone
+from taxi_platform.sources.checksums import checksum_of
 from taxi_platform.trips.statistics import current_json
 from taxi_platform_tests.months import GREEN, cleaned_month
 
@@ -74,7 +75,7 @@ def test_the_checksum_of_a_file_is_computed_once_and_again_when_it_changed(
     landing: LandingZone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed: list[Path] = []
-    compute = files.checksum_of
+    compute = checksum_of
 
     def counted(path: Path, algorithm: str) -> Any:
         computed.append(path)
