@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from benchmarks.contest import Bench, Contender, Work, seconds_by_theirs
 from benchmarks.inputs import WARM_UP, folder_of, published
 from benchmarks.processes import ContestError, Facts
-from benchmarks.runs import ASSETS, PLATFORM, publish_from, warm_worker
+from benchmarks.runs import PLATFORM, publish_from, warm_worker
 from benchmarks.servers import forget_months, running_stack
 from taxi_platform.trips.month import TripMonth
 
@@ -102,27 +102,13 @@ def _beats(instance: "DagsterInstance", since: float) -> bool:
 
 
 def _backfill(instance: "DagsterInstance") -> None:
-    from dagster import AssetKey
-    from dagster._core.execution.backfill import PartitionBackfill
-    from dagster._core.utils import make_new_backfill_id
+    from taxi_platform.assets.trips import trip_assets
+    from taxi_platform.dagster_internals import request_backfill
+    from taxi_platform.settings import load_settings
 
-    from taxi_platform.definitions import defs
-
-    backfill = PartitionBackfill.from_asset_partitions(
-        backfill_id=make_new_backfill_id(),
-        asset_graph=defs.resolve_asset_graph(),
-        partition_names=[month.key for month in months()],
-        asset_selection=[AssetKey(name) for name in ASSETS],
-        backfill_timestamp=time.time(),
-        tags={},
-        dynamic_partitions_store=instance,
-        all_partitions=False,
-        title=None,
-        description=None,
-        run_config=None,
-    )
-    instance.add_backfill(backfill)
-    backfill_id = backfill.backfill_id
+    assets = trip_assets(load_settings())
+    keys = [month.key for month in months()]
+    backfill_id = request_backfill(instance, assets, keys, tags={}, title="bench")
     _wait(lambda: _runs_done(instance, backfill_id), DONE_SECONDS, "the backfill stalled")
 
 

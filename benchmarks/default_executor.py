@@ -2,11 +2,15 @@
 
 from dagster import Definitions
 
-from taxi_platform.assets.trips import TRIP_ASSETS
-from taxi_platform.checks import TRIP_CHECKS
+from taxi_platform.assets.trips import trip_assets
+from taxi_platform.checks.reconciliation import trip_checks
 from taxi_platform.definitions import build_resources
-from taxi_platform.settings import settings
+from taxi_platform.settings import load_settings
+
+_chosen = load_settings()
 
 defs = Definitions(
-    assets=TRIP_ASSETS, asset_checks=TRIP_CHECKS, resources=build_resources(settings())
+    assets=trip_assets(_chosen),
+    asset_checks=trip_checks(_chosen),
+    resources=build_resources(_chosen),
 )

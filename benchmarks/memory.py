@@ -13,14 +13,13 @@ TIMES = (1, 4, 16)
 
 
 def _clean_and_copy(times: int, rows: int) -> Work:
-    from taxi_platform.stores.postgres.trips import PostgresTrips
-
     from taxi_platform.landing.zone import LandingZone
+    from taxi_platform.stores.postgres.store import PostgresStore
     from taxi_platform.trips.cleaning import clean_trips
 
     source = yellow_month(rows * times)
     landing = LandingZone(KEPT / "memory")
-    tables = PostgresTrips(postgres_server(), SCHEMA)
+    tables = PostgresStore(postgres_server(), SCHEMA)
 
     def work() -> dict[str, float]:
         trips = landing.write_cleaned(clean_trips(source, YELLOW))

@@ -33,9 +33,10 @@ def _inputs(rows: int) -> None:
 def _platform(rows: int) -> Work:
     # Imported with its driver, as the peers are.
     import adbc_driver_postgresql.dbapi  # noqa: F401
-    from taxi_platform.stores.postgres.trips import PostgresTrips
 
-    tables = PostgresTrips(postgres_server(), SCHEMA)
+    from taxi_platform.stores.postgres.store import PostgresStore
+
+    tables = PostgresStore(postgres_server(), SCHEMA)
     trips = cleaned_month(rows)
 
     def work() -> None:
@@ -49,7 +50,7 @@ def _make_table(_rows: int) -> None:
     import psycopg
     from psycopg import sql
 
-    from taxi_platform.stores.postgres.server import column_definitions
+    from taxi_platform.stores.postgres.types import column_definitions
     from taxi_platform.trips.schema import trip_schema
 
     with psycopg.connect(postgres_server().conninfo, autocommit=True) as connection:

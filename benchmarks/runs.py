@@ -27,11 +27,12 @@ def warm_worker(warm_up: TripMonth) -> Callable[[TripMonth], None]:
     """
     from dagster import AssetKey, DagsterInstance
 
-    from taxi_platform.definitions import defs
+    from taxi_platform.definitions import build_defs
+    from taxi_platform.settings import load_settings
 
     # Kept open until the process ends, as a worker's is.
     instance = DagsterInstance.get()
-    job = defs.resolve_implicit_global_asset_job_def()
+    job = build_defs(load_settings()).resolve_implicit_global_asset_job_def()
 
     def run(month: TripMonth) -> None:
         result = job.execute_in_process(

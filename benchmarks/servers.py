@@ -44,10 +44,10 @@ def running_stack() -> Iterator[None]:
 
 def postgres_server() -> "PostgresServer":
     """The stack's Postgres, as the stores take it."""
-    from taxi_platform.resources.postgres import PostgresResource
-    from taxi_platform.settings import load_settings
+    from taxi_platform.stores.postgres.server import PostgresServer
+    from taxi_platform.stores.postgres.settings import PostgresSettings
 
-    return PostgresResource.of(load_settings()).get_server()
+    return PostgresServer.of(PostgresSettings())
 
 
 def postgres_engine() -> "Engine":

@@ -5,21 +5,33 @@ from dagster import AssetKey, Definitions
 from dagster_gcp import BigQueryResource, GCSResource
 
 from taxi_platform.checks.reconciliation import OBJECT_CHECK, TABLE_CHECK
-from taxi_platform.definitions import build_resources, defs
+from taxi_platform.definitions import build_defs, build_resources
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.landing.expectations import EXPECTATIONS
 from taxi_platform.partitions import trip_partitions
+from taxi_platform.resources.gcs import TripGCSResource
 from taxi_platform.settings import load_settings
 from taxi_platform.trips.month import TripMonth
 
-NAMES = ["raw_trips", "cleaned_trips", "gcs_trips", "bigquery_trips", "postgres_trips"]
+GROUPS = {
+    "raw_trips": "landing",
+    "cleaned_trips": "landing",
+    "gcs_trips": "lake",
+    "bigquery_trips": "warehouse",
+    "postgres_trips": "warehouse",
+}
 
 
-def test_the_code_location_is_whole() -> None:
+@pytest.fixture(scope="module")
+def defs() -> Definitions:
+    return build_defs(load_settings())
+
+
+def test_the_code_location_is_whole(defs: Definitions) -> None:
     Definitions.validate_loadable(defs)
 
 
-def test_the_five_assets_depend_as_the_design_says() -> None:
+def test_the_five_assets_depend_as_the_design_says(defs: Definitions) -> None:
     graph = defs.resolve_asset_graph()
     parents = {
         key.to_user_string(): sorted(p.to_user_string() for p in graph.get(key).parent_keys)
@@ -35,17 +47,17 @@ def test_the_five_assets_depend_as_the_design_says() -> None:
     }
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_asset_is_described_grouped_owned_and_of_a_kind(name: str) -> None:
+@pytest.mark.parametrize("name", GROUPS)
+def test_every_asset_is_described_grouped_owned_and_of_a_kind(defs: Definitions, name: str) -> None:
     node = defs.resolve_asset_graph().get(AssetKey(name))
     assert node.description
-    assert node.group_name == "trips"
+    assert node.group_name == GROUPS[name]
     assert node.owners == ["team:data-platform"]
     assert node.kinds
-    assert node.partitions_def == trip_partitions
+    assert node.partitions_def == trip_partitions()
 
 
-def test_the_checks_hold_a_bad_month_back_from_what_follows() -> None:
+def test_the_checks_hold_a_bad_month_back_from_what_follows(defs: Definitions) -> None:
     graph = defs.resolve_asset_graph()
     checks = {key.name: graph.get_check_spec(key) for key in graph.asset_check_keys}
     expectations = {expectation.name for expectation in EXPECTATIONS}
@@ -56,7 +68,7 @@ def test_the_checks_hold_a_bad_month_back_from_what_follows() -> None:
 
 
 def test_partition_keys_are_color_and_month() -> None:
-    keys = trip_partitions.get_partition_keys()
+    keys = trip_partitions().get_partition_keys()
     assert {"green|2019-01", "yellow|2024-01"} <= set(keys)
     assert all(TripMonth.from_key(key).key == key for key in keys)
 
@@ -81,6 +93,6 @@ def test_without_the_stack_no_client_turns_to_the_real_cloud(
     monkeypatch.setenv("TAXI_ENV", "local")
     monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     gcs = build_resources(load_settings())["gcs"]
-    assert hasattr(gcs, "get_lake")
+    assert isinstance(gcs, TripGCSResource)
     with pytest.raises(PermanentStoreError, match="taxi-platform local up"):
-        gcs.get_lake()
+        gcs.get_trips()

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from dagster import AssetIn, DagsterInstance, ExecuteInProcessResult, asset, materialize
 
-from taxi_platform.assets.trips import TRIP_ASSETS
+from taxi_platform.assets.trips import trip_assets
 from taxi_platform.definitions import build_resources
 from taxi_platform.io_managers.frames import trip_frame_type
 from taxi_platform.landing.zone import LandingZone
@@ -34,13 +34,14 @@ def environment(stack: EmbeddedStack) -> Iterator[None]:
         yield
 
 
-def run(assets: list[Any], *, select: list[Any] | None = None) -> ExecuteInProcessResult:
+def run(*assets: Any, select: list[Any] | None = None) -> ExecuteInProcessResult:
+    chosen = load_settings()
     with DagsterInstance.ephemeral() as instance:
         return materialize(
-            assets,
+            [*trip_assets(chosen), *assets],
             selection=select,
             partition_key=MONTH.key,
-            resources=build_resources(load_settings()),
+            resources=build_resources(chosen),
             instance=instance,
             raise_on_error=False,
         )
@@ -49,7 +50,7 @@ def run(assets: list[Any], *, select: list[Any] | None = None) -> ExecuteInProce
 @pytest.fixture(scope="module")
 def loaded(environment: None, stack: EmbeddedStack) -> int:
     """The month is in both tables; its rows."""
-    assert run(TRIP_ASSETS).success
+    assert run().success
     return LandingZone(Path(stack.environment["TAXI_DATA_DIR"])).find_cleaned(MONTH).rows
 
 
@@ -71,11 +72,11 @@ def run_downstream(
     metadata = {"columns": columns} if columns else None
     mine = asset(
         name="mine",
-        partitions_def=trip_partitions,
+        partitions_def=trip_partitions(),
         ins={"trips": AssetIn(table, metadata=metadata)},
         io_manager_def=None,
     )(body)
-    return run([*TRIP_ASSETS, mine], select=[mine])
+    return run(mine, select=[mine])
 
 
 seen: list[Any] = []

@@ -27,9 +27,9 @@ from dagster import (
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 
-from taxi_platform.assets.trips import TRIP_ASSETS
-from taxi_platform.checks import TRIP_CHECKS
-from taxi_platform.checks.reconciliation import TABLE_CHECK
+from taxi_platform.assets.trips import trip_assets
+from taxi_platform.assets.zones import zone_asset
+from taxi_platform.checks.reconciliation import TABLE_CHECK, trip_checks
 from taxi_platform.definitions import build_resources
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.settings import load_settings
@@ -203,11 +203,12 @@ def run_month(
     ) -> ExecuteInProcessResult:
         for name, value in changed.items():
             monkeypatch.setenv(name, value)
+        chosen = load_settings()
         with DagsterInstance.ephemeral() as instance:
             return materialize(
-                assets or [*TRIP_ASSETS, *TRIP_CHECKS],
+                assets or [*trip_assets(chosen), *trip_checks(chosen)],
                 partition_key=partition,
-                resources=build_resources(load_settings()),
+                resources=build_resources(chosen),
                 instance=instance,
                 raise_on_error=False,
             )
@@ -369,17 +370,18 @@ def test_a_copy_that_is_not_the_whole_month_fails_its_check(
 
 def run_checks(partition: str) -> ExecuteInProcessResult:
     """Runs the checks of a partition, without materializing what they check."""
+    chosen = load_settings()
 
-    @asset(partitions_def=trip_partitions)
+    @asset(partitions_def=trip_partitions(chosen))
     def nothing() -> None:
         """Gives the run its partition, which Dagster takes from assets only."""
 
     with DagsterInstance.ephemeral() as instance:
         return materialize(
-            [*TRIP_ASSETS, *TRIP_CHECKS, nothing],
+            [*trip_assets(chosen), *trip_checks(chosen), nothing],
             selection=AssetSelection.all_asset_checks() | AssetSelection.assets(nothing),
             partition_key=partition,
-            resources=build_resources(load_settings()),
+            resources=build_resources(chosen),
             instance=instance,
             raise_on_error=False,
         )
@@ -388,8 +390,7 @@ def run_checks(partition: str) -> ExecuteInProcessResult:
 def test_the_zones_are_loaded_where_the_source_has_them_and_left_alone_where_not(
     run_month: Callable[..., ExecuteInProcessResult], publisher: Publisher
 ) -> None:
-    from taxi_platform.assets.zones import taxi_zones
-
+    taxi_zones = zone_asset(load_settings())
     skipped = run_month(None, assets=[taxi_zones])
     assert skipped.success
     assert skipped.get_asset_materialization_events() == []

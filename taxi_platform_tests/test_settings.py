@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from taxi_platform.settings import SettingsError, load_settings
+from taxi_platform.stores.postgres.settings import PostgresSettings
 
 
 @pytest.fixture(autouse=True)
@@ -51,4 +52,6 @@ def test_the_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAXI_POSTGRES_PASSWORD", "hunter2")
     settings = load_settings()
     assert "hunter2" not in repr(settings) + str(settings)
-    assert settings.postgres_password.get_secret_value() == "hunter2"
+    postgres = settings.tables["postgres"]
+    assert isinstance(postgres, PostgresSettings)
+    assert postgres.password.get_secret_value() == "hunter2"

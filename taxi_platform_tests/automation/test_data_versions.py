@@ -10,6 +10,9 @@ from dagster import AssetKey, DagsterInstance, materialize
 from dagster._core.definitions.data_version import StaleStatus
 from dagster._utils.test.data_versions import get_stale_status_resolver
 
+from taxi_platform.assets.trips import trip_assets
+from taxi_platform.definitions import build_resources
+from taxi_platform.settings import load_settings
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
 from taxi_platform_tests.conftest import EmbeddedStack
@@ -42,31 +45,29 @@ def test_a_file_published_again_makes_stale_what_follows_only_if_it_changed(
     for name, value in stack.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("TAXI_SOURCE_URL", publisher.template)
-    from taxi_platform.assets.trips import TRIP_ASSETS
-    from taxi_platform.definitions import build_resources
-    from taxi_platform.settings import load_settings
-
+    chosen = load_settings()
+    trips = trip_assets(chosen)
     with DagsterInstance.ephemeral() as instance:
 
         def load(*names: str) -> None:
             result = materialize(
-                TRIP_ASSETS,
+                trips,
                 partition_key=MONTH.key,
                 selection=list(names),
-                resources=build_resources(load_settings()),
+                resources=build_resources(chosen),
                 instance=instance,
             )
             assert result.success
 
         def stale() -> list[str]:
-            resolver = get_stale_status_resolver(instance, TRIP_ASSETS)
+            resolver = get_stale_status_resolver(instance, trips)
             return [
                 name
                 for name in names
                 if resolver.get_status(AssetKey(name), MONTH.key) is not StaleStatus.FRESH
             ]
 
-        names = [asset.key.to_user_string() for asset in TRIP_ASSETS]
+        names = [asset.key.to_user_string() for asset in trips]
         file = f"{MONTH.stem}.parquet"
         publisher.publish(file, published, etag='"v1"')
         assert stale() == names

@@ -14,6 +14,7 @@ from dagster import (
 from dagster._core.events import DagsterEvent
 from dagster._core.test_utils import create_run_for_test
 
+from taxi_platform.assets.keys import trip_keys
 from taxi_platform.automation.alerts import incidents
 from taxi_platform.automation.alerts.incidents import (
     RETRY_SECONDS,
@@ -22,11 +23,17 @@ from taxi_platform.automation.alerts.incidents import (
     from_now_on,
     gather,
 )
-from taxi_platform.automation.months import ASSET_KEYS, newest_months
+from taxi_platform.automation.months import MonthRecords, newest_months
+from taxi_platform.settings import load_settings
 from taxi_platform.trips.month import TripMonth
 
 MONTH = TripMonth.from_key("green|2024-01")
 NEVER = 100_000
+
+
+def records_of(instance: DagsterInstance, lookback_months: int, overdue_days: int) -> MonthRecords:
+    changed = {"lookback_months": lookback_months, "overdue_days": overdue_days}
+    return MonthRecords(instance, load_settings().model_copy(update=changed))
 
 
 @pytest.fixture
@@ -51,7 +58,7 @@ def ended(
 def look(instance: DagsterInstance, told: Told, seconds: float = 60) -> tuple[list[Alert], Told]:
     """A look so many seconds from now."""
     now = datetime.now(UTC) + timedelta(seconds=seconds)
-    return gather(instance, told, lookback_months=6, overdue_days=NEVER, now=now)
+    return gather(records_of(instance, 6, NEVER), told, now)
 
 
 def test_what_ended_before_the_first_look_is_not_told(instance: DagsterInstance) -> None:
@@ -125,16 +132,17 @@ def test_an_event_that_is_just_written_waits_for_its_elders(instance: DagsterIns
 
 
 def test_lateness_is_judged_month_by_month(instance: DagsterInstance) -> None:
-    newest, before = newest_months(2)[0], newest_months(2)[2]
+    two = records_of(instance, 2, NEVER).chosen
+    newest, before = newest_months(two)[0], newest_months(two)[2]
     assert newest.color == before.color
     now = datetime.combine(before.following, datetime.min.time(), UTC) + timedelta(days=75)
-    others = [m for m in newest_months(2, now) if m not in (before, newest)]
+    others = [m for m in newest_months(two, now) if m not in (before, newest)]
     for month in others:
-        for key in ASSET_KEYS:
+        for key in trip_keys(two):
             instance.report_runless_asset_event(AssetMaterialization(key, partition=month.key))
 
     def late(told: Told, days: int) -> tuple[list[Alert], Told]:
-        return gather(instance, told, 12, 75, now + timedelta(days=days))
+        return gather(records_of(instance, 12, 75), told, now + timedelta(days=days))
 
     alerts, _ = late(Told(after=0), -1)
     assert before.key not in {a.subject for a in alerts}
@@ -143,10 +151,10 @@ def test_lateness_is_judged_month_by_month(instance: DagsterInstance) -> None:
     assert newest.key not in {a.subject for a in alerts}
     assert late(Told.from_cursor(told.cursor()), 1)[0] == []
     # The newest is loaded, which says nothing of the one before.
-    for key in ASSET_KEYS:
+    for key in trip_keys(two):
         instance.report_runless_asset_event(AssetMaterialization(key, partition=newest.key))
     assert late(told, 1)[0] == []
-    for key in ASSET_KEYS:
+    for key in trip_keys(two):
         instance.report_runless_asset_event(AssetMaterialization(key, partition=before.key))
     alerts, told = late(told, 1)
     assert [(a.kind, a.subject) for a in alerts] == [("recovered", before.key)]

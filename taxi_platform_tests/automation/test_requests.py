@@ -7,11 +7,19 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus, RunRequest
 from dagster._core.test_utils import create_run_for_test
 
+from taxi_platform.automation.months import MonthRecords
 from taxi_platform.automation.requests import MOST_REQUESTS, Ledger
+from taxi_platform.settings import load_settings
 from taxi_platform.trips.month import TripMonth
 
 MONTH = TripMonth.from_key("green|2024-01")
 SHORT, LONG = 0.0, 3600.0
+
+
+def records_of(instance: DagsterInstance, wait: float) -> MonthRecords:
+    return MonthRecords(
+        instance, load_settings().model_copy(update={"request_again_seconds": wait})
+    )
 
 
 @pytest.fixture
@@ -28,7 +36,7 @@ def due(
     loaded: bool = False,
     wait: float = SHORT,
 ) -> list[RunRequest]:
-    return ledger.due(instance, {MONTH: version}, lambda _month, _version: loaded, wait)
+    return ledger.due(records_of(instance, wait), {MONTH: version}, lambda _month, _version: loaded)
 
 
 def run_of(
@@ -114,6 +122,7 @@ def test_a_full_bucket_is_seen_to_in_portions(instance: DagsterInstance) -> None
     months = {TripMonth.from_key(f"green|20{year}-06"): "1" for year in range(10, 70)}
     ledger = Ledger(None)
     counts = [
-        len(ledger.due(instance, months, lambda _month, _version: False, LONG)) for _ in range(4)
+        len(ledger.due(records_of(instance, LONG), months, lambda _month, _version: False))
+        for _ in range(4)
     ]
     assert counts == [MOST_REQUESTS, MOST_REQUESTS, len(months) - 2 * MOST_REQUESTS, 0]

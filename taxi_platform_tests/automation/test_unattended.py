@@ -22,6 +22,7 @@ from psycopg import sql
 
 from taxi_platform.automation.months import newest_months
 from taxi_platform.landing.zone import LandingZone
+from taxi_platform.settings import load_settings
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
 from taxi_platform_tests.automation.people import (
@@ -46,8 +47,9 @@ WEBHOOK_SECRET = "T0K3N-of-the-webhook"
 SMTP_PASSWORD = "p4ssword-of-the-mail-server"
 
 WINDOW = 6
-GREEN = [month for month in newest_months(WINDOW) if month.color == "green"]
-YELLOW = [month for month in newest_months(WINDOW) if month.color == "yellow"]
+NEWEST = newest_months(load_settings().model_copy(update={"lookback_months": WINDOW}))
+GREEN = [month for month in NEWEST if month.color == "green"]
+YELLOW = [month for month in NEWEST if month.color == "yellow"]
 OLD = TripMonth.from_key("green|2023-04")
 
 
@@ -81,7 +83,7 @@ def platform(
         # The real times are months, hours and minutes.
         "TAXI_SCHEDULE_CRON": "* * * * *",
         "TAXI_PUBLISHED_SECONDS": "1",
-        "TAXI_LAKE_SECONDS": "1",
+        "TAXI_GCS_SECONDS": "1",
         "TAXI_ALERT_SECONDS": "1",
         "TAXI_REQUEST_AGAIN_SECONDS": "5",
         # The oldest month of the window is overdue, and no other.
@@ -149,13 +151,13 @@ def wait_until_told(headline: str, *places: Webhook | Mailbox) -> None:
 def test_an_object_that_somebody_puts_into_the_lake_is_loaded_into_bigquery_once(
     platform: UnattendedPlatform, web: WebServer, tmp_path: Path
 ) -> None:
-    web.start_sensor("lake_objects")
+    web.start_sensor("gcs_objects_to_bigquery")
     for number, rows in enumerate((1_200, 1_300), start=1):
         trips = cleaned_month(LandingZone(tmp_path / str(rows)), OLD, rows)
         platform.put_into_lake(OLD, trips.path)
         platform.wait_for_ends(number, dagster__partition=OLD.key)
         assert platform.rows()[OLD.month] == (0, trips.rows)
-    web.wait_for_looks("lake_objects", 2)
+    web.wait_for_looks("gcs_objects_to_bigquery", 2)
     runs = platform.runs_of(OLD)
     assert [run.job_name for run in runs] == ["gcs_to_bigquery"] * 2
     assert all(run.status is DagsterRunStatus.SUCCESS for run in runs)
@@ -169,7 +171,7 @@ def test_a_run_waits_in_the_queue_while_what_it_asks_is_asked_by_as_many_as_may(
     trips = cleaned_month(LandingZone(tmp_path), OLD, 1_400)
     platform.put_into_lake(OLD, trips.path)
     (run, *_) = wait_until(lambda: found if len(found := platform.runs_of(OLD)) == 3 else None, 240)
-    web.wait_for_looks("lake_objects", 2)
+    web.wait_for_looks("gcs_objects_to_bigquery", 2)
     waiting = platform.instance.get_run_by_id(run.run_id)
     assert waiting
     assert waiting.status is DagsterRunStatus.QUEUED
@@ -186,8 +188,8 @@ def test_the_schedule_loads_what_is_published_and_missing_and_tries_nothing_else
     runs = platform.runs(taxi__reason="monthly")
     assert [run.tags["dagster/partition"] for run in runs] == [GREEN[0].key]
     # What the platform has loaded itself is not loaded again from the lake.
-    web.wait_for_looks("lake_objects", 2)
-    assert len(platform.runs(taxi__reason="object in the lake")) == 3
+    web.wait_for_looks("gcs_objects_to_bigquery", 2)
+    assert len(platform.runs(taxi__reason="object in GCS")) == 3
 
 
 def test_a_month_that_is_published_is_loaded_and_one_published_again_is_loaded_again(

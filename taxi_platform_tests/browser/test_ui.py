@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Locator, expect
 from playwright.sync_api import TimeoutError as NotShown
 
 from taxi_platform.automation.months import newest_months
+from taxi_platform.settings import load_settings
 from taxi_platform_tests.automation.unattended import (
     UnattendedPlatform,
     WebServer,
@@ -39,7 +40,7 @@ ASSETS = [
     "postgres_trips",
     "taxi_zones",
 ]
-GREEN = [month for month in newest_months(6) if month.color == "green"]
+GREEN = [month for month in newest_months(load_settings()) if month.color == "green"]
 MONTH = GREEN[2]
 
 # Where configuration, logs and metadata are shown.

@@ -133,12 +133,20 @@ def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
         assert writer.stdout is not None
         writer.stdout.readline()
         connection.execute("CREATE SCHEMA left_over")
+        connection.execute(
+            "CREATE TABLE left_over.green_trips (data_file_month date) "
+            "PARTITION BY LIST (data_file_month)"
+        )
         connection.execute("CREATE TABLE left_over.green_trips_2024_01_incoming (a int)")
         connection.execute("CREATE TABLE left_over.green_trips_2024_02_incoming (a int)")
         connection.execute("CREATE TABLE left_over.green_trips_copy (a int)")
+        # Of a table of somebody else's.
+        connection.execute("CREATE TABLE left_over.others (data_file_month date)")
+        connection.execute("CREATE TABLE left_over.others_2024_01_incoming (a int)")
         # Somebody is writing February.
         connection.execute(
-            "SELECT pg_advisory_lock(hashtextextended('taxi_platform left_over green|2024-02', 0))"
+            "SELECT pg_advisory_lock(hashtextextended("
+            "'taxi_platform left_over.green_trips_2024_02', 0))"
         )
         where = {"TAXI_DATA_DIR": str(data), "TAXI_POSTGRES_SCHEMA": "left_over"}
         found = doctor(stack, **where)
@@ -157,7 +165,12 @@ def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
             "SELECT relname FROM pg_class WHERE relnamespace = 'left_over'::regnamespace "
             "AND relkind = 'r' ORDER BY 1"
         ).fetchall()
-        assert tables == [("green_trips_2024_02_incoming",), ("green_trips_copy",)]
+        assert tables == [
+            ("green_trips_2024_02_incoming",),
+            ("green_trips_copy",),
+            ("others",),
+            ("others_2024_01_incoming",),
+        ]
         assert not killed.exists()
         assert held.exists()
         assert resumable.exists()

@@ -17,8 +17,8 @@ from typing import Any
 
 from dagster import DagsterInstance, materialize
 
-from taxi_platform.assets.trips import TRIP_ASSETS
-from taxi_platform.checks import TRIP_CHECKS
+from taxi_platform.assets.trips import trip_assets
+from taxi_platform.checks.reconciliation import trip_checks
 from taxi_platform.definitions import build_resources
 from taxi_platform.settings import load_settings
 
@@ -52,10 +52,11 @@ def run(partition: str, kill: list[tuple[str, str, int]]) -> int:
         threading.setprofile(killer)
         sys.setprofile(killer)
     with DagsterInstance.ephemeral() as instance:
+        chosen = load_settings()
         result = materialize(
-            [*TRIP_ASSETS, *TRIP_CHECKS],
+            [*trip_assets(chosen), *trip_checks(chosen)],
             partition_key=partition,
-            resources=build_resources(load_settings()),
+            resources=build_resources(chosen),
             instance=instance,
             raise_on_error=False,
         )

@@ -19,8 +19,8 @@ from dagster import (
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 
-from taxi_platform.assets.trips import TRIP_ASSETS
-from taxi_platform.checks import TRIP_CHECKS
+from taxi_platform.assets.trips import trip_assets
+from taxi_platform.checks.reconciliation import trip_checks
 from taxi_platform.definitions import build_resources
 from taxi_platform.landing.download import land
 from taxi_platform.landing.zone import LandingZone
@@ -110,11 +110,12 @@ def materialize_month(
     instance: DagsterInstance, partition: str, assets: Sequence[str]
 ) -> ExecuteInProcessResult:
     """Materializes assets of a partition with their checks, as the environment says."""
+    chosen = load_settings()
     return materialize(
-        [*TRIP_ASSETS, *TRIP_CHECKS],
+        [*trip_assets(chosen), *trip_checks(chosen)],
         selection=AssetSelection.assets(*assets) | AssetSelection.checks_for_assets(*assets),
         partition_key=partition,
-        resources=build_resources(load_settings()),
+        resources=build_resources(chosen),
         instance=instance,
         raise_on_error=False,
     )

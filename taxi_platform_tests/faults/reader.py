@@ -38,7 +38,8 @@ def bigquery_asker(address: str, query: str) -> Ask:
     """Asks BigQuery; a query that fails is not asked again."""
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import bigquery
-    from taxi_platform.stores.bigquery.trips import NO_RETRY
+
+    from taxi_platform.stores.google import NO_RETRY
 
     client = bigquery.Client(
         project="test", credentials=AnonymousCredentials(), client_options={"api_endpoint": address}

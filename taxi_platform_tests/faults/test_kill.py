@@ -35,9 +35,12 @@ FILES = "taxi_platform.landing.zone"
 ATOMIC = "taxi_platform.landing.atomic_files"
 WRITER = "taxi_platform.landing.parquet_writer"
 DOWNLOAD = "taxi_platform.landing.download"
+CHECKS = "taxi_platform.landing.expectations"
 LAKE = "taxi_platform.stores.gcs.objects"
-BIGQUERY = "taxi_platform.stores.bigquery.trips"
-POSTGRES = "taxi_platform.stores.postgres.trips"
+BIGQUERY = "taxi_platform.stores.bigquery.store"
+JOBS = "taxi_platform.stores.bigquery.loads"
+POSTGRES = "taxi_platform.stores.postgres.store"
+EXCHANGE = "taxi_platform.stores.postgres.loads"
 CHILD = "taxi_platform.stores.postgres.child"
 BLOB = "google.cloud.storage.blob:Blob"
 HTTP = "http.client:HTTPConnection"
@@ -48,7 +51,7 @@ KILL_POINTS: dict[str, list[Step]] = {
     "before the download": [("taxi_platform.sources.http_source:HttpSource.fetch", "call", 1)],
     "mid-download": [
         (
-            "taxi_platform.io_managers.files:RawFileIOManager.handle_output.<locals>.<lambda>",
+            "taxi_platform.assets.trips:raw_trips.<locals>.<lambda>",
             "call",
             4,
         )
@@ -70,39 +73,39 @@ KILL_POINTS: dict[str, list[Step]] = {
     "before the rename of the rejects": [(f"{ATOMIC}:_rename", "call", 2)],
     "between the renames of rejects and cleaned file": [(f"{ATOMIC}:_rename", "return", 2)],
     "after the rename of the cleaned file": [(f"{ATOMIC}:_rename", "return", 3)],
-    "in the checks of the cleaned month": [(f"{FILES}:TripParquet.as_cleaned_month", "call", 1)],
-    "before the upload": [(f"{LAKE}:TripLake.upload", "call", 1)],
+    "in the checks of the cleaned month": [(f"{CHECKS}:_rows_conserved", "call", 1)],
+    "before the upload": [(f"{LAKE}:GCSTrips.upload", "call", 1)],
     "mid-upload": [
         (f"{BLOB}.upload_from_filename", "call", 1),
         # The first carries the headers.
         (f"{HTTP}.send", "return", 1),
     ],
     "after the upload, before it is verified": [(f"{BLOB}.upload_from_filename", "return", 1)],
-    "after the upload, before its record": [(f"{LAKE}:TripLake.upload", "return", 1)],
-    "before the load job": [(f"{BIGQUERY}:BigQueryTrips._start", "call", 1)],
+    "after the upload, before its record": [(f"{LAKE}:GCSTrips.upload", "return", 1)],
+    "before the load job": [(f"{JOBS}:LoadJobs.load_object", "call", 1)],
     "load job sent, no answer yet": [
         ("google.cloud.bigquery.client:Client.load_table_from_uri", "call", 1),
         (f"{HTTP}.getresponse", "call", 1),
     ],
-    "during the load job": [(f"{BIGQUERY}:BigQueryTrips._wait_for", "call", 1)],
-    "after the load job": [(f"{BIGQUERY}:BigQueryTrips._wait_for", "return", 1)],
+    "during the load job": [(f"{JOBS}:LoadJobs._wait_for", "call", 1)],
+    "after the load job": [(f"{JOBS}:LoadJobs._wait_for", "return", 1)],
     "after the load job, before its record": [
-        (f"{BIGQUERY}:BigQueryTrips.replace_month", "return", 1)
+        (f"{BIGQUERY}:BigQueryStore.replace_month", "return", 1)
     ],
-    "in BigQuery's check": [(f"{BIGQUERY}:BigQueryTrips.totals", "call", 1)],
-    "before Postgres": [(f"{POSTGRES}:PostgresTrips.replace_month", "call", 1)],
-    "with the writer's lock": [(f"{POSTGRES}:PostgresTrips._lock_month", "return", 1)],
+    "in BigQuery's check": [(f"{BIGQUERY}:BigQueryStore.totals", "call", 1)],
+    "before Postgres": [(f"{POSTGRES}:PostgresStore.replace_month", "call", 1)],
+    "with the writer's lock": [(f"{EXCHANGE}:_wait_for_lock", "return", 1)],
     "before the COPY": [(f"{CHILD}:_create", "return", 1)],
-    "mid-COPY": [(f"{CHILD}:_copy.<locals>.batches", "call", 4)],
-    "after the COPY, before the index": [(f"{CHILD}:_copy", "return", 1)],
+    "mid-COPY": [(f"{CHILD}:copy_rows.<locals>.batches", "call", 4)],
+    "after the COPY, before the index": [(f"{CHILD}:copy_rows", "return", 1)],
     "after the index, before its commit": [(f"{CHILD}:_index", "return", 1)],
-    "after the index, before the swap": [(f"{POSTGRES}:PostgresTrips._exchange", "call", 1)],
+    "after the index, before the swap": [(f"{EXCHANGE}:_exchange", "call", 1)],
     "inside the swap, the old table dropped": [
-        (f"{POSTGRES}:PostgresTrips._exchange", "call", 1),
+        (f"{EXCHANGE}:_exchange", "call", 1),
         ("psycopg.connection:Connection.execute", "return", 2),
     ],
-    "inside the swap, before its commit": [(f"{POSTGRES}:PostgresTrips._exchange", "return", 1)],
-    "after the swap, before its record": [(f"{POSTGRES}:PostgresTrips.replace_month", "return", 1)],
+    "inside the swap, before its commit": [(f"{EXCHANGE}:_exchange", "return", 1)],
+    "after the swap, before its record": [(f"{POSTGRES}:PostgresStore.replace_month", "return", 1)],
 }
 
 
@@ -285,7 +288,6 @@ def test_the_two_publications_differ_in_every_place(turns: Turns) -> None:
 
 def test_the_points_are_many_and_lie_in_every_step() -> None:
     assert len(KILL_POINTS) >= 20
-    stages = {
-        step[0].split(":")[0].rsplit(".", 1)[-1] for steps in KILL_POINTS.values() for step in steps
-    }
-    assert {"source", "files", "atomic_files", "lake", "bigquery", "postgres"} <= stages
+    modules = {step[0].split(":")[0] for steps in KILL_POINTS.values() for step in steps}
+    rooms = {part for module in modules for part in module.split(".")}
+    assert {"sources", "landing", "atomic_files", "gcs", "bigquery", "postgres"} <= rooms

@@ -9,12 +9,13 @@ import psycopg
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
-from taxi_platform.stores.bigquery.trips import BigQueryTrips
-from taxi_platform.stores.postgres.trips import PostgresTrips
 
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.landing.zone import LandingZone
-from taxi_platform.stores.gcs.objects import TripLake, TripObject
+from taxi_platform.stores.bigquery.settings import BigQuerySettings
+from taxi_platform.stores.bigquery.store import BigQueryStore
+from taxi_platform.stores.gcs.objects import GCSTrips, TripObject
+from taxi_platform.stores.postgres.store import PostgresStore
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.faults.reader import Reader, readers
@@ -84,7 +85,7 @@ def replace_while_read(
 def test_readers_of_postgres_see_one_whole_version_and_never_wait_for_a_lock(
     stack: EmbeddedStack, versions: tuple[TripParquet, TripParquet], april: TripParquet
 ) -> None:
-    tables = PostgresTrips(stack.postgres(), SCHEMA)
+    tables = PostgresStore(stack.postgres(), SCHEMA)
     tables.replace_month(april)
     tables.replace_month(versions[0])
     queries = [query.format(integer="bigint") for query in (OF_THE_MONTH, ROW)]
@@ -94,7 +95,7 @@ def test_readers_of_postgres_see_one_whole_version_and_never_wait_for_a_lock(
     assert set(of_all.told) == {row_of(version, april) for version in versions}
 
 
-def _load(tables: PostgresTrips, trips: TripParquet) -> None:
+def _load(tables: PostgresStore, trips: TripParquet) -> None:
     tables.replace_month(trips)
 
 
@@ -102,7 +103,7 @@ def test_readers_of_postgres_do_not_queue_behind_a_month_that_waits_for_a_long_q
     stack: EmbeddedStack, versions: tuple[TripParquet, TripParquet]
 ) -> None:
     server = stack.postgres()
-    tables = PostgresTrips(server, SCHEMA)
+    tables = PostgresStore(server, SCHEMA)
     tables.replace_month(versions[0])
     query = OF_THE_MONTH.format(integer="bigint")
     writer = threading.Thread(target=tables.replace_month, args=[versions[1]])
@@ -147,7 +148,7 @@ def in_lake(
         lakes = []
         for name in ("readers-one", "readers-other"):
             client.create_bucket(name)
-            lakes.append(TripLake(client, name))
+            lakes.append(GCSTrips(client, name))
         yield (
             [lake.upload(trips)[0] for lake, trips in zip(lakes, versions, strict=True)],
             lakes[0].upload(april)[0],
@@ -168,7 +169,7 @@ def test_readers_of_bigquery_see_one_whole_version(
         credentials=AnonymousCredentials(),
         client_options={"api_endpoint": address},
     ) as client:
-        tables = BigQueryTrips(client, SCHEMA)
+        tables = BigQueryStore(client, BigQuerySettings(dataset=SCHEMA))
         tables.replace_month(neighbour)
         tables.replace_month(objects[0])
         with readers("bigquery", address, queries) as (of_the_month, of_all):
@@ -177,5 +178,5 @@ def test_readers_of_bigquery_see_one_whole_version(
     assert set(of_all.told) == {row_of(version, april) for version in versions}
 
 
-def _load_object(tables: BigQueryTrips, trips: TripObject) -> None:
+def _load_object(tables: BigQueryStore, trips: TripObject) -> None:
     tables.replace_month(trips)

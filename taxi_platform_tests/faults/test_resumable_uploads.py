@@ -12,7 +12,7 @@ from google.cloud import storage
 from taxi_platform.errors import TransientStoreError
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.landing.zone import LandingZone
-from taxi_platform.stores.gcs.objects import UPLOAD_CHUNK_BYTES, TripLake
+from taxi_platform.stores.gcs.objects import UPLOAD_CHUNK_BYTES, GCSTrips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.faults.http_fault_proxy import (
@@ -55,11 +55,11 @@ def client(stack: EmbeddedStack) -> Iterator[storage.Client]:
 @pytest.fixture
 def lake(
     proxy: HttpFaultProxy, client: storage.Client, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[TripLake]:
+) -> Iterator[GCSTrips]:
     """Through the proxy, as the platform reaches it."""
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
     with storage.Client(project="test", credentials=AnonymousCredentials()) as connected:
-        yield TripLake(connected, BUCKET, request_seconds=5)
+        yield GCSTrips(connected, BUCKET, request_seconds=5)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ FAULTS: dict[str, tuple[Does, str, int]] = {
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_large_upload_that_breaks_off_leaves_the_old_object_and_the_next_attempt_is_whole(
-    lake: TripLake,
+    lake: GCSTrips,
     client: storage.Client,
     proxy: HttpFaultProxy,
     cleaned: TripParquet,
@@ -122,7 +122,7 @@ def test_a_large_upload_that_breaks_off_leaves_the_old_object_and_the_next_attem
 
 
 def test_a_large_upload_that_arrived_unnoticed_is_not_sent_again(
-    lake: TripLake,
+    lake: GCSTrips,
     client: storage.Client,
     proxy: HttpFaultProxy,
     cleaned: TripParquet,

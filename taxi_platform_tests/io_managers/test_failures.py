@@ -13,9 +13,10 @@ from dagster import (
     materialize,
 )
 
-from taxi_platform.assets.trips import COMMON
+from taxi_platform.assets.trips import trip_assets
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.io_managers.failures import RETRY_DEADLINE_TAG, as_failures
+from taxi_platform.settings import load_settings
 
 
 def run_failing(
@@ -81,7 +82,9 @@ def test_what_does_not_pass_is_not_tried_again(error: Exception) -> None:
 
 
 def test_every_trip_asset_has_a_growing_jittered_wait_and_a_deadline() -> None:
-    policy: RetryPolicy = COMMON["retry_policy"]
-    assert policy.backoff is not None
-    assert policy.jitter is not None
-    assert float(COMMON["op_tags"][RETRY_DEADLINE_TAG]) > 0
+    for trips in trip_assets(load_settings()):
+        policy = trips.op.retry_policy
+        assert policy is not None
+        assert policy.backoff is not None
+        assert policy.jitter is not None
+        assert float(trips.op.tags[RETRY_DEADLINE_TAG]) > 0

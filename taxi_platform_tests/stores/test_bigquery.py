@@ -6,12 +6,13 @@ import pyarrow.parquet as pq
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
-from taxi_platform.stores.bigquery.trips import BigQueryTrips
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.landing.zone import LandingZone
-from taxi_platform.stores.bigquery.table import table_schema
-from taxi_platform.stores.gcs.objects import TripLake
+from taxi_platform.stores.bigquery.settings import BigQuerySettings
+from taxi_platform.stores.bigquery.store import BigQueryStore
+from taxi_platform.stores.bigquery.types import bigquery_schema
+from taxi_platform.stores.gcs.objects import GCSTrips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import trip_schema
 from taxi_platform.trips.totals import MonthTotals
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.integration
 
 MARCH = TripMonth.from_key("green|2023-03")
 APRIL = TripMonth.from_key("green|2023-04")
+SETTINGS = BigQuerySettings(dataset="store_test")
 
 
 @pytest.fixture
@@ -33,14 +35,14 @@ def client(stack: EmbeddedStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[bi
 
 
 @pytest.fixture
-def tables(client: bigquery.Client) -> BigQueryTrips:
-    return BigQueryTrips(client, "store_test")
+def tables(client: bigquery.Client) -> BigQueryStore:
+    return BigQueryStore(client, SETTINGS)
 
 
 @pytest.fixture
-def lake(client: bigquery.Client, stack: EmbeddedStack) -> Iterator[TripLake]:
+def lake(client: bigquery.Client, stack: EmbeddedStack) -> Iterator[GCSTrips]:
     with storage.Client(project="test", credentials=AnonymousCredentials()) as connected:
-        yield TripLake(connected, stack.environment["TAXI_GCS_BUCKET"])
+        yield GCSTrips(connected, stack.environment["TAXI_GCS_BUCKET"])
 
 
 def holding(client: bigquery.Client, month: TripMonth) -> tuple[int, int]:
@@ -54,7 +56,7 @@ def holding(client: bigquery.Client, month: TripMonth) -> tuple[int, int]:
 
 
 def test_a_month_is_replaced_and_its_neighbour_is_not_touched(
-    tables: BigQueryTrips, lake: TripLake, client: bigquery.Client, landing: LandingZone
+    tables: BigQueryStore, lake: GCSTrips, client: bigquery.Client, landing: LandingZone
 ) -> None:
     april = cleaned_month(landing, APRIL, 500)
     tables.replace_month(lake.upload(april)[0])
@@ -62,13 +64,13 @@ def test_a_month_is_replaced_and_its_neighbour_is_not_touched(
         trips = cleaned_month(landing, MARCH, rows)
         load = tables.replace_month(lake.upload(trips)[0])
         assert load.rows == trips.rows
-        assert not load.attached
+        assert load.details["attached_to_earlier_job"] is False
         assert holding(client, MARCH) == (trips.rows, trips.total_cents)
     assert holding(client, APRIL) == (april.rows, april.total_cents)
 
 
 def test_the_table_is_partitioned_clustered_and_described(
-    tables: BigQueryTrips, lake: TripLake, client: bigquery.Client, landing: LandingZone
+    tables: BigQueryStore, lake: GCSTrips, client: bigquery.Client, landing: LandingZone
 ) -> None:
     load = tables.replace_month(lake.upload(cleaned_month(landing, MARCH, 100))[0])
     assert load.table == "test.store_test.green_trips"
@@ -82,7 +84,7 @@ def test_the_table_is_partitioned_clustered_and_described(
 
 
 def test_rows_come_back_as_they_were_cleaned(
-    tables: BigQueryTrips, lake: TripLake, landing: LandingZone
+    tables: BigQueryStore, lake: GCSTrips, landing: LandingZone
 ) -> None:
     trips = cleaned_month(landing, MARCH, 1_000)
     tables.replace_month(lake.upload(trips)[0])
@@ -97,7 +99,7 @@ def test_rows_come_back_as_they_were_cleaned(
 
 
 def test_the_totals_are_those_of_the_object(
-    tables: BigQueryTrips, lake: TripLake, client: bigquery.Client, landing: LandingZone
+    tables: BigQueryStore, lake: GCSTrips, client: bigquery.Client, landing: LandingZone
 ) -> None:
     stored, _ = lake.upload(cleaned_month(landing, MARCH, 3_000))
     tables.replace_month(stored)
@@ -112,25 +114,25 @@ def test_the_totals_are_those_of_the_object(
 
 
 def older_table(
-    client: bigquery.Client, tables: BigQueryTrips, *changes: bigquery.SchemaField
+    client: bigquery.Client, tables: BigQueryStore, *changes: bigquery.SchemaField
 ) -> bigquery.Table:
     """The color's table as an older version of the schema, or others, made it."""
     changed = {field.name: field for field in changes}
-    client.create_dataset(tables.dataset, exists_ok=True)
-    client.delete_table(tables.table_id("green"), not_found_ok=True)
+    client.create_dataset(SETTINGS.dataset, exists_ok=True)
+    client.delete_table(tables.table_name("green_trips"), not_found_ok=True)
     fields = [
         changed.pop(field.name, field)
-        for field in table_schema(trip_schema("green"))
+        for field in bigquery_schema(trip_schema("green"))
         if field.name not in ("cbd_congestion_fee", "ehail_fee")
     ]
-    table = bigquery.Table(tables.table_id("green"), schema=[*fields, *changed.values()])
+    table = bigquery.Table(tables.table_name("green_trips"), schema=[*fields, *changed.values()])
     table.time_partitioning = bigquery.TimePartitioning(type_="MONTH", field="data_file_month")
     table.clustering_fields = ["pickup_location_id"]
     return client.create_table(table)
 
 
 def test_a_table_gains_the_columns_that_it_lacks_without_a_reload(
-    tables: BigQueryTrips, lake: TripLake, client: bigquery.Client, landing: LandingZone
+    tables: BigQueryStore, lake: GCSTrips, client: bigquery.Client, landing: LandingZone
 ) -> None:
     older_table(client, tables, bigquery.SchemaField("note", "STRING"))
     client.query_and_wait(
@@ -150,7 +152,9 @@ def test_a_table_gains_the_columns_that_it_lacks_without_a_reload(
         )
     )
     assert tuple(row) == ("old", None)
-    described = {f.name: f.description for f in client.get_table(tables.table_id("green")).schema}
+    described = {
+        f.name: f.description for f in client.get_table(tables.table_name("green_trips")).schema
+    }
     assert described["cbd_congestion_fee"]
 
 
@@ -168,8 +172,8 @@ INCOMPATIBLE = {
 
 @pytest.mark.parametrize("kind", INCOMPATIBLE)
 def test_a_table_that_does_not_fit_is_refused_with_the_way_to_migrate(
-    tables: BigQueryTrips,
-    lake: TripLake,
+    tables: BigQueryStore,
+    lake: GCSTrips,
     client: bigquery.Client,
     landing: LandingZone,
     kind: str,
@@ -181,11 +185,11 @@ def test_a_table_that_does_not_fit_is_refused_with_the_way_to_migrate(
         tables.replace_month(stored)
     assert str(refused.value).startswith("green|2023-03: BigQuery")
     assert "docs/guarantees.md" in str(refused.value)
-    client.delete_table(tables.table_id("green"))
+    client.delete_table(tables.table_name("green_trips"))
 
 
 def test_an_object_with_fewer_rows_than_it_claims_is_reported(
-    tables: BigQueryTrips, lake: TripLake, landing: LandingZone
+    tables: BigQueryStore, lake: GCSTrips, landing: LandingZone
 ) -> None:
     stored, _ = lake.upload(cleaned_month(landing, MARCH, 100))
     with pytest.raises(PermanentStoreError, match=r"green\|2023-03: load job .* wrote"):
@@ -193,7 +197,7 @@ def test_an_object_with_fewer_rows_than_it_claims_is_reported(
 
 
 def test_a_missing_object_fails_for_good_and_leaves_the_month(
-    tables: BigQueryTrips, lake: TripLake, client: bigquery.Client, landing: LandingZone
+    tables: BigQueryStore, lake: GCSTrips, client: bigquery.Client, landing: LandingZone
 ) -> None:
     stored, _ = lake.upload(cleaned_month(landing, MARCH, 700))
     tables.replace_month(stored)
@@ -204,7 +208,7 @@ def test_a_missing_object_fails_for_good_and_leaves_the_month(
 
 
 def test_a_month_that_is_not_the_partitions_is_refused(
-    tables: BigQueryTrips, lake: TripLake, client: bigquery.Client, landing: LandingZone
+    tables: BigQueryStore, lake: GCSTrips, client: bigquery.Client, landing: LandingZone
 ) -> None:
     stored, _ = lake.upload(cleaned_month(landing, MARCH, 700))
     tables.replace_month(stored)
@@ -216,7 +220,7 @@ def test_a_month_that_is_not_the_partitions_is_refused(
 
 def test_an_unreachable_server_is_worth_another_try(
     client: bigquery.Client,
-    lake: TripLake,
+    lake: GCSTrips,
     landing: LandingZone,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -226,4 +230,4 @@ def test_an_unreachable_server_is_worth_another_try(
         bigquery.Client(project="test", credentials=AnonymousCredentials()) as gone,
         pytest.raises(TransientStoreError, match=r"green\|2023-03: BigQuery, test\.store_test"),
     ):
-        BigQueryTrips(gone, "store_test").replace_month(stored)
+        BigQueryStore(gone, SETTINGS).replace_month(stored)

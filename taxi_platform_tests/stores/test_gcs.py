@@ -10,7 +10,7 @@ from google.cloud import storage
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.landing.zone import LandingZone
-from taxi_platform.stores.gcs.objects import TripLake
+from taxi_platform.stores.gcs.objects import GCSTrips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.totals import MonthTotals
 from taxi_platform_tests.conftest import EmbeddedStack
@@ -29,12 +29,12 @@ def client(stack: EmbeddedStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
 
 
 @pytest.fixture
-def lake(stack: EmbeddedStack, client: storage.Client) -> TripLake:
-    return TripLake(client, stack.environment["TAXI_GCS_BUCKET"])
+def lake(stack: EmbeddedStack, client: storage.Client) -> GCSTrips:
+    return GCSTrips(client, stack.environment["TAXI_GCS_BUCKET"])
 
 
 def test_an_object_is_exactly_the_file_and_says_what_it_holds(
-    lake: TripLake, client: storage.Client, landing: LandingZone
+    lake: GCSTrips, client: storage.Client, landing: LandingZone
 ) -> None:
     trips = cleaned_month(landing, MONTH, 2_000)
     stored, uploaded = lake.upload(trips)
@@ -49,7 +49,7 @@ def test_an_object_is_exactly_the_file_and_says_what_it_holds(
 
 
 def test_the_same_file_again_keeps_the_generation_and_another_makes_a_new_one(
-    lake: TripLake, landing: LandingZone
+    lake: GCSTrips, landing: LandingZone
 ) -> None:
     first, _ = lake.upload(cleaned_month(landing, MONTH, 1_000))
     again, uploaded = lake.upload(cleaned_month(landing, MONTH, 1_000))
@@ -61,7 +61,7 @@ def test_the_same_file_again_keeps_the_generation_and_another_makes_a_new_one(
 
 
 def test_a_large_file_takes_the_resumable_way_and_arrives_whole(
-    lake: TripLake, landing: LandingZone
+    lake: GCSTrips, landing: LandingZone
 ) -> None:
     trips = cleaned_month(landing, MONTH, 600_000)
     assert trips.size > 8 << 20, "small enough for a single request"
@@ -70,7 +70,7 @@ def test_a_large_file_takes_the_resumable_way_and_arrives_whole(
 
 
 def test_an_object_of_others_is_counted_by_its_footer_however_long_that_is(
-    lake: TripLake, client: storage.Client
+    lake: GCSTrips, client: storage.Client
 ) -> None:
     foreign = io.BytesIO()
     many = pa.table({f"a_long_name_of_a_column_{n}": [1, 2] for n in range(3_000)})
@@ -83,7 +83,7 @@ def test_an_object_of_others_is_counted_by_its_footer_however_long_that_is(
         lake.find(MONTH)
 
 
-def test_a_missing_object_names_the_asset_to_materialize(lake: TripLake) -> None:
+def test_a_missing_object_names_the_asset_to_materialize(lake: GCSTrips) -> None:
     with pytest.raises(PermanentStoreError, match=r"green\|1999-01: .*materialize gcs_trips"):
         lake.find(TripMonth.from_key("green|1999-01"))
 
@@ -95,7 +95,7 @@ def test_a_missing_bucket_is_said_with_the_way_out(
     with pytest.raises(
         PermanentStoreError, match=r"green\|2023-03: there is no bucket gs://nowhere.*create it"
     ):
-        TripLake(client, "nowhere").upload(trips)
+        GCSTrips(client, "nowhere").upload(trips)
 
 
 def test_an_unreachable_server_is_worth_another_try(
@@ -107,10 +107,10 @@ def test_an_unreachable_server_is_worth_another_try(
         storage.Client(project="test", credentials=AnonymousCredentials()) as gone,
         pytest.raises(TransientStoreError, match=r"green\|2023-03: GCS, gs://taxi-lake"),
     ):
-        TripLake(gone, "taxi-lake").upload(trips)
+        GCSTrips(gone, "taxi-lake").upload(trips)
 
 
-def test_a_file_that_changes_on_its_way_is_noticed(lake: TripLake, landing: LandingZone) -> None:
+def test_a_file_that_changes_on_its_way_is_noticed(lake: GCSTrips, landing: LandingZone) -> None:
     trips = cleaned_month(landing, TripMonth.from_key("green|2023-04"), 100)
     with pytest.raises(TransientStoreError, match="not what was sent"):
         lake.upload(replace(trips, size=trips.size + 1))

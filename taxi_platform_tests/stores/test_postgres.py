@@ -6,12 +6,12 @@ from dataclasses import replace
 import psycopg
 import pyarrow.parquet as pq
 import pytest
-from taxi_platform.stores.postgres.trips import PostgresTrips
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.stores.postgres import table as postgres_table
 from taxi_platform.stores.postgres.server import PostgresServer
+from taxi_platform.stores.postgres.store import PostgresStore
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.months import cleaned_month
@@ -29,8 +29,8 @@ def server(stack: EmbeddedStack) -> PostgresServer:
 
 
 @pytest.fixture
-def tables(server: PostgresServer) -> PostgresTrips:
-    return PostgresTrips(server, SCHEMA)
+def tables(server: PostgresServer) -> PostgresStore:
+    return PostgresStore(server, SCHEMA)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def tables_in(connection: psycopg.Connection) -> list[str]:
 
 
 def test_a_month_is_replaced_and_its_neighbour_is_not_touched(
-    tables: PostgresTrips, connection: psycopg.Connection, landing: LandingZone
+    tables: PostgresStore, connection: psycopg.Connection, landing: LandingZone
 ) -> None:
     april = cleaned_month(landing, APRIL, 500)
     tables.replace_month(april)
@@ -74,7 +74,7 @@ def test_a_month_is_replaced_and_its_neighbour_is_not_touched(
 
 
 def test_rows_come_back_as_they_were_cleaned(
-    tables: PostgresTrips, connection: psycopg.Connection, landing: LandingZone
+    tables: PostgresStore, connection: psycopg.Connection, landing: LandingZone
 ) -> None:
     trips = cleaned_month(landing, MARCH, 3_000)
     tables.replace_month(trips)
@@ -87,7 +87,7 @@ def test_rows_come_back_as_they_were_cleaned(
 
 
 def test_the_totals_are_those_of_the_file(
-    tables: PostgresTrips, connection: psycopg.Connection, landing: LandingZone
+    tables: PostgresStore, connection: psycopg.Connection, landing: LandingZone
 ) -> None:
     trips = cleaned_month(landing, MARCH, 3_000)
     tables.replace_month(trips)
@@ -102,7 +102,7 @@ def test_the_totals_are_those_of_the_file(
 
 
 def test_a_table_gains_the_columns_that_it_lacks_without_a_reload(
-    tables: PostgresTrips, connection: psycopg.Connection, landing: LandingZone
+    tables: PostgresStore, connection: psycopg.Connection, landing: LandingZone
 ) -> None:
     april = cleaned_month(landing, APRIL, 500)
     tables.replace_month(april)
@@ -149,7 +149,7 @@ INCOMPATIBLE = {
 
 @pytest.mark.parametrize("kind", INCOMPATIBLE)
 def test_a_table_that_does_not_fit_is_refused_with_the_way_to_migrate(
-    tables: PostgresTrips, connection: psycopg.Connection, landing: LandingZone, kind: str
+    tables: PostgresStore, connection: psycopg.Connection, landing: LandingZone, kind: str
 ) -> None:
     trips = cleaned_month(landing, MARCH, 100)
     tables.replace_month(trips)
@@ -162,7 +162,7 @@ def test_a_table_that_does_not_fit_is_refused_with_the_way_to_migrate(
 
 
 def test_the_child_table_is_indexed_and_holds_only_its_month(
-    tables: PostgresTrips, connection: psycopg.Connection, landing: LandingZone
+    tables: PostgresStore, connection: psycopg.Connection, landing: LandingZone
 ) -> None:
     tables.replace_month(cleaned_month(landing, MARCH, 100))
     row = connection.execute(
@@ -178,7 +178,7 @@ def test_the_child_table_is_indexed_and_holds_only_its_month(
 
 
 def test_what_a_killed_run_left_is_replaced(
-    tables: PostgresTrips, connection: psycopg.Connection, landing: LandingZone
+    tables: PostgresStore, connection: psycopg.Connection, landing: LandingZone
 ) -> None:
     trips = cleaned_month(landing, MARCH, 100)
     tables.replace_month(trips)
@@ -188,7 +188,7 @@ def test_what_a_killed_run_left_is_replaced(
 
 
 def test_fewer_rows_than_the_file_claims_leave_the_month_as_it_was(
-    tables: PostgresTrips, connection: psycopg.Connection, landing: LandingZone
+    tables: PostgresStore, connection: psycopg.Connection, landing: LandingZone
 ) -> None:
     trips = cleaned_month(landing, MARCH, 100)
     tables.replace_month(trips)
@@ -199,7 +199,7 @@ def test_fewer_rows_than_the_file_claims_leave_the_month_as_it_was(
 
 
 def test_a_long_query_delays_the_exchange_and_readers_never_queue_behind_it(
-    tables: PostgresTrips,
+    tables: PostgresStore,
     connection: psycopg.Connection,
     server: PostgresServer,
     landing: LandingZone,
@@ -222,7 +222,7 @@ def test_a_long_query_delays_the_exchange_and_readers_never_queue_behind_it(
 
 
 def test_an_exchange_that_never_gets_its_lock_fails_and_leaves_the_month(
-    tables: PostgresTrips,
+    tables: PostgresStore,
     connection: psycopg.Connection,
     server: PostgresServer,
     landing: LandingZone,
@@ -239,7 +239,7 @@ def test_an_exchange_that_never_gets_its_lock_fails_and_leaves_the_month(
 
 
 def test_two_writers_of_a_month_take_turns(
-    tables: PostgresTrips, connection: psycopg.Connection, landing: LandingZone
+    tables: PostgresStore, connection: psycopg.Connection, landing: LandingZone
 ) -> None:
     trips = cleaned_month(landing, MARCH, 5_000)
     failures: list[Exception] = []
@@ -260,7 +260,7 @@ def test_two_writers_of_a_month_take_turns(
 
 
 def test_a_long_copy_of_one_month_does_not_hold_up_another(
-    tables: PostgresTrips,
+    tables: PostgresStore,
     connection: psycopg.Connection,
     landing: LandingZone,
     monkeypatch: pytest.MonkeyPatch,
@@ -270,7 +270,7 @@ def test_a_long_copy_of_one_month_does_not_hold_up_another(
     tables.replace_month(cleaned_month(landing, TripMonth.from_key("green|2023-05"), 100))
     copying, other_is_there = threading.Event(), threading.Event()
 
-    def hold(_rows: int) -> None:
+    def hold(_progress: str) -> None:
         copying.set()
         assert other_is_there.wait(60)
 
@@ -291,7 +291,7 @@ def test_a_wrong_password_fails_for_good_and_is_never_shown(
 ) -> None:
     wrong = replace(server, password="hunter2-secret")
     with pytest.raises(PermanentStoreError) as failure:
-        PostgresTrips(wrong, SCHEMA).replace_month(cleaned_month(landing, MARCH, 100))
+        PostgresStore(wrong, SCHEMA).replace_month(cleaned_month(landing, MARCH, 100))
     said = str(failure.value)
     assert said.startswith(f"green|2023-03: Postgres at {server.address}")
     assert "TAXI_POSTGRES_PASSWORD" in said
@@ -300,7 +300,7 @@ def test_a_wrong_password_fails_for_good_and_is_never_shown(
 
 def test_an_unknown_database_fails_for_good(server: PostgresServer, landing: LandingZone) -> None:
     with pytest.raises(PermanentStoreError, match="check TAXI_POSTGRES_DATABASE"):
-        PostgresTrips(replace(server, database="nowhere"), SCHEMA).replace_month(
+        PostgresStore(replace(server, database="nowhere"), SCHEMA).replace_month(
             cleaned_month(landing, MARCH, 100)
         )
 
@@ -311,6 +311,6 @@ def test_a_server_that_is_down_is_worth_another_try(
     with pytest.raises(
         TransientStoreError, match=r"green\|2023-03: Postgres at 127\.0\.0\.1:9/taxi.*local status"
     ):
-        PostgresTrips(replace(server, port=9), SCHEMA).replace_month(
+        PostgresStore(replace(server, port=9), SCHEMA).replace_month(
             cleaned_month(landing, MARCH, 100)
         )
