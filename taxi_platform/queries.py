@@ -20,6 +20,8 @@ class Answer:
     more: bool
 
 
+LOOK = " Is the stack up ('taxi-platform local up' starts it), or the network?"
+
 Ask = Callable[[Settings, str, int], Answer]
 """Settings, a statement, and how many rows to bring."""
 
@@ -43,6 +45,8 @@ def ask_postgres(chosen: Settings, statement: str, limit: int) -> Answer:
             names = [column.name for column in cursor.description or []]
     except psycopg.Error as error:
         message = " ".join(str(error).split())
+        if isinstance(error, psycopg.OperationalError):
+            message += LOOK
         raise PermanentStoreError(f"Postgres at {server.address}: {message}") from error
     return Answer(names, rows[:limit], len(rows) > limit)
 
@@ -63,10 +67,18 @@ def ask_bigquery(chosen: Settings, statement: str, limit: int) -> Answer:
     resource = TripBigQueryResource.of(chosen)
     try:
         with resource.get_client() as client:
-            result = client.query_and_wait(statement, max_results=limit + 1, retry=NO_RETRY)
+            result = client.query_and_wait(
+                statement,
+                max_results=limit + 1,
+                api_timeout=chosen.request_seconds,
+                retry=NO_RETRY,
+                job_retry=NO_RETRY,
+            )
             rows = [tuple(row) for row in result]
             names = [field.name for field in result.schema]
     except (GoogleAPIError, GoogleAuthError, requests.RequestException) as error:
         message = str(getattr(error, "message", error)).splitlines()[0]
+        if isinstance(error, requests.RequestException):
+            message += LOOK
         raise PermanentStoreError(f"BigQuery: {message}") from error
     return Answer(names, rows[:limit], len(rows) > limit)
