@@ -27,10 +27,17 @@ venv: $(READY) ## Make .venv with the locked dependencies
 demo: $(READY) ## Run two synthetic months through the whole platform, offline
 	$(BIN)/taxi-platform demo
 
+# By SIGINT Dagster stops its processes and cancels runs, and a shell has what it starts in the
+# background ignore it.
+HEEDING_SIGINT := $(BIN)/python -c \
+  'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])'
+
+PORT ?= 3000
+
 .PHONY: dev
-dev: $(READY) ## Start the embedded stack and the UI on http://127.0.0.1:3000
+dev: $(READY) ## Start the embedded stack and the UI on http://127.0.0.1:3000, or at another PORT
 	$(BIN)/taxi-platform local up
-	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
+	@$(HEEDING_SIGINT) $(BIN)/dg dev --host 127.0.0.1 --port $(PORT)
 
 .PHONY: test
 test: $(READY) ## Run all tests, unit and integration

@@ -46,6 +46,9 @@ IDLE_SECONDS = 600
 PATIENCE_SECONDS = (0.2, 0.4, 0.8, 1.6)
 """Waits between the first attempts to connect: a server may be about to start, or full."""
 
+SERVERS = {"dagster dev", "dagster-daemon run", "dagster-webserver", "dg dev"}
+"""Commands that serve: they do not start without what they need, rather than fail later."""
+
 NOWHERE = "postgresql://"
 """The address where none is configured."""
 
@@ -241,6 +244,9 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         self._run_storage = PooledRunStorage(*options)
         self._event_log_storage = PooledEventLogStorage(*options)
         self._schedule_storage = PooledScheduleStorage(*options)
+        command = click.get_current_context(silent=True)
+        if command is not None and command.command_path in SERVERS:
+            self._run_storage.first_connect()
 
     @classmethod
     def config_type(cls) -> Any:

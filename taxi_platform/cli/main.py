@@ -5,6 +5,7 @@ elsewhere. Heavy modules are imported within the command that needs them.
 """
 
 import json
+import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +33,18 @@ app.add_typer(local_app)
 def main() -> None:
     """The entry point: takes settings from .env in the working folder, as dagster does."""
     load_dotenv(Path.cwd() / ".env")
+    _stop_as_by_ctrl_c()
     app()
+
+
+def _stop_as_by_ctrl_c() -> None:
+    """Lets SIGTERM end a command as Ctrl-C does, however it was started.
+
+    What a shell starts in the background ignores SIGINT, and Dagster, which does on SIGTERM what is
+    done on SIGINT, would ignore both.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
 def _fail(message: str) -> typer.Exit:
