@@ -410,7 +410,7 @@ STORE_FAULTS: dict[str, tuple[dict[str, str], str, tuple[str, ...]]] = {
     "Postgres is down": (
         {"TAXI_POSTGRES_PORT": "9"},
         "postgres_trips",
-        ("Postgres at 127.0.0.1:9/taxi", "taxi-platform local status"),
+        ("Postgres at 127.0.0.1:9/taxi", "taxi-platform local up"),
     ),
     "a wrong password": (
         {"TAXI_POSTGRES_PASSWORD": "a-wrong-secret"},

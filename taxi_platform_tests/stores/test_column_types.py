@@ -3,8 +3,8 @@
 import pytest
 
 from taxi_platform.io_managers.frames import trip_frame
-from taxi_platform.stores.bigquery.table import table_schema
-from taxi_platform.stores.postgres.server import column_definitions
+from taxi_platform.stores.bigquery.types import bigquery_schema
+from taxi_platform.stores.postgres.types import column_definitions
 from taxi_platform.trips.schema import trip_schema
 from taxi_platform.trips.types import TRIP_TYPES
 
@@ -13,7 +13,7 @@ from taxi_platform.trips.types import TRIP_TYPES
 def test_the_columns_of_every_kind_of_trip_have_a_type_in_both_tables(color: str) -> None:
     schema = trip_schema(color)
 
-    in_bigquery = table_schema(schema)
+    in_bigquery = bigquery_schema(schema)
     in_postgres = column_definitions(schema).as_string()
 
     assert [field.name for field in in_bigquery] == schema.names
