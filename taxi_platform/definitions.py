@@ -11,6 +11,7 @@ from dagster import (
     DefaultSensorStatus,
     Definitions,
     PreviewWarning,
+    SensorDefinition,
     definitions,
     in_process_executor,
 )
@@ -19,7 +20,6 @@ import taxi_platform.defs
 from taxi_platform.assets.trips import trip_assets
 from taxi_platform.assets.zones import zone_asset
 from taxi_platform.automation.alerts.sensors import alert_sensors
-from taxi_platform.automation.gcs_objects import gcs_sensors
 from taxi_platform.automation.jobs import jobs
 from taxi_platform.automation.published_months import published_months
 from taxi_platform.automation.schedule import monthly
@@ -50,14 +50,22 @@ def build_resources(chosen: Settings) -> dict[str, object]:
 
 
 def _gcs(chosen: Settings) -> Iterator[tuple[str, object]]:
+    # Imported for those who use it, here and below: Google's clients take half a second.
     if chosen.uses_gcs:
-        # Imported for those who use it: Google's clients take half a second.
         from taxi_platform.io_managers.gcs import GCSObjectIOManager
         from taxi_platform.resources.gcs import TripGCSResource
 
         gcs = TripGCSResource(**chosen.gcs.model_dump())
         yield "gcs", gcs
         yield "gcs_object", GCSObjectIOManager(gcs=gcs)
+
+
+def _gcs_sensors(chosen: Settings) -> list[SensorDefinition]:
+    if not chosen.uses_gcs:
+        return []
+    from taxi_platform.automation.gcs_objects import gcs_sensors
+
+    return gcs_sensors(chosen)
 
 
 def build_defs(chosen: Settings) -> Definitions:
@@ -71,7 +79,7 @@ def build_defs(chosen: Settings) -> Definitions:
         asset_checks=trip_checks(chosen),
         jobs=jobs(chosen),
         schedules=[monthly(chosen)],
-        sensors=[published_months(chosen), *gcs_sensors(chosen), *alert_sensors(chosen)],
+        sensors=[published_months(chosen), *_gcs_sensors(chosen), *alert_sensors(chosen)],
         resources=build_resources(chosen),
         # Within a run one process: starting one a step costs four times the work of a small month.
         # Runs are what goes side by side.

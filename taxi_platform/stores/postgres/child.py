@@ -86,10 +86,11 @@ def copy_rows(cursor: "dbapi.Cursor", table: TableName, incoming: Incoming) -> i
 
     def batches() -> Iterator[pa.RecordBatch]:
         done = 0
+        of = f" of {incoming.expected:,}" if incoming.expected else ""
         for batch in incoming.rows:
             yield batch.replace_schema_metadata()
             done += batch.num_rows
-            incoming.report(f"{done:,} rows copied")
+            incoming.report(f"{done:,}{of} rows copied")
 
     reader = pa.RecordBatchReader.from_batches(bare, batches())
     copied = int(cursor.adbc_ingest(table.name, reader, mode="append", db_schema_name=table.schema))
