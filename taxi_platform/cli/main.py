@@ -231,6 +231,13 @@ def backfill(
         bool, typer.Option("--missing-only", help="Leave out what is loaded whole.")
     ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Request it, and do not wait.")] = False,
+    accept_replacement: Annotated[
+        bool,
+        typer.Option(
+            "--accept-replacement",
+            help="Replace months however their new versions differ from the loaded ones.",
+        ),
+    ] = False,
 ) -> None:
     """Load a range of months through Dagster's daemon, a run each, and show how far it is.
 
@@ -254,6 +261,7 @@ def backfill(
                 Console(),
                 missing_only=missing_only,
                 detach=detach,
+                accept_replacement=accept_replacement,
             )
     except (NoInstanceError, SettingsError, ValueError) as error:
         raise _fail(str(error)) from error
