@@ -15,6 +15,9 @@ from taxi_platform.trips.totals import in_dollars
 LEAST_ROWS = 20
 """Fewer rows of difference are never too many: a share of a handful of rows says nothing."""
 
+FEWEST_ROWS_FOR_SHARES = 1_000
+"""Below it means and shares differ by chance. Real months have more."""
+
 LEAST_SHARE_OF_SUM = 0.01
 """An amount is compared if its sum is this share of the greatest, or more: rare fees vary."""
 
@@ -99,7 +102,7 @@ def _days(loaded: Mapping[str, int], new: Mapping[str, int], limit: float) -> It
 
 
 def _amounts(loaded: Mapping[str, Any], new: Mapping[str, Any], limit: float) -> Iterator[str]:
-    if not loaded["rows"] or not new["rows"]:
+    if min(loaded["rows"], new["rows"]) < FEWEST_ROWS_FOR_SHARES:
         return
     greatest = max((abs(cents) for cents in loaded["cents"].values()), default=0)
     for name, before in loaded["cents"].items():
@@ -115,9 +118,11 @@ def _amounts(loaded: Mapping[str, Any], new: Mapping[str, Any], limit: float) ->
 
 
 def _nulls(loaded: Mapping[str, Any], new: Mapping[str, Any], limit: float) -> Iterator[str]:
+    if min(loaded["rows"], new["rows"]) < FEWEST_ROWS_FOR_SHARES:
+        return
     for name in sorted({*loaded["nulls"], *new["nulls"]}):
-        before = loaded["nulls"].get(name, 0) / max(loaded["rows"], 1)
-        after = new["nulls"].get(name, 0) / max(new["rows"], 1)
+        before = loaded["nulls"].get(name, 0) / loaded["rows"]
+        after = new["nulls"].get(name, 0) / new["rows"]
         if abs(after - before) > limit:
             yield f"{name} is missing in {after:.1%} of the rows instead of {before:.1%}"
 
