@@ -147,7 +147,7 @@ def rules(
 ) -> None:
     """List the cleaning rules: what each rejects, and whether it applies by default."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     if as_json:
         listed = [
@@ -162,7 +162,11 @@ def rules(
         ]
         typer.echo(json.dumps(listed, indent=2))
         return
-    table = Table("rule", "reason of its rejects", "default", "colors", "rejects")
+    table = Table(
+        # People type it.
+        Column("rule", no_wrap=True),
+        *("reason of its rejects", "default", "colors", "rejects"),
+    )
     for rule, colors in every_rule().items():
         default = "on" if rule.on_by_default else "off"
         table.add_row(rule.name, rule.reason, default, ", ".join(colors), rule.description)
