@@ -162,7 +162,7 @@ def rules(
 ) -> None:
     """List the cleaning rules: what each rejects, and whether it applies by default."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from taxi_platform.trips.types import every_rule
 
@@ -179,7 +179,8 @@ def rules(
         ]
         typer.echo(json.dumps(listed, indent=2))
         return
-    table = Table("rule", "reason of its rejects", "default", "rejects")
+    # People type the names of the rules.
+    table = Table(Column("rule", no_wrap=True), "reason of its rejects", "default", "rejects")
     for rule, colors in every_rule().items():
         default = "on" if rule.on_by_default else "off"
         rejects = f"{rule.description} ({', '.join(colors)})"
