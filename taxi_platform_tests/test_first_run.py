@@ -45,21 +45,23 @@ PUBLISHED_SINCE = {
     "pyopenssl": "26.1.0",
 }
 SIZES = {"big": 40_000_000}
+OWN = {"emulator": "1.0", "project": "1.0"}
+"""The projects of the checkout itself."""
 
 BACKEND = """
 import zipfile
 from pathlib import Path
 
 def build_editable(folder, settings=None, metadata=None):
-    with zipfile.ZipFile(Path(folder, "project-1.0-py3-none-any.whl"), "w") as wheel:
+    with zipfile.ZipFile(Path(folder, f"{NAME}-1.0-py3-none-any.whl"), "w") as wheel:
         for name, text in FILES.items():
-            wheel.writestr(f"project-1.0.dist-info/{name}", text)
-    return "project-1.0-py3-none-any.whl"
+            wheel.writestr(f"{NAME}-1.0.dist-info/{name}", text)
+    return f"{NAME}-1.0-py3-none-any.whl"
 
 FILES = {
-    "METADATA": "Metadata-Version: 2.1\\nName: project\\nVersion: 1.0\\n",
+    "METADATA": f"Metadata-Version: 2.1\\nName: {NAME}\\nVersion: 1.0\\n",
     "WHEEL": "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
-    "RECORD": "".join(f"project-1.0.dist-info/{n},,\\n" for n in ("METADATA", "WHEEL", "RECORD")),
+    "RECORD": "".join(f"{NAME}-1.0.dist-info/{n},,\\n" for n in ("METADATA", "WHEEL", "RECORD")),
 }
 """
 PYPROJECT = """
@@ -173,8 +175,11 @@ def checkout(tmp_path: Path) -> Checkout:
     (folder / "deploy").mkdir(parents=True)
     for name in ("Makefile", "deploy/make-venv", "deploy/install-locked"):
         shutil.copy(PROJECT / name, folder / name)
-    (folder / "pyproject.toml").write_text(PYPROJECT)
-    (folder / "backend.py").write_text(BACKEND)
+    emulator = folder / "packages/bigquery_emulator"
+    emulator.mkdir(parents=True)
+    for name, project in (("project", folder), ("emulator", emulator)):
+        (project / "pyproject.toml").write_text(PYPROJECT)
+        (project / "backend.py").write_text(f"NAME = {name!r}\n{BACKEND}")
     (tmp_path / "wheels").mkdir()
     settings = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1"}
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "MAKE"))}
@@ -189,7 +194,7 @@ def test_what_the_lock_names_is_installed_whatever_was_published_since(checkout:
     checkout.publish()
     done = checkout.make()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert checkout.installed() == LOCKED | {"project": "1.0"}
+    assert checkout.installed() == LOCKED | OWN
 
 
 def test_what_the_images_locks_name_is_installed_whatever_was_published_since(
@@ -238,7 +243,7 @@ def test_a_venv_that_is_made_is_kept_until_its_lock_changes_or_its_folder_moves(
     checkout.locked = PUBLISHED_SINCE
     checkout.lock()
     assert "Making .venv" in checkout.make().stdout
-    assert checkout.installed() == PUBLISHED_SINCE | {"project": "1.0"}
+    assert checkout.installed() == PUBLISHED_SINCE | OWN
     checkout.folder = checkout.folder.rename(tmp_path / "moved")
     assert "Making .venv" in checkout.make().stdout
     moved = checkout.folder / ".venv/bin/pip"
@@ -331,4 +336,4 @@ def test_a_venv_half_made_by_a_run_that_was_killed_is_made_again(checkout: Check
     assert checkout.installed() == {}
     done = checkout.make()
     assert done.returncode == 0, done.stderr
-    assert checkout.installed() == LOCKED | {"project": "1.0"}
+    assert checkout.installed() == LOCKED | OWN
