@@ -6,7 +6,7 @@ Where files lie, and how they get there, is the business of ``zone``.
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
@@ -110,8 +110,8 @@ class TripParquet:
     max_rejected_share: float
     statistics: dict[str, Any]
     source_sha256: str | None
-    source: str | None
-    limits: ReplacementLimits
+    source: str | None = None
+    limits: ReplacementLimits = field(default_factory=ReplacementLimits)
 
     @classmethod
     def at(cls, month: TripMonth, path: Path, rejects_path: Path) -> Self:

@@ -122,7 +122,7 @@ class CleanedTrips:
         options: CleaningOptions,
         name: str,
         source_sha256: str | None,
-        source: str | None,
+        source: str | None = None,
     ) -> None:
         self.month = month
         self.source_sha256 = source_sha256

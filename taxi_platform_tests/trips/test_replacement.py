@@ -7,7 +7,7 @@ import pytest
 
 from taxi_platform.trips.replacement import ReplacementLimits, differences, unlike_neighbours
 
-LOADED = {
+LOADED: dict[str, Any] = {
     "rows": 60_000,
     "rows_by_day": {f"2024-01-{day:02}": 2_000 for day in range(1, 31)},
     "cents": {"total_amount": 120_000_000, "tip_amount": 12_000_000, "ehail_fee": 500},
