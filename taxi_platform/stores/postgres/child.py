@@ -85,13 +85,15 @@ def copy_rows(cursor: "dbapi.Cursor", table: TableName, incoming: Incoming) -> i
     bare = pa.schema([pa.field(field.name, field.type) for field in incoming.rows.schema])
     failed: list[Exception] = []
 
+    of = "" if incoming.expected is None else f" of {incoming.expected:,}"
+
     def batches() -> Iterator[pa.RecordBatch]:
         done = 0
         try:
             for batch in incoming.rows:
                 yield batch.replace_schema_metadata()
                 done += batch.num_rows
-                incoming.report(f"{done:,} rows copied")
+                incoming.report(f"{done:,}{of} rows copied")
         except Exception as error:
             # The driver would make an error of Postgres' of it, and so something that may pass.
             failed.append(error)
