@@ -77,9 +77,11 @@ bench: $(READY) ## Measure against the peers, about 20 minutes, and put the tabl
 COMPILE := $(BIN)/python -m uv pip compile --python-version 3.11 --universal --generate-hashes \
   --no-header --no-emit-index-url --no-strip-extras
 
+UPGRADE ?= --upgrade
+
 .PHONY: lock
-lock: $(READY) ## Renew the three lock files from pyproject.toml
-	$(COMPILE) pyproject.toml --all-extras --upgrade --output-file requirements.lock
+lock: $(READY) ## Renew the three lock files from pyproject.toml; with UPGRADE= keep what they name
+	$(COMPILE) pyproject.toml --all-extras $(UPGRADE) --output-file requirements.lock
 	sed -i -e '/taxi-bigquery-emulator$$/d' -e '/^$$/,$$d' requirements.lock # it is on no index
 	$(COMPILE) pyproject.toml --no-annotate --constraint requirements.lock \
 	  --output-file requirements-deploy.lock

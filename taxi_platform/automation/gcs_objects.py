@@ -16,7 +16,6 @@ from taxi_platform.automation.requests import Ledger, tagged
 from taxi_platform.errors import TransientStoreError
 from taxi_platform.io_managers.metadata import SOURCE_GENERATION
 from taxi_platform.partitions import trip_partitions
-from taxi_platform.resources.gcs import TripGCSResource
 from taxi_platform.settings import Settings
 from taxi_platform.stores.base import StoreType
 from taxi_platform.trips.month import TripMonth
@@ -28,6 +27,9 @@ def gcs_sensors(chosen: Settings) -> list[SensorDefinition]:
 
 
 def _gcs_objects(store: StoreType, chosen: Settings) -> SensorDefinition:
+    # Imported for those who use it: Google's clients take half a second.
+    from taxi_platform.resources.gcs import TripGCSResource
+
     @sensor(
         job_name=job_from_gcs(store),
         name=f"gcs_objects_to_{store.name}",

@@ -74,6 +74,7 @@ def run_backfill(
     *,
     missing_only: bool = False,
     detach: bool = False,
+    accept_replacement: bool = False,
 ) -> int:
     """Loads months and shows how far they are.
 
@@ -83,6 +84,7 @@ def run_backfill(
         console: where to show it.
         missing_only: leave out months that are loaded whole.
         detach: request it and do not wait.
+        accept_replacement: replace months however their new versions differ from the loaded ones.
 
     Returns:
         An exit code: 0 if all months are loaded, 1 if some failed, 130 if one stopped looking.
@@ -96,7 +98,7 @@ def run_backfill(
     if missing_only:
         wanted = months_to_load(records, wanted)
     if wanted:
-        backfill_id = request_backfill(records, wanted)
+        backfill_id = request_backfill(records, wanted, accept_replacement=accept_replacement)
         backfills |= dict.fromkeys(wanted, backfill_id)
         console.print(f"Requested backfill {backfill_id} of {len(wanted)} months.")
     if not backfills:

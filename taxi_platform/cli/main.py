@@ -180,7 +180,7 @@ def rules(
 ) -> None:
     """List the cleaning rules: what each rejects, and whether it applies by default."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from taxi_platform.trips.types import every_rule
 
@@ -197,7 +197,8 @@ def rules(
         ]
         typer.echo(json.dumps(listed, indent=2))
         return
-    table = Table("rule", "reason of its rejects", "default", "rejects")
+    # People type the names of the rules.
+    table = Table(Column("rule", no_wrap=True), "reason of its rejects", "default", "rejects")
     for rule, colors in every_rule().items():
         default = "on" if rule.on_by_default else "off"
         rejects = f"{rule.description} ({', '.join(colors)})"
@@ -249,6 +250,13 @@ def backfill(
         bool, typer.Option("--missing-only", help="Leave out what is loaded whole.")
     ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Request it, and do not wait.")] = False,
+    accept_replacement: Annotated[
+        bool,
+        typer.Option(
+            "--accept-replacement",
+            help="Replace months however their new versions differ from the loaded ones.",
+        ),
+    ] = False,
 ) -> None:
     """Load a range of months through Dagster's daemon, a run each, and show how far it is.
 
@@ -272,6 +280,7 @@ def backfill(
                 Console(),
                 missing_only=missing_only,
                 detach=detach,
+                accept_replacement=accept_replacement,
             )
     except (NoInstanceError, SettingsError, ValueError) as error:
         raise _fail(str(error)) from error

@@ -111,6 +111,7 @@ class CleanedTrips:
         columns: how the file's header was mapped.
         options: what is applied.
         source_sha256: checksum of the published file, where the caller knows it.
+        source: where it was published, where the caller knows it.
         summary: what came of the rows; complete when the iteration has ended.
     """
 
@@ -121,9 +122,11 @@ class CleanedTrips:
         options: CleaningOptions,
         name: str,
         source_sha256: str | None,
+        source: str | None = None,
     ) -> None:
         self.month = month
         self.source_sha256 = source_sha256
+        self.source = source
         self.columns: ColumnMap = reader.columns
         self.summary = CleaningSummary()
         self._reader = reader
@@ -180,6 +183,7 @@ def clean_trips(
     options: CleaningOptions | None = None,
     *,
     source_sha256: str | None = None,
+    source: str | None = None,
 ) -> CleanedTrips:
     """Opens a published file, to be cleaned as it is iterated.
 
@@ -188,6 +192,7 @@ def clean_trips(
         month: the color and month that it is taken as; by default what the file says itself.
         options: what to apply; by default the rules that are on by default.
         source_sha256: the file's checksum where it is known; handed on with the rows.
+        source: where it was published, likewise.
 
     Raises:
         TripFileError: it is not a trip file of that color, or it is damaged.
@@ -201,7 +206,7 @@ def clean_trips(
     except BaseException:
         reader.close()
         raise
-    return CleanedTrips(reader, month, options, path.name, source_sha256)
+    return CleanedTrips(reader, month, options, path.name, source_sha256, source)
 
 
 class _Cleaner:

@@ -1,11 +1,12 @@
 """What a run may choose about cleaning, and what that means for a kind of trip."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pyarrow as pa
 
 from taxi_platform.trips.arrow_values import scalar
+from taxi_platform.trips.replacement import ReplacementLimits
 from taxi_platform.trips.trip_type import TripType
 from taxi_platform.trips.types import every_rule
 
@@ -26,6 +27,8 @@ class CleaningOptions:
             ``zero``, the default, means nothing for trips without a passenger count; ``keep`` is
             refused for them.
         max_rejected_share: the share of rows, 0 to 1, above which the file is refused.
+        replacement: how far the month may differ from the version that is loaded.
+        accept_replacement: whether it may differ however far.
 
     Raises:
         ValueError: a value is out of range, or no rule of any kind of trip has one of the names.
@@ -35,6 +38,8 @@ class CleaningOptions:
     days_outside_month: int = 7
     missing_passenger_count: Literal["zero", "keep"] = "zero"
     max_rejected_share: float = 0.05
+    replacement: ReplacementLimits = field(default_factory=ReplacementLimits)
+    accept_replacement: bool = False
 
     def __post_init__(self) -> None:
         known = sorted({rule.name for rule in every_rule()})

@@ -94,7 +94,7 @@ def test_a_load_that_fails_leaves_the_zones_as_they_were(connection: psycopg.Con
     # As an older version of the platform made it, or its owner would.
     connection.execute(f"CREATE SCHEMA {SCHEMA}")
     connection.execute(
-        f"CREATE TABLE {SCHEMA}.taxi_zones (location_id integer PRIMARY KEY, borough text, "
+        f"CREATE TABLE {SCHEMA}.taxi_zones (location_id smallint PRIMARY KEY, borough text, "
         "zone text, service_zone text)"
     )
     assert run(zones_of(ZONES)).success

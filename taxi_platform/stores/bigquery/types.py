@@ -38,9 +38,18 @@ def _description(field: pa.Field) -> dict[str, Any]:
 
 
 def arrow_schema(columns: "list[bigquery.SchemaField]") -> pa.Schema:
-    """The Arrow schema of a table's columns; integers are 64 bits wide."""
+    """The Arrow schema of a table's columns, without those of types that no load makes.
+
+    Integers are 64 bits wide.
+    """
     types = {name: kind for kind, name in _TYPES.items()}
-    return pa.schema([pa.field(c.name, types[type_name(c)]) for c in columns])
+    return pa.schema(
+        [
+            pa.field(c.name, types[type_name(c)])
+            for c in columns
+            if type_name(c) in types and c.mode != "REPEATED"
+        ]
+    )
 
 
 def type_name(column: "bigquery.SchemaField") -> str:

@@ -83,17 +83,30 @@ def copy_rows(cursor: "dbapi.Cursor", table: TableName, incoming: Incoming) -> i
     """
     # Without the fields' metadata, which the driver would have to carry.
     bare = pa.schema([pa.field(field.name, field.type) for field in incoming.rows.schema])
+    failed: list[Exception] = []
 
     def batches() -> Iterator[pa.RecordBatch]:
         done = 0
         of = f" of {incoming.expected:,}" if incoming.expected else ""
-        for batch in incoming.rows:
-            yield batch.replace_schema_metadata()
-            done += batch.num_rows
-            incoming.report(f"{done:,}{of} rows copied")
+        try:
+            for batch in incoming.rows:
+                yield batch.replace_schema_metadata()
+                done += batch.num_rows
+                incoming.report(f"{done:,}{of} rows copied")
+        except Exception as error:
+            # The driver would make an error of Postgres' of it, and so something that may pass.
+            failed.append(error)
+            raise
 
     reader = pa.RecordBatchReader.from_batches(bare, batches())
-    copied = int(cursor.adbc_ingest(table.name, reader, mode="append", db_schema_name=table.schema))
+    try:
+        copied = int(
+            cursor.adbc_ingest(table.name, reader, mode="append", db_schema_name=table.schema)
+        )
+    except Exception:
+        if failed:
+            raise failed[0] from None
+        raise
     if incoming.expected not in (None, copied):
         raise TransientStoreError(
             f"{incoming.where} took {copied:,} rows of {incoming.expected:,}; the month is as it "

@@ -43,15 +43,10 @@ def replace_month(
     """
     child = _child_of(parent.name, month)
     unseen = TableName(child.schema, f"{child.name}{INCOMING}")
-    if len(unseen.name.encode()) > LONGEST_NAME:
-        # Postgres would cut it, and two tables would have one name.
-        raise PermanentStoreError(
-            f"{parent.address}: the table's name is too long for Postgres by "
-            f"{len(unseen.name.encode()) - LONGEST_NAME} bytes: give the asset a shorter one"
-        )
+    _check_length(parent, unseen)
     # The lock lasts as long as the connection: it is let go of when this process ends, however.
     with server.connect() as connection:
-        _wait_for_lock(connection, server, parent.name, month)
+        _wait_for_lock(connection, parent, month)
         columns = parent.ensure(connection)
         rows = fill_child(server, unseen, columns, month, incoming, parent.time_column)
         parent.change_quickly(
@@ -66,9 +61,10 @@ def replace_whole(server: PostgresServer, table: PostgresTable, incoming: Incomi
     What depends on the table stays: its views, grants and indexes.
 
     Raises:
-        PermanentStoreError: the table does not fit the schema.
+        PermanentStoreError: the table does not fit the schema, or its name is too long.
         TransientStoreError: it was locked for too long, or rows were lost on the way.
     """
+    _check_length(table, table.name)
     name = table.identifier.as_string()
     with server.connect() as connection:
         table.ensure(connection)
@@ -124,16 +120,24 @@ def _child_of(parent: TableName, month: date) -> TableName:
     return TableName(parent.schema, f"{parent.name}_{month:%Y_%m}")
 
 
-def _wait_for_lock(
-    connection: psycopg.Connection, server: PostgresServer, parent: TableName, month: date
-) -> None:
+def _check_length(table: PostgresTable, longest: TableName) -> None:
+    """Refuses a name that Postgres would cut: two tables would have one name."""
+    excess = len(longest.name.encode()) - LONGEST_NAME
+    if excess > 0:
+        raise PermanentStoreError(
+            f"{table.address}: the table's name is too long for Postgres by {excess} bytes: give "
+            "the asset a shorter one"
+        )
+
+
+def _wait_for_lock(connection: psycopg.Connection, parent: PostgresTable, month: date) -> None:
     """One writer a month."""
     deadline = time.monotonic() + WRITER_WAIT_SECONDS
-    while not _try_to_lock(connection, parent, month):
+    while not _try_to_lock(connection, parent.name, month):
         if time.monotonic() > deadline:
             raise TransientStoreError(
-                f"{parent} of {month:%Y-%m}: another run has been writing this month into Postgres "
-                f"at {server.address} for {WRITER_WAIT_SECONDS} s; try again when it ended"
+                f"{parent.address}: another run has been writing this month for "
+                f"{WRITER_WAIT_SECONDS} s; try again when it ended"
             )
         time.sleep(random.uniform(0.2, 0.6))  # noqa: S311
 

@@ -16,7 +16,7 @@ from taxi_platform.stores.postgres.child import Incoming
 from taxi_platform.stores.postgres.errors import postgres_errors
 from taxi_platform.stores.postgres.server import PostgresServer
 from taxi_platform.stores.postgres.settings import PostgresSettings
-from taxi_platform.stores.postgres.table import PostgresTable, TableName
+from taxi_platform.stores.postgres.table import PostgresTable, TableName, column_types
 from taxi_platform.stores.postgres.types import arrow_type
 from taxi_platform.stores.rows import storable, subject_of
 from taxi_platform.trips.month import TripMonth
@@ -105,12 +105,11 @@ class PostgresStore:
     ) -> pa.RecordBatchReader:
         """See ``TableStore.stream_rows``."""
         name = TableName(self.schema, table)
-        where = self._where(subject_of(table, month))
-        there = PostgresTable(name, pa.schema([]), where, by_month=month is not None)
-        with postgres_errors(there.address), self.server.connect() as connection:
-            found = there.find_columns(connection)
-        if found is None:
-            raise PermanentStoreError(f"{there.address}: there is no such table")
+        where = f"{self._where(subject_of(table, month))}, {name}"
+        with postgres_errors(where), self.server.connect() as connection:
+            found = column_types(connection, name)
+        if not found:
+            raise PermanentStoreError(f"{where}: there is no such table")
         known = {column: arrow_type(kind) for column, kind in found.items()}
         if unknown := [column for column in names or () if known.get(column) is None]:
             raise ValueError(f"{name} has no column {', '.join(unknown)}")

@@ -44,6 +44,23 @@ class TableName:
         return f"{self.schema}.{self.name}"
 
 
+def column_types(connection: psycopg.Connection, table: TableName) -> dict[str, str]:
+    """The columns of a table of whatever shape, and what Postgres calls their types.
+
+    Empty if there is no such table.
+    """
+    return {name: is_type for name, is_type, _ in _columns(connection, table)}
+
+
+def _columns(connection: psycopg.Connection, table: TableName) -> list[tuple[str, str, bool]]:
+    """Name, type, and whether it is NOT NULL."""
+    return connection.execute(
+        "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute "
+        "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        [table.identifier.as_string(connection)],
+    ).fetchall()
+
+
 class PostgresTable:
     """A table as its Arrow schema makes it: a parent of months, or one without partitions.
 
@@ -103,11 +120,7 @@ class PostgresTable:
         ).fetchone()
         if table is None:
             return None
-        found = connection.execute(
-            "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute "
-            "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-            [self.identifier.as_string(connection)],
-        ).fetchall()
+        found = _columns(connection, self.name)
         wanted = {field.name: postgres_type(field.type) for field in self.columns}
         problems = []
         if table[0] != self._partition_key:
