@@ -49,7 +49,8 @@ RUN /opt/build/bin/pip wheel --quiet --no-index --no-deps --no-build-isolation \
 
 FROM ${BASE_IMAGE}
 
-ARG VERSION=0.1.0
+# `make image` gives both; a Dockerfile cannot read them.
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="taxi-platform" \
       org.opencontainers.image.description="Dagster data platform for the TLC's monthly trip files" \

@@ -39,6 +39,10 @@ dev: $(READY) ## Start the embedded stack and the UI on http://127.0.0.1:3000, o
 	$(BIN)/taxi-platform local up
 	@$(HEEDING_SIGINT) $(BIN)/dg dev --host 127.0.0.1 --port $(PORT)
 
+.PHONY: check
+check: lint ## Lint, and run the tests that need no server and little time
+	$(BIN)/pytest --quiet -m "not integration and not slow" --numprocesses 2 --dist worksteal
+
 .PHONY: test
 test: $(READY) ## Run all tests, unit and integration
 	$(BIN)/pytest
@@ -83,6 +87,13 @@ lock: $(READY) ## Renew the three lock files from pyproject.toml; with UPGRADE= 
 	  --output-file requirements-deploy.lock
 	echo hatchling | $(COMPILE) - --no-annotate --constraint requirements.lock \
 	  --output-file requirements-build.lock
+
+VERSION = $(shell sed -n 's/^version = "\(.*\)".*/\1/p' pyproject.toml)
+
+.PHONY: image
+image: ## Build the image with Docker; DOCKER_OPTIONS are its own
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION="$$(git rev-parse HEAD)" \
+	  --tag taxi-platform:$(VERSION) --tag taxi-platform:latest $(DOCKER_OPTIONS) .
 
 .PHONY: image-check
 image-check: $(READY) ## Build the image without a Docker engine, and start its three roles (needs root)

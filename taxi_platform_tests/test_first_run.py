@@ -190,6 +190,7 @@ def checkout(tmp_path: Path) -> Checkout:
     return checkout
 
 
+@pytest.mark.slow
 def test_what_the_lock_names_is_installed_whatever_was_published_since(checkout: Checkout) -> None:
     checkout.publish()
     done = checkout.make()
@@ -197,6 +198,7 @@ def test_what_the_lock_names_is_installed_whatever_was_published_since(checkout:
     assert checkout.installed() == LOCKED | OWN
 
 
+@pytest.mark.slow
 def test_what_the_images_locks_name_is_installed_whatever_was_published_since(
     checkout: Checkout, tmp_path: Path
 ) -> None:
@@ -223,6 +225,7 @@ def test_what_the_images_locks_name_is_installed_whatever_was_published_since(
         assert installed(tmp_path / f"opt/{venv}/bin/python", checkout.environment) == LOCKED
 
 
+@pytest.mark.slow
 def test_a_lock_that_lacks_something_that_its_packages_need_is_refused(checkout: Checkout) -> None:
     del checkout.locked["google-auth"]
     checkout.lock()
@@ -235,6 +238,7 @@ def test_a_lock_that_lacks_something_that_its_packages_need_is_refused(checkout:
     assert checkout.make().returncode == 0
 
 
+@pytest.mark.slow
 def test_a_venv_that_is_made_is_kept_until_its_lock_changes_or_its_folder_moves(
     checkout: Checkout, tmp_path: Path
 ) -> None:
@@ -284,6 +288,7 @@ def test_a_python_without_the_venv_module_says_what_brings_it(
     assert re.search(r"'apt-get install python3\.1\d-venv'", line)
 
 
+@pytest.mark.slow
 def test_an_index_that_cannot_be_reached_is_told_in_one_line_without_its_address(
     checkout: Checkout,
 ) -> None:
@@ -295,6 +300,7 @@ def test_an_index_that_cannot_be_reached_is_told_in_one_line_without_its_address
     assert "s3cret" not in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("megabytes", [5, 30])
 def test_a_disk_without_room_is_told_in_one_line_and_not_left_full(
     checkout: Checkout, tmp_path: Path, megabytes: int
@@ -319,6 +325,7 @@ def test_a_disk_without_room_is_told_in_one_line_and_not_left_full(
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_venv_half_made_by_a_run_that_was_killed_is_made_again(checkout: Checkout) -> None:
     with socket.create_server(("127.0.0.1", 0)) as index:  # which takes a connection, and is silent
         port = index.getsockname()[1]

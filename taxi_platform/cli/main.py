@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,12 +23,29 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="taxi-platform",
-    help="NYC taxi trips, month by month, into files, GCS, BigQuery and Postgres.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(local_app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"taxi-platform {version('taxi-platform')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """NYC taxi trips, month by month, into files, GCS, BigQuery and Postgres."""
 
 
 def main() -> None:

@@ -1,8 +1,6 @@
 """Assets of a user's own: scaffolded by dg, found by themselves, and automated."""
 
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,47 +10,23 @@ import pytest
 from taxi_platform.automation.months import newest_months
 from taxi_platform.settings import load_settings
 from taxi_platform_tests.automation.unattended import (
-    BIN,
     UnattendedPlatform,
     unattended_platform,
     wait_until,
 )
 from taxi_platform_tests.conftest import PROJECT, EmbeddedStack
+from taxi_platform_tests.defs.conftest import UsersProject
 
-MONTH = next(month for month in newest_months(load_settings()) if month.color == "green")
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project, for a user to work in."""
-    folder = tmp_path_factory.mktemp("project")
-    for name in ("pyproject.toml", "README.md"):
-        shutil.copy(PROJECT / name, folder)
-    shutil.copytree(
-        PROJECT / "taxi_platform",
-        folder / "taxi_platform",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
-    return folder
-
-
-def dg(project: Path, stack: EmbeddedStack, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [BIN / "dg", *arguments],
-        cwd=project,
-        env=stack.environ(PYTHONPATH=str(project), PYTHONWARNINGS="ignore", COLUMNS="200"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+# Not the newest: the TLC has not published that when it is the latest time window.
+MONTH = [month for month in newest_months(load_settings()) if month.color == "green"][2]
 
 
 @pytest.fixture(scope="module")
-def scaffolded(project: Path, stack: EmbeddedStack) -> Path:
+def scaffolded(project: UsersProject) -> Path:
     """What `dg scaffold` makes, filled with what the README shows."""
-    run = dg(project, stack, "scaffold", "defs", "dagster.asset", "tips.py")
+    run = project.dg("scaffold", "defs", "dagster.asset", "tips.py")
     assert run.returncode == 0, run.stdout + run.stderr
-    file = project / "taxi_platform" / "defs" / "tips.py"
+    file = project.defs / "tips.py"
     assert "def tips" in file.read_text()
     snippets = re.findall(r"```python\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
     file.write_text(next(text for text in snippets if "def tips" in text))
@@ -60,22 +34,20 @@ def scaffolded(project: Path, stack: EmbeddedStack) -> Path:
 
 
 @pytest.mark.integration
-def test_dg_finds_what_it_scaffolded(project: Path, stack: EmbeddedStack, scaffolded: Path) -> None:
-    assert dg(project, stack, "check", "defs").returncode == 0
-    listed = dg(project, stack, "list", "defs", "--json").stdout
+def test_dg_finds_what_it_scaffolded(project: UsersProject, scaffolded: Path) -> None:
+    assert project.dg("check", "defs").returncode == 0
+    listed = project.dg("list", "defs", "--json").stdout
     assert '"tips"' in listed
     assert '"postgres_trips"' in listed
     assert '"automation_conditions"' in listed
 
 
 @pytest.mark.integration
-def test_a_fault_in_an_asset_of_ones_own_is_named(
-    project: Path, stack: EmbeddedStack, scaffolded: Path
-) -> None:
+def test_a_fault_in_an_asset_of_ones_own_is_named(project: UsersProject, scaffolded: Path) -> None:
     broken = scaffolded.with_name("broken.py")
     broken.write_text("import nothing_of_this_name\n")
     try:
-        run = dg(project, stack, "check", "defs")
+        run = project.dg("check", "defs")
     finally:
         broken.unlink()
     assert run.returncode != 0
@@ -83,8 +55,10 @@ def test_a_fault_in_an_asset_of_ones_own_is_named(
 
 
 @pytest.fixture(scope="module")
-def platform(project: Path, stack: EmbeddedStack, scaffolded: Path) -> Iterator[UnattendedPlatform]:
-    settings = {"TAXI_SOURCE_URL": "synthetic", "PYTHONPATH": str(project)}
+def platform(
+    project: UsersProject, stack: EmbeddedStack, scaffolded: Path
+) -> Iterator[UnattendedPlatform]:
+    settings = {"TAXI_SOURCE_URL": "synthetic", "PYTHONPATH": str(project.folder)}
     with unattended_platform(stack, "ownassets", **settings) as running:
         running.start_daemon()
         yield running
