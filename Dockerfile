@@ -14,25 +14,23 @@ FROM ${BASE_IMAGE} AS dependencies
 # Where packages come from is the builder's affair: its pip.conf and certificates are mounted for
 # the one command that needs them and stay in no layer. Both may be missing.
 ENV PIP_CONFIG_FILE=/run/secrets/pip_conf \
+    PIP_COMPILE=0 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore
 
 WORKDIR /build
-COPY requirements-build.lock requirements-deploy.lock ./
+COPY deploy/install-locked requirements-build.lock requirements-deploy.lock ./
 
-# The locks are whole, so there is nothing to resolve; `pip check` confirms it. pip and the build
-# backend live in /opt/build: what is shipped, /opt/venv, has no installer. Bytecode is compiled here,
-# because the image's user cannot write it, and is never checked against its source, because copying
-# between layers may change files' times.
+# pip and the build backend live in /opt/build: what is shipped, /opt/venv, has no installer. Bytecode
+# is compiled here, because the image's user cannot write it, and is never checked against its source,
+# because copying between layers may change files' times.
 RUN --mount=type=secret,id=pip_conf --mount=type=secret,id=ca_bundle \
     python3 -m venv /opt/build \
     && python3 -m venv --without-pip /opt/venv \
-    && /opt/build/bin/pip install --quiet --no-deps --only-binary :all: --require-hashes \
-        -r requirements-build.lock \
-    && /opt/build/bin/pip --python /opt/venv/bin/python install --quiet --no-compile --no-deps \
-        --only-binary :all: --require-hashes -r requirements-deploy.lock \
-    && /opt/build/bin/pip --python /opt/venv/bin/python check \
+    && ./install-locked requirements-build.lock /opt/build/bin/pip \
+    && ./install-locked requirements-deploy.lock \
+        /opt/build/bin/pip --python /opt/venv/bin/python \
     && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 
 
@@ -51,7 +49,8 @@ RUN /opt/build/bin/pip wheel --quiet --no-index --no-deps --no-build-isolation \
 
 FROM ${BASE_IMAGE}
 
-ARG VERSION=0.1.0
+# `make image` gives both; a Dockerfile cannot read them.
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="taxi-platform" \
       org.opencontainers.image.description="Dagster data platform for the TLC's monthly trip files" \

@@ -11,14 +11,14 @@ READY := $(VENV)/.ready
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
-	  || { echo "Python 3.11 to 3.13 is needed; name one with PYTHON=…"; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e packages/bigquery_emulator
-	$(BIN)/python -m pip --quiet --disable-pip-version-check check
-	@touch $@
+# It holds its own folder's name: where that is another, .venv was copied along, and serves another.
+ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
+.PHONY: $(READY)
+endif
+
+$(READY): requirements.lock pyproject.toml packages/bigquery_emulator/pyproject.toml
+	@deploy/make-venv "$(PYTHON)" $(VENV) requirements.lock -e . -e packages/bigquery_emulator
+	@echo "$(CURDIR)" > $@
 
 .PHONY: venv
 venv: $(READY) ## Make .venv with the locked dependencies
@@ -27,10 +27,21 @@ venv: $(READY) ## Make .venv with the locked dependencies
 demo: $(READY) ## Run two synthetic months through the whole platform, offline
 	$(BIN)/taxi-platform demo
 
+# By SIGINT Dagster stops its processes and cancels runs, and a shell has what it starts in the
+# background ignore it.
+HEEDING_SIGINT := $(BIN)/python -c \
+  'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])'
+
+PORT ?= 3000
+
 .PHONY: dev
-dev: $(READY) ## Start the embedded stack and the UI on http://127.0.0.1:3000
+dev: $(READY) ## Start the embedded stack and the UI on http://127.0.0.1:3000, or at another PORT
 	$(BIN)/taxi-platform local up
-	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
+	@$(HEEDING_SIGINT) $(BIN)/dg dev --host 127.0.0.1 --port $(PORT)
+
+.PHONY: check
+check: lint ## Lint, and run the tests that need no server and little time
+	$(BIN)/pytest --quiet -m "not integration and not slow" --numprocesses 2 --dist worksteal
 
 .PHONY: test
 test: $(READY) ## Run all tests, unit and integration
@@ -62,17 +73,27 @@ screenshot: $(READY) ## Take docs/asset-graph.png anew, in the system's Chromium
 bench: $(READY) ## Measure against the peers, about 20 minutes, and put the table into docs/performance.md
 	$(BIN)/python -m benchmarks all --write docs/performance.md
 
-COMPILE := $(BIN)/python -m uv pip compile --python-version 3.11 --generate-hashes --no-header \
-  --no-emit-index-url --no-strip-extras
+# Universal: what another Python or system needs is named too, since nothing is resolved at installing.
+COMPILE := $(BIN)/python -m uv pip compile --python-version 3.11 --universal --generate-hashes \
+  --no-header --no-emit-index-url --no-strip-extras
+
+UPGRADE ?= --upgrade
 
 .PHONY: lock
-lock: $(READY) ## Renew the three lock files from pyproject.toml
-	$(COMPILE) pyproject.toml --all-extras --upgrade --output-file requirements.lock
+lock: $(READY) ## Renew the three lock files from pyproject.toml; with UPGRADE= keep what they name
+	$(COMPILE) pyproject.toml --all-extras $(UPGRADE) --output-file requirements.lock
 	sed -i -e '/taxi-bigquery-emulator$$/d' -e '/^$$/,$$d' requirements.lock # it is on no index
 	$(COMPILE) pyproject.toml --no-annotate --constraint requirements.lock \
 	  --output-file requirements-deploy.lock
 	echo hatchling | $(COMPILE) - --no-annotate --constraint requirements.lock \
 	  --output-file requirements-build.lock
+
+VERSION = $(shell sed -n 's/^version = "\(.*\)".*/\1/p' pyproject.toml)
+
+.PHONY: image
+image: ## Build the image with Docker; DOCKER_OPTIONS are its own
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION="$$(git rev-parse HEAD)" \
+	  --tag taxi-platform:$(VERSION) --tag taxi-platform:latest $(DOCKER_OPTIONS) .
 
 .PHONY: image-check
 image-check: $(READY) ## Build the image without a Docker engine, and start its three roles (needs root)

@@ -6,6 +6,7 @@ a test of its own.)
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from dagster import AssetKey, AssetsDefinition, DagsterInstance, DataVersion, OutputContext
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
@@ -31,6 +32,7 @@ def request_backfill(
     partition_keys: Sequence[str],
     tags: dict[str, str],
     title: str,
+    run_config: dict[str, Any] | None = None,
 ) -> str:
     """Leaves a backfill of assets for the daemon, and gives its id."""
     backfill = PartitionBackfill.from_asset_partitions(
@@ -44,7 +46,7 @@ def request_backfill(
         all_partitions=False,
         title=title,
         description=None,
-        run_config=None,
+        run_config=run_config,
     )
     instance.add_backfill(backfill)
     return backfill.backfill_id

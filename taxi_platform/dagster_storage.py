@@ -4,13 +4,25 @@ dagster-postgres opens a connection for every statement: some 150 for a run of f
 each, and asks the catalogue over and over which tables and columns there are. Here each storage
 keeps one connection, checks that it lives before it is used, and opens more only while they are
 needed at once. ``dagster.yaml`` names this class; everything else is dagster-postgres.
+
+Nor is Postgres connected to before something is asked: commands that only look at the definitions
+(``dg list defs``, ``dg check defs``) work without it.
 """
 
 import os
+import re
+import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import click
+from dagster import DagsterInvalidConfigError, Permissive
+from dagster._config import process_config, resolve_to_config_type
+from dagster._core.storage.config import pg_config
+from dagster._core.storage.defs_state.base import DEFS_STATE_INFO_CURSOR_KEY
 from dagster_postgres import (
     DagsterPostgresStorage,
     PostgresEventLogStorage,
@@ -22,26 +34,70 @@ from dagster_postgres.utils import (
     get_token_provider_from_config,
     pg_url_from_config,
 )
+from sqlalchemy.exc import OperationalError
 
 if TYPE_CHECKING:
     from dagster._serdes import ConfigurableClassData
+    from sqlalchemy.engine import Connection
 
 IDLE_SECONDS = 600
 """A connection older than this is replaced before its next use: firewalls forget idle ones."""
+
+PATIENCE_SECONDS = (0.2, 0.4, 0.8, 1.6)
+"""Waits between the first attempts to connect: a server may be about to start, or full."""
+
+SERVERS = {"dagster dev", "dagster-daemon run", "dagster-webserver", "dg dev"}
+"""Commands that serve: they do not start without what they need, rather than fail later."""
+
+NOWHERE = "postgresql://"
+"""The address where none is configured."""
+
+REMEDY = (
+    "run 'taxi-platform local up', and this command in the folder with its .env; or set the "
+    "TAXI_POSTGRES_* variables and TAXI_DAGSTER_POSTGRES_DATABASE of your server"
+)
+
+
+class StorageUnavailableError(click.ClickException):
+    """Dagster's records cannot be reached; the message says why, and what to do.
+
+    What Dagster's commands let through of click's, they end with: one line, and no traceback.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"Dagster's records cannot be reached ({why}): {REMEDY}")
+
 
 _KEEPING: "weakref.WeakSet[_KeptConnection]" = weakref.WeakSet()
 
 
 class _KeptConnection:
-    """A storage of dagster-postgres that keeps a connection."""
+    """A storage of dagster-postgres that connects once it is asked, and keeps the connection.
 
+    Attributes:
+        making_tables: the same storage of dagster-postgres' own, which makes its tables when it is
+            made.
+    """
+
+    making_tables: ClassVar[Callable[..., Any]]
     postgres_url: str
     _token_provider: Any
     _engine: Any
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._true: set[str] = set()  # asked for already while the tables are made
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        postgres_url: str,
+        should_autocreate_tables: bool,
+        token_provider: Any,
+        unset: str | None,
+    ) -> None:
+        self._unset = unset
+        self._true: set[str] = set()  # asked for already
+        self._makes_tables = should_autocreate_tables
+        self._connected = False
+        self._connecting = threading.Lock()
+        # What makes tables also looks for them, now.
+        super().__init__(postgres_url, False, None, token_provider)  # type: ignore[call-arg]
         self._engine = create_pg_engine(
             self.postgres_url,
             self._token_provider,
@@ -53,6 +109,30 @@ class _KeptConnection:
             pool_recycle=IDLE_SECONDS,
         )
         _KEEPING.add(self)
+
+    def first_connect(self) -> None:
+        """Connects, and makes the tables where there are none.
+
+        Raises:
+            StorageUnavailableError: there is no server to connect to.
+        """
+        with self._connecting:
+            if self._connected:
+                return
+            if self._unset:
+                raise StorageUnavailableError(f"{self._unset} is not set")
+            for seconds in (*PATIENCE_SECONDS, None):
+                try:
+                    self._engine.connect().close()
+                    break
+                except OperationalError as error:
+                    if seconds is None:
+                        why = " ".join(str(error.orig).split())
+                        raise StorageUnavailableError(why) from error
+                    time.sleep(seconds)
+            if self._makes_tables:
+                self.making_tables(self.postgres_url, True, None, self._token_provider).dispose()
+            self._connected = True
 
     def dispose(self) -> None:
         """Closes what is kept."""
@@ -82,6 +162,22 @@ os.register_at_fork(after_in_child=_forget_connections)
 class PooledRunStorage(_KeptConnection, PostgresRunStorage):
     """Runs."""
 
+    making_tables = PostgresRunStorage
+
+    def connect(self) -> "AbstractContextManager[Connection]":
+        """See ``PostgresRunStorage``."""
+        self.first_connect()
+        return super().connect()
+
+    def get_cursor_values(self, keys: set[str]) -> Mapping[str, str]:
+        """See ``SqlRunStorage``. Where there is no database, definitions have no state in it."""
+        try:
+            return super().get_cursor_values(keys)
+        except StorageUnavailableError:
+            if keys == {DEFS_STATE_INFO_CURSOR_KEY}:
+                return {}
+            raise
+
     def has_run_stats_index_cols(self) -> bool:
         """See ``SqlRunStorage``."""
         return self._once_true("run_stats", super().has_run_stats_index_cols)
@@ -93,6 +189,12 @@ class PooledRunStorage(_KeptConnection, PostgresRunStorage):
 
 class PooledEventLogStorage(_KeptConnection, PostgresEventLogStorage):
     """Events."""
+
+    making_tables = PostgresEventLogStorage
+
+    def _connect(self) -> "AbstractContextManager[Connection]":
+        self.first_connect()
+        return super()._connect()
 
     def has_table(self, table_name: str) -> bool:
         """See ``PostgresEventLogStorage``."""
@@ -108,6 +210,13 @@ class PooledEventLogStorage(_KeptConnection, PostgresEventLogStorage):
 class PooledScheduleStorage(_KeptConnection, PostgresScheduleStorage):
     """Schedules, sensors and their ticks."""
 
+    making_tables = PostgresScheduleStorage
+
+    def connect(self, run_id: str | None = None) -> "AbstractContextManager[Connection]":
+        """See ``PostgresScheduleStorage``."""
+        self.first_connect()
+        return super().connect(run_id)
+
 
 class PooledPostgresStorage(DagsterPostgresStorage):
     """All three, configured like dagster-postgres' own."""
@@ -118,22 +227,49 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         should_autocreate_tables: bool = True,
         inst_data: "ConfigurableClassData | None" = None,
         token_provider: Any = None,
+        unset: str | None = None,
     ) -> None:
+        """Makes all three.
+
+        Args:
+            postgres_url: the database.
+            should_autocreate_tables: whether to make tables where there are none.
+            inst_data: the configuration that it comes from.
+            token_provider: see ``DagsterPostgresStorage``.
+            unset: the environment variable that the address lacks, if one does.
+        """
         # What this makes is not used: tables are looked for by those that take their place.
         super().__init__(postgres_url, False, inst_data, token_provider)
-        options = (postgres_url, should_autocreate_tables, None, token_provider)
+        options = (postgres_url, should_autocreate_tables, token_provider, unset)
         self._run_storage = PooledRunStorage(*options)
         self._event_log_storage = PooledEventLogStorage(*options)
         self._schedule_storage = PooledScheduleStorage(*options)
+        command = click.get_current_context(silent=True)
+        if command is not None and command.command_path in SERVERS:
+            self._run_storage.first_connect()
+
+    @classmethod
+    def config_type(cls) -> Any:
+        """Anything: ``from_config_value`` sees to it, and forgives that a variable is not set."""
+        return Permissive()
 
     @classmethod
     def from_config_value(
         cls, inst_data: "ConfigurableClassData | None", config_value: Mapping[str, Any]
     ) -> Self:
         """See ``DagsterPostgresStorage``."""
-        return cls(
-            pg_url_from_config(config_value),
-            config_value.get("should_autocreate_tables", True),
-            inst_data,
-            get_token_provider_from_config(config_value),
-        )
+        result = process_config(resolve_to_config_type(pg_config()), config_value)
+        if result.success and result.value is not None:
+            return cls(
+                pg_url_from_config(result.value),
+                result.value.get("should_autocreate_tables", True),
+                inst_data,
+                get_token_provider_from_config(result.value),
+            )
+        said = " ".join(error.message for error in result.errors or [])
+        unset = re.search(r'environment variable "(\w+)" which is not set', said)
+        if unset is None:
+            raise DagsterInvalidConfigError(
+                "The storage of dagster.yaml:", result.errors, config_value
+            )
+        return cls(NOWHERE, False, inst_data, unset=unset[1])

@@ -1,15 +1,25 @@
 """The code location: the platform's own assets, and those that users put into ``defs``."""
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from dagster import ComponentTree, Definitions, definitions, in_process_executor
+from dagster import (
+    AssetSelection,
+    AutomationConditionSensorDefinition,
+    ComponentTree,
+    DefaultSensorStatus,
+    Definitions,
+    PreviewWarning,
+    SensorDefinition,
+    definitions,
+    in_process_executor,
+)
 
 import taxi_platform.defs
 from taxi_platform.assets.trips import trip_assets
 from taxi_platform.assets.zones import zone_assets
 from taxi_platform.automation.alerts.sensors import alert_sensors
-from taxi_platform.automation.gcs_objects import gcs_sensors
 from taxi_platform.automation.jobs import jobs
 from taxi_platform.automation.published_months import published_months
 from taxi_platform.automation.schedule import monthly
@@ -40,14 +50,22 @@ def build_resources(chosen: Settings) -> dict[str, object]:
 
 
 def _gcs(chosen: Settings) -> Iterator[tuple[str, object]]:
+    # Imported for those who use it, here and below: Google's clients take half a second.
     if chosen.uses_gcs:
-        # Imported for those who use it: Google's clients take half a second.
         from taxi_platform.io_managers.gcs import GCSObjectIOManager
         from taxi_platform.resources.gcs import TripGCSResource
 
         gcs = TripGCSResource(**chosen.gcs.model_dump())
         yield "gcs", gcs
         yield "gcs_object", GCSObjectIOManager(gcs=gcs)
+
+
+def _gcs_sensors(chosen: Settings) -> list[SensorDefinition]:
+    if not chosen.uses_gcs:
+        return []
+    from taxi_platform.automation.gcs_objects import gcs_sensors
+
+    return gcs_sensors(chosen)
 
 
 def build_defs(chosen: Settings) -> Definitions:
@@ -61,23 +79,41 @@ def build_defs(chosen: Settings) -> Definitions:
         asset_checks=trip_checks(chosen),
         jobs=jobs(chosen),
         schedules=[monthly(chosen)],
-        sensors=[published_months(chosen), *gcs_sensors(chosen), *alert_sensors(chosen)],
+        sensors=[published_months(chosen), *_gcs_sensors(chosen), *alert_sensors(chosen)],
         resources=build_resources(chosen),
         # Within a run one process: starting one a step costs four times the work of a small month.
         # Runs are what goes side by side.
         executor=in_process_executor,
     )
-    return Definitions.merge(platform, *_users_own())
+    users_own = _users_own()
+    return _automated(Definitions.merge(platform, users_own)) if users_own else platform
 
 
-def _users_own() -> Iterator[Definitions]:
-    """What is found in the folder ``defs``, as `dg` lays it out."""
+def _users_own() -> Definitions | None:
+    """What is found in the folder ``defs``, as `dg` lays it out; None if it is empty."""
     folder = Path(taxi_platform.defs.__path__[0])
-    if any(path.name != "__init__.py" for path in folder.glob("*.*")) or any(
-        path.is_dir() and path.name != "__pycache__" for path in folder.iterdir()
-    ):
-        # Only then: looking for components in every installed package takes more than a second.
-        yield ComponentTree.from_module(taxi_platform.defs, folder.parent.parent).build_defs()
+    if {path.name for path in folder.iterdir()} <= {"__init__.py", "__pycache__"}:
+        # Looking for components in every installed package takes more than a second.
+        return None
+    with warnings.catch_warnings():
+        # Dagster's own way to find definitions is in preview, and would say so at every start.
+        warnings.simplefilter("ignore", PreviewWarning)
+        return ComponentTree.from_module(taxi_platform.defs, folder.parent.parent).build_defs()
+
+
+def _automated(found: Definitions) -> Definitions:
+    """The same, with a sensor that is on, if an asset has an automation condition.
+
+    The one that Dagster adds by itself is off, and the condition would do nothing without a word.
+    """
+    if not any(spec.automation_condition for spec in found.resolve_all_asset_specs()):
+        return found
+    sensor = AutomationConditionSensorDefinition(
+        "automation_conditions",
+        target=AssetSelection.all(),
+        default_status=DefaultSensorStatus.RUNNING,
+    )
+    return Definitions.merge(found, Definitions(sensors=[sensor]))
 
 
 @definitions

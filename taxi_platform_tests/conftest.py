@@ -35,6 +35,21 @@ __all__ = ["green_parquet", "landing", "publisher", "yellow_csv", "yellow_csv_gz
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+def pytest_sessionstart() -> None:
+    """Sees to it that the tests and all that they start can be interrupted.
+
+    What a shell starts in the background ignores SIGINT, and so does what that starts in turn; but
+    programs started by one that handles it do not.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def ignore_interrupts() -> None:
+    """For a process that a test starts as the background of a shell does (``preexec_fn``)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The TLC's own files; tests that need them say that they skipped where they are not."""
@@ -94,7 +109,6 @@ def free_port() -> int:
 def stop_process(process: subprocess.Popen[Any]) -> None:
     """Ends a process that was started in a session of its own, and all that it started."""
     family = [process.pid, *(p.pid for p in psutil.Process(process.pid).children(recursive=True))]
-    # Not SIGINT: a test run that was started in the background has its children ignore it.
     process.terminate()
     try:
         process.wait(30)

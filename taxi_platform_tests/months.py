@@ -11,7 +11,7 @@ import pytest
 
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.landing.zone import LandingZone
-from taxi_platform.trips.cleaning import clean_trips
+from taxi_platform.trips.cleaning import CleaningOptions, clean_trips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
 from taxi_platform_tests.sources.publisher import Publisher, running_publisher
@@ -51,8 +51,9 @@ def yellow_csv(yellow_csv_gz: bytes) -> bytes:
 
 
 def cleaned_month(landing: LandingZone, month: TripMonth, rows: int) -> TripParquet:
-    """A synthetic month, landed and cleaned."""
+    """A synthetic month, landed and cleaned, whatever of it was there before."""
+    accepting = CleaningOptions(accept_replacement=True)
     with landing.raw_partial(month) as partial:
         write_synthetic_month(month, partial, rows)
         raw = landing.publish_raw(month, ".parquet", partial)
-    return landing.write_cleaned(clean_trips(raw.path, month, source_sha256=raw.sha256))
+    return landing.write_cleaned(clean_trips(raw.path, month, accepting, source_sha256=raw.sha256))

@@ -100,6 +100,7 @@ def test_a_bench_gives_a_line_a_contender_and_the_ratios(kept: Path, name: str) 
         assert 0 < lines[0]["rows"] <= rows
 
 
+@pytest.mark.integration
 def test_what_is_measured_on_a_part_says_so(kept: Path) -> None:
     pytest.importorskip("dlt", reason="the peers are in the extra 'bench'")
     lines, _ = run_bench(kept, "postgres", "--rows", "300", "--only", "to_sql")

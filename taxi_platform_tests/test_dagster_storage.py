@@ -6,9 +6,12 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from dagster import DagsterInstance
+from dagster._core.storage.defs_state.base import DEFS_STATE_INFO_CURSOR_KEY
 from sqlalchemy import text
 
-from taxi_platform.dagster_storage import PooledEventLogStorage
+from taxi_platform.dagster_storage import PooledEventLogStorage, StorageUnavailableError
+from taxi_platform.local.postgres_server import ADMIN, ROLE
+from taxi_platform.local.state import StateFile
 from taxi_platform_tests.conftest import EmbeddedStack
 
 pytestmark = pytest.mark.integration
@@ -94,6 +97,63 @@ def test_what_is_there_is_asked_for_once_and_what_is_not_again(instance: Dagster
         with storage.index_connection() as connection:
             connection.execute(text("DROP TABLE later"))
     assert storage.has_asset_key_col("last_materialization_timestamp")
+
+
+def test_a_database_without_tables_gets_them_when_it_is_first_asked(
+    stack: EmbeddedStack,
+) -> None:
+    passwords = StateFile((stack.folder / ".taxi").resolve()).load().passwords
+    with psycopg.connect(
+        stack.postgres().conninfo,
+        user=ADMIN,
+        password=passwords[ADMIN],
+        dbname="postgres",
+        autocommit=True,
+    ) as connection:
+        connection.execute(f"CREATE DATABASE first_asked OWNER {ROLE}")
+    where = stack.environment | {"TAXI_DAGSTER_POSTGRES_DATABASE": "first_asked"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in where.items():
+            patch.setenv(name, value)
+        instance = DagsterInstance.get()
+    with instance, psycopg.connect(stack.postgres().conninfo, dbname="first_asked") as connection:
+        tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+        assert connection.execute(tables).fetchone() == (0,)
+        assert instance.get_runs_count() == 0
+        assert instance.get_asset_keys() == []
+        assert instance.all_instigator_state() == []
+        connection.rollback()
+        (count,) = connection.execute(tables).fetchone() or (0,)
+        assert count > 20
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"TAXI_DAGSTER_POSTGRES_DATABASE": None}, "TAXI_DAGSTER_POSTGRES_DATABASE is not set"),
+        ({"TAXI_POSTGRES_PORT": "1"}, "Connection refused"),
+        ({"TAXI_POSTGRES_PASSWORD": "hunter2-secret"}, "password authentication failed"),
+    ],
+)
+def test_records_that_cannot_be_reached_are_told_in_one_line_without_secrets(
+    stack: EmbeddedStack,
+    monkeypatch: pytest.MonkeyPatch,
+    changed: dict[str, str | None],
+    said: str,
+) -> None:
+    for name, value in (stack.environment | changed).items():
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    with DagsterInstance.get() as instance:  # to make one is not to ask it
+        assert instance.run_storage.get_cursor_values({DEFS_STATE_INFO_CURSOR_KEY}) == {}
+        with pytest.raises(StorageUnavailableError) as error:
+            instance.get_runs_count()
+    message = error.value.format_message()
+    assert said in message
+    assert "taxi-platform local up" in message
+    assert "\n" not in message
+    assert "hunter2-secret" not in message
 
 
 def wait_until_gone(connection: psycopg.Connection, pid: int) -> None:

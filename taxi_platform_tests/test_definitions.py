@@ -4,6 +4,7 @@ import pytest
 from dagster import AssetKey, Definitions
 from dagster_gcp import BigQueryResource, GCSResource
 
+from taxi_platform.checks.cleaned import NEIGHBOURS_CHECK, REPLACEMENT_CHECK
 from taxi_platform.checks.reconciliation import OBJECT_CHECK, TABLE_CHECK
 from taxi_platform.definitions import build_defs, build_resources
 from taxi_platform.errors import PermanentStoreError
@@ -61,10 +62,12 @@ def test_the_checks_hold_a_bad_month_back_from_what_follows(defs: Definitions) -
     graph = defs.resolve_asset_graph()
     checks = {key.name: graph.get_check_spec(key) for key in graph.asset_check_keys}
     expectations = {expectation.name for expectation in EXPECTATIONS}
-    assert set(checks) == expectations | {OBJECT_CHECK, TABLE_CHECK}
+    others = {OBJECT_CHECK, TABLE_CHECK, REPLACEMENT_CHECK, NEIGHBOURS_CHECK}
+    assert set(checks) == expectations | others
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
     assert checked == {"cleaned_trips", "gcs_trips", "bigquery_trips", "postgres_trips"}
-    assert all(spec.blocking and spec.partitions_def for spec in checks.values())
+    assert all(spec.partitions_def for spec in checks.values())
+    assert {name for name, spec in checks.items() if not spec.blocking} == {NEIGHBOURS_CHECK}
 
 
 def test_partition_keys_are_color_and_month() -> None:

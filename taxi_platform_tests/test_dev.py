@@ -1,5 +1,6 @@
 """What `make dev` starts, used as the UI uses it: through the webserver's GraphQL."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -10,11 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from taxi_platform_tests.conftest import EmbeddedStack, free_port, stop_process
+from taxi_platform_tests.conftest import PROJECT, EmbeddedStack, free_port, stop_process
 
 pytestmark = pytest.mark.integration
 
 DAGSTER = Path(sys.executable).with_name("dagster")
+DG = DAGSTER.with_name("dg")
 PARTITION = "green|2022-05"
 
 LAUNCH = """
@@ -39,15 +41,16 @@ Ask = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def ask(stack: EmbeddedStack) -> Iterator[Ask]:
-    """`dagster dev` on a free port, asked in GraphQL."""
+    """`dg dev` on a free port, asked in GraphQL."""
     port = free_port()
+    project = stack.folder / "project"
+    project.mkdir()
+    (project / "taxi_platform").symlink_to(PROJECT / "taxi_platform")
+    shutil.copy(PROJECT / "pyproject.toml", project)
     log = (stack.folder / "dev.log").open("w")
     dev = subprocess.Popen(
-        [
-            *(DAGSTER, "dev", "--workspace", "workspace.yaml"),
-            *("--host", "127.0.0.1", "--port", str(port)),
-        ],
-        cwd=stack.folder,
+        [DG, "dev", "--host", "127.0.0.1", "--port", str(port)],
+        cwd=project,
         env=stack.environ(TAXI_SOURCE_URL="synthetic"),
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -123,19 +126,21 @@ def test_a_partition_launched_in_the_ui_goes_through_the_queue_and_succeeds(ask:
 
 
 def test_a_run_from_the_command_line_is_seen_in_the_ui(ask: Ask, stack: EmbeddedStack) -> None:
-    subprocess.run(
-        [
-            *(DAGSTER, "asset", "materialize", "-m", "taxi_platform.definitions"),
-            *("--select", "raw_trips", "--partition", "green|2022-06"),
-        ],
-        cwd=stack.folder,
-        env=stack.environ(TAXI_SOURCE_URL="synthetic"),
-        check=True,
-        capture_output=True,
-    )
-    seen = [
-        run["status"]
-        for run in ask(RUNS)["runsOrError"]["results"]
-        if {"key": "dagster/partition", "value": "green|2022-06"} in run["tags"]
-    ]
-    assert seen == ["SUCCESS"]
+    commands: dict[str, list[str | Path]] = {
+        "2022-06": [DG, "launch", "--assets"],
+        "2022-07": [DAGSTER, "asset", "materialize", "-m", "taxi_platform.definitions", "--select"],
+    }
+    for month, command in commands.items():
+        subprocess.run(
+            [*command, "raw_trips", "--partition", f"green|{month}"],
+            cwd=stack.folder / "project",
+            env=stack.environ(TAXI_SOURCE_URL="synthetic"),
+            check=True,
+            capture_output=True,
+        )
+        seen = [
+            run["status"]
+            for run in ask(RUNS)["runsOrError"]["results"]
+            if {"key": "dagster/partition", "value": f"green|{month}"} in run["tags"]
+        ]
+        assert seen == ["SUCCESS"]

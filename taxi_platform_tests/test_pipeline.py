@@ -199,7 +199,10 @@ def run_month(
     monkeypatch.setenv("TAXI_SOURCE_URL", publisher.template.replace(".parquet", ".csv.gz"))
 
     def run(
-        partition: str | None, assets: list[Any] | None = None, **changed: str
+        partition: str | None,
+        assets: list[Any] | None = None,
+        cleaning: dict[str, Any] | None = None,
+        **changed: str,
     ) -> ExecuteInProcessResult:
         for name, value in changed.items():
             monkeypatch.setenv(name, value)
@@ -211,6 +214,7 @@ def run_month(
                 resources=build_resources(chosen),
                 instance=instance,
                 raise_on_error=False,
+                run_config={"ops": {"cleaned_trips": {"config": cleaning}}} if cleaning else None,
             )
 
     return run
@@ -298,11 +302,15 @@ def test_a_month_that_fails_a_check_reaches_no_store(
     before = stores.everything("yellow", "2019-04")[:3]
     # All of it readable, enough to judge by, and of one day: a file that was cut short.
     publisher.publish(name, gzip.compress(HEADER + april * 2_000))
-    result = run_month("yellow|2019-04")
-    assert not result.success
-    failed = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed]
-    assert failed == ["days_present"]
-    assert stores.everything("yellow", "2019-04")[:3] == before
+    for cleaning, check in (
+        (None, "replacement_within_limits"),
+        ({"accept_replacement": True}, "days_present"),
+    ):
+        result = run_month("yellow|2019-04", cleaning=cleaning)
+        assert not result.success
+        failed = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed]
+        assert failed == [check]
+        assert stores.everything("yellow", "2019-04")[:3] == before
 
 
 def test_amounts_between_two_cents_add_up_alike_everywhere(
@@ -410,7 +418,7 @@ STORE_FAULTS: dict[str, tuple[dict[str, str], str, tuple[str, ...]]] = {
     "Postgres is down": (
         {"TAXI_POSTGRES_PORT": "9"},
         "postgres_trips",
-        ("Postgres at 127.0.0.1:9/taxi", "taxi-platform local status"),
+        ("Postgres at 127.0.0.1:9/taxi", "taxi-platform local up"),
     ),
     "a wrong password": (
         {"TAXI_POSTGRES_PASSWORD": "a-wrong-secret"},

@@ -28,6 +28,7 @@ from taxi_platform.settings import Settings
 from taxi_platform.stores.base import StoreType
 from taxi_platform.trips.cleaning import CleanedTrips, CleaningOptions, clean_trips
 from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.replacement import ReplacementLimits
 
 OWNERS = ["team:data-platform"]
 
@@ -58,6 +59,28 @@ class CleaningConfig(Config):
         description="Share of rejected rows, 0 to 1, above which the month fails.",
     )
 
+    accept_replacement: bool = Field(
+        default=False,
+        description="Replace the month however its new version differs from the one that is "
+        "loaded.",
+    )
+    most_rows_changed: float = Field(
+        default=0.1, ge=0, description="Share of the rows that a new version may gain or lose."
+    )
+    most_rows_lost_a_day: float = Field(
+        default=0.5, ge=0, description="Share of its rows that a day may lose in a new version."
+    )
+    most_amount_changed: float = Field(
+        default=0.25,
+        ge=0,
+        description="Share by which the mean of an amount may change in a new version.",
+    )
+    most_nulls_changed: float = Field(
+        default=0.1,
+        ge=0,
+        description="How much the share of missing values of a column may change in a new version.",
+    )
+
     def options(self) -> CleaningOptions:
         """The same, as the cleaning takes it."""
         return CleaningOptions(
@@ -65,6 +88,13 @@ class CleaningConfig(Config):
             days_outside_month=self.days_outside_month,
             missing_passenger_count=self.missing_passenger_count,
             max_rejected_share=self.max_rejected_share,
+            accept_replacement=self.accept_replacement,
+            replacement=ReplacementLimits(
+                rows=self.most_rows_changed,
+                day=self.most_rows_lost_a_day,
+                amount=self.most_amount_changed,
+                nulls=self.most_nulls_changed,
+            ),
         )
 
 
@@ -97,7 +127,11 @@ def cleaned_trips(
     """
     with as_failures(raw_trips.month, context):
         return clean_trips(
-            raw_trips.path, raw_trips.month, config.options(), source_sha256=raw_trips.sha256
+            raw_trips.path,
+            raw_trips.month,
+            config.options(),
+            source_sha256=raw_trips.sha256,
+            source=raw_trips.source,
         )
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from taxi_platform import dagster_internals
+from taxi_platform.assets.keys import CLEANED
 from taxi_platform.assets.trips import trip_assets
 from taxi_platform.automation.failures import will_be_retried
 from taxi_platform.automation.jobs import REASON_TAG
@@ -26,6 +27,9 @@ DAEMONS = ("BACKFILL", "QUEUED_RUN_COORDINATOR")
 
 # History waits for what is new: the queue takes runs of higher priority first.
 _TAGS = {REASON_TAG: "backfill", "dagster/priority": "-1"}
+
+
+_ACCEPTING = {"ops": {CLEANED.to_python_identifier(): {"config": {"accept_replacement": True}}}}
 
 
 class Progress(StrEnum):
@@ -84,8 +88,15 @@ def months_to_load(records: MonthRecords, months: Sequence[TripMonth]) -> list[T
     return [month for month in months if month.key in wanted]
 
 
-def request_backfill(records: MonthRecords, months: Sequence[TripMonth]) -> str:
+def request_backfill(
+    records: MonthRecords, months: Sequence[TripMonth], *, accept_replacement: bool = False
+) -> str:
     """Asks the daemon to load months, all assets of each in a run of its own.
+
+    Args:
+        records: with the instance whose daemon it is.
+        months: the months.
+        accept_replacement: replace them however their new versions differ from the loaded ones.
 
     Returns:
         The backfill's id.
@@ -96,6 +107,7 @@ def request_backfill(records: MonthRecords, months: Sequence[TripMonth]) -> str:
         [month.key for month in months],
         tags=_TAGS,
         title=f"{len(months)} months from {months[0].key} to {months[-1].key}",
+        run_config=_ACCEPTING if accept_replacement else None,
     )
 
 

@@ -5,7 +5,6 @@ on where it is.
 """
 
 import os
-import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -47,25 +46,25 @@ def open_instance() -> DagsterInstance:
     Raises:
         NoInstanceError: there is none, or its database cannot be reached.
     """
-    from dagster_postgres.utils import DagsterPostgresException
-
     from taxi_platform.dagster_internals import DagsterError, DagsterHomeNotSetError
+    from taxi_platform.dagster_storage import REMEDY, StorageUnavailableError
 
-    remedy = (
-        "run 'taxi-platform local up' and start from the folder with its .env, or set what "
-        "docs/deployment.md says"
-    )
     try:
-        return DagsterInstance.get()
+        instance = DagsterInstance.get()
+        try:
+            instance.get_daemon_statuses()  # whether anybody answers
+        except BaseException:
+            instance.dispose()
+            raise
     except DagsterHomeNotSetError:
-        raise NoInstanceError(f"DAGSTER_HOME is not set: {remedy}") from None
-    except (DagsterError, DagsterPostgresException) as error:
-        text = " ".join(str(error).split())
-        unset = re.search(r'environment variable "\w+" which is not set', text)
-        said = unset[0] if unset else text[:300]
-        raise NoInstanceError(
-            f"Dagster in {os.environ['DAGSTER_HOME']} cannot be used ({said}): {remedy}"
-        ) from error
+        raise NoInstanceError(f"DAGSTER_HOME is not set: {REMEDY}") from None
+    except StorageUnavailableError as error:
+        raise NoInstanceError(error.message) from None
+    except DagsterError as error:
+        said = " ".join(str(error).split())[:300]
+        home = os.environ["DAGSTER_HOME"]
+        raise NoInstanceError(f"Dagster in {home} cannot be used ({said}): {REMEDY}") from error
+    return instance
 
 
 def run_backfill(
@@ -75,6 +74,7 @@ def run_backfill(
     *,
     missing_only: bool = False,
     detach: bool = False,
+    accept_replacement: bool = False,
 ) -> int:
     """Loads months and shows how far they are.
 
@@ -84,6 +84,7 @@ def run_backfill(
         console: where to show it.
         missing_only: leave out months that are loaded whole.
         detach: request it and do not wait.
+        accept_replacement: replace months however their new versions differ from the loaded ones.
 
     Returns:
         An exit code: 0 if all months are loaded, 1 if some failed, 130 if one stopped looking.
@@ -97,7 +98,7 @@ def run_backfill(
     if missing_only:
         wanted = months_to_load(records, wanted)
     if wanted:
-        backfill_id = request_backfill(records, wanted)
+        backfill_id = request_backfill(records, wanted, accept_replacement=accept_replacement)
         backfills |= dict.fromkeys(wanted, backfill_id)
         console.print(f"Requested backfill {backfill_id} of {len(wanted)} months.")
     if not backfills:

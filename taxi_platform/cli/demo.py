@@ -176,6 +176,8 @@ def _materialize(
         progress.update(task, completed=len(keys), step="done")
     else:
         progress.update(task, step="failed")
+        if _was_interrupted(result.all_events):
+            raise KeyboardInterrupt
         raise DemoError(_failure(month, result.all_events))
     cleaned = result.asset_materializations_for_node("cleaned_trips")[0].metadata
     seconds = {
@@ -184,6 +186,12 @@ def _materialize(
         if e.is_step_success
     }
     return {name: value.value for name, value in cleaned.items()}, seconds
+
+
+def _was_interrupted(events: "Sequence[DagsterEvent]") -> bool:
+    """Whether a step ended by Ctrl-C or SIGTERM, which Dagster records as a failure of the step."""
+    errors = [event.step_failure_data.error for event in events if event.is_step_failure]
+    return any(e is not None and e.cls_name == "DagsterExecutionInterruptedError" for e in errors)
 
 
 def _failure(month: TripMonth, events: "Sequence[DagsterEvent]") -> str:

@@ -70,6 +70,8 @@ Examination = Callable[[Settings, bool], Said]
 def _dagster(_chosen: Settings, _fix: bool) -> Said:
     from dagster import DagsterInstance
 
+    from taxi_platform.dagster_storage import StorageUnavailableError
+
     home = os.environ.get("DAGSTER_HOME")
     if not home:
         yield _wrong(
@@ -83,6 +85,9 @@ def _dagster(_chosen: Settings, _fix: bool) -> Said:
     try:
         with DagsterInstance.get() as instance:
             runs = instance.get_runs_count()
+    except StorageUnavailableError as error:
+        yield _wrong(error.message)
+        return
     except Exception as error:  # noqa: BLE001 (whatever its storage raises)
         message = str(error).strip().splitlines()[0]
         yield _wrong(

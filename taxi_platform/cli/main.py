@@ -5,22 +5,24 @@ elsewhere. Heavy modules are imported within the command that needs them.
 """
 
 import json
+import signal
 import sys
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from dotenv import load_dotenv
 
 from taxi_platform.cli.local import local_app
 from taxi_platform.trips.errors import TripFileError
-from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.types import TRIP_TYPES, every_rule
+
+if TYPE_CHECKING:
+    from taxi_platform.trips.month import TripMonth
 
 app = typer.Typer(
     name="taxi-platform",
-    help="NYC taxi trips, month by month, into files, GCS, BigQuery and Postgres.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -28,10 +30,39 @@ app = typer.Typer(
 app.add_typer(local_app)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"taxi-platform {version('taxi-platform')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """NYC taxi trips, month by month, into files, GCS, BigQuery and Postgres."""
+
+
 def main() -> None:
     """The entry point: takes settings from .env in the working folder, as dagster does."""
     load_dotenv(Path.cwd() / ".env")
+    _stop_as_by_ctrl_c()
     app()
+
+
+def _stop_as_by_ctrl_c() -> None:
+    """Lets SIGTERM end a command as Ctrl-C does, however it was started.
+
+    What a shell starts in the background ignores SIGINT, and Dagster, which does on SIGTERM what is
+    done on SIGINT, would ignore both.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
 def _fail(message: str) -> typer.Exit:
@@ -97,6 +128,8 @@ def inspect(
     from rich.console import Console
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
+    from taxi_platform.trips.types import TRIP_TYPES
+
     if color is not None and color not in TRIP_TYPES:
         raise _fail(f"--color is {color!r}: one of {', '.join(TRIP_TYPES)}")
     progress = Progress(
@@ -149,6 +182,8 @@ def rules(
     from rich.console import Console
     from rich.table import Column, Table
 
+    from taxi_platform.trips.types import every_rule
+
     if as_json:
         listed = [
             {
@@ -162,14 +197,12 @@ def rules(
         ]
         typer.echo(json.dumps(listed, indent=2))
         return
-    table = Table(
-        # People type it.
-        Column("rule", no_wrap=True),
-        *("reason of its rejects", "default", "colors", "rejects"),
-    )
+    # People type the names of the rules.
+    table = Table(Column("rule", no_wrap=True), "reason of its rejects", "default", "rejects")
     for rule, colors in every_rule().items():
         default = "on" if rule.on_by_default else "off"
-        table.add_row(rule.name, rule.reason, default, ", ".join(colors), rule.description)
+        rejects = f"{rule.description} ({', '.join(colors)})"
+        table.add_row(rule.name, rule.reason, default, rejects)
     Console().print(table)
     typer.echo(
         "The config of cleaned_trips switches them: rules names those that apply, "
@@ -187,6 +220,7 @@ def rejects(
     from taxi_platform.errors import StoreError
     from taxi_platform.landing.zone import LandingZone
     from taxi_platform.settings import SettingsError, load_settings
+    from taxi_platform.trips.month import TripMonth
 
     try:
         month = TripMonth.from_key(partition)
@@ -216,6 +250,13 @@ def backfill(
         bool, typer.Option("--missing-only", help="Leave out what is loaded whole.")
     ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Request it, and do not wait.")] = False,
+    accept_replacement: Annotated[
+        bool,
+        typer.Option(
+            "--accept-replacement",
+            help="Replace months however their new versions differ from the loaded ones.",
+        ),
+    ] = False,
 ) -> None:
     """Load a range of months through Dagster's daemon, a run each, and show how far it is.
 
@@ -239,6 +280,7 @@ def backfill(
                 Console(),
                 missing_only=missing_only,
                 detach=detach,
+                accept_replacement=accept_replacement,
             )
     except (NoInstanceError, SettingsError, ValueError) as error:
         raise _fail(str(error)) from error
@@ -275,7 +317,9 @@ def query(
         typer.echo(f"the first {limit} rows; --limit shows more")
 
 
-def _month(color: str, text: str) -> TripMonth:
+def _month(color: str, text: str) -> "TripMonth":
+    from taxi_platform.trips.month import TripMonth
+
     try:
         return TripMonth(color, datetime.strptime(text, "%Y-%m").date())  # noqa: DTZ007
     except ValueError:

@@ -57,6 +57,11 @@ class TripParquetIOManager(ConfigurableIOManager):
             )
             first_rows = preview(trips.path)
             set_content_version(context, trips.crc32c, trips.size)
+        if refused := self.landing.get_zone().find_refused(month):
+            context.log.warning(
+                f"{month}: this version differs from the loaded one beyond the limits and is kept "
+                f"apart in {refused.path}; the check replacement_within_limits says how"
+            )
         context.log.info(
             f"{month}: {trips.rows_read:,} rows read = {trips.rows:,} kept + "
             f"{trips.rows_rejected:,} rejected ({obj.summary.describe_rejected()})"

@@ -12,7 +12,7 @@ import hashlib
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -27,10 +27,16 @@ WRITER_WAIT_SECONDS = 900
 
 
 @contextmanager
-def atomic_paths(*targets: Path) -> Iterator[tuple[Path, ...]]:
+def atomic_paths(
+    *targets: Path, choose: Callable[[], Sequence[Path]] | None = None
+) -> Iterator[tuple[Path, ...]]:
     """Gives a path beside each target; renames all to their targets if the block ends well.
 
     None is renamed before all of them are on the disk: one that does not fit leaves them all.
+
+    Args:
+        targets: where the files go.
+        choose: called after the block; gives other places for them, on the same disk.
 
     Raises:
         TransientStoreError: another process has been writing one for ``WRITER_WAIT_SECONDS``.
@@ -44,7 +50,7 @@ def atomic_paths(*targets: Path) -> Iterator[tuple[Path, ...]]:
             yield tuple(partial.path for partial in partials)
             for partial in partials:
                 _flush(partial.path)
-            for partial, target in zip(partials, targets, strict=True):
+            for partial, target in zip(partials, choose() if choose else targets, strict=True):
                 _rename(partial.path, target)
         except BaseException:
             for partial in partials:

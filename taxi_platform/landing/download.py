@@ -3,6 +3,7 @@
 What is fetched is checked to be a whole trip file before anything is replaced.
 """
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,13 +51,15 @@ def land(
             ) from error
         # Before the file leaves its name: what has that name afterwards is the next writer's.
         notes_of(partial).unlink(missing_ok=True)
-        raw = landing.publish_raw(month, published.ending, partial)
+        raw = landing.publish_raw(month, published.ending, partial, published.url)
     return raw, published
 
 
 def _verify(partial: Path, month: TripMonth) -> None:
     """Refuses what is not a whole trip file of the color: a page, a cut download, another table."""
-    open_trip_file(partial, month.color).close()
+    with closing(open_trip_file(partial, month.color)) as reader:
+        if not any(reader.parse(raw).rows_read for raw in reader.raw_blocks()):
+            raise TripFileError(f"{partial.name} has a header but no rows")
     with partial.open("rb") as file:
         if file.read(2) != GZIP_MAGIC:
             return

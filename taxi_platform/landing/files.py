@@ -6,10 +6,11 @@ Where files lie, and how they get there, is the business of ``zone``.
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +20,7 @@ from taxi_platform.landing.atomic_files import sha256_of
 from taxi_platform.sources.checksums import checksum_of
 from taxi_platform.trips.cleaning import CleanedTrips
 from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.replacement import ReplacementLimits, differences
 from taxi_platform.trips.schema import trip_schema
 from taxi_platform.trips.statistics import current_json
 from taxi_platform.trips.totals import MonthTotals
@@ -37,19 +39,45 @@ class RawFile:
         path: the file.
         size: bytes.
         sha256: checksum, in hexadecimal.
+        source: where it was published, without user, password and query; None if that is not
+            known.
     """
 
     month: TripMonth
     path: Path
     size: int
     sha256: str
+    source: str | None = None
 
     @classmethod
     def at(cls, month: TripMonth, path: Path) -> Self:
         """The file at a path; its checksum is computed once in a process."""
         state = path.stat()
         sha256 = _sha256_once(path, state.st_ino, state.st_size, state.st_mtime_ns)
-        return cls(month, path, state.st_size, sha256)
+        return cls(month, path, state.st_size, sha256, _noted_source(path, sha256))
+
+
+def source_notes(path: Path) -> Path:
+    """Where it is noted of a published file where it was published."""
+    return path.with_name(f"{path.name.partition('.')[0]}.source.json")
+
+
+def note_source(path: Path, sha256: str, url: str) -> None:
+    """Notes where a file was published: scheme, host and path, nothing that may be a secret."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    place = f"{host}:{parts.port}" if parts.port else host
+    source = urlunsplit((parts.scheme, place, parts.path, "", ""))
+    source_notes(path).write_text(json.dumps({"sha256": sha256, "source": source}))
+
+
+def _noted_source(path: Path, sha256: str) -> str | None:
+    try:
+        notes = json.loads(source_notes(path).read_text())
+    except (OSError, ValueError):
+        return None
+    # What a killed run left may be of another version.
+    return notes.get("source") if notes.get("sha256") == sha256 else None
 
 
 @dataclass(frozen=True)
@@ -68,6 +96,8 @@ class TripParquet:
         statistics: what the kept rows are like, as ``TripStatistics.to_json`` gives it; sums are
             in cents.
         source_sha256: checksum of the published file that it was made from.
+        source: where that was published, if it is known.
+        limits: how far it may differ from the version that it takes the place of.
     """
 
     month: TripMonth
@@ -80,6 +110,8 @@ class TripParquet:
     max_rejected_share: float
     statistics: dict[str, Any]
     source_sha256: str | None
+    source: str | None = None
+    limits: ReplacementLimits = field(default_factory=ReplacementLimits)
 
     @classmethod
     def at(cls, month: TripMonth, path: Path, rejects_path: Path) -> Self:
@@ -104,6 +136,8 @@ class TripParquet:
             max_rejected_share=summary["max_rejected_share"],
             statistics=summary["statistics"],
             source_sha256=summary["source_sha256"],
+            source=summary.get("source"),
+            limits=ReplacementLimits.from_json(summary.get("limits")),
         )
 
     @property
@@ -150,6 +184,15 @@ class TripParquet:
         total = trip_type(self.month.color).total
         return None if total is None else self.totals.cents[total]
 
+    def differences_from(self, loaded: Self) -> list[str]:
+        """How this version differs from the loaded one beyond its limits.
+
+        Another source publishes the month in its own way, so nothing is said of a version of it.
+        """
+        if self.source != loaded.source:
+            return []
+        return differences(loaded.statistics, self.statistics, self.limits)
+
     @property
     def columns_with_values(self) -> list[str]:
         """The columns that are not null throughout: every month lacks some."""
@@ -182,6 +225,8 @@ def summary_metadata(trips: CleanedTrips) -> dict[str, str]:
         "max_rejected_share": trips.options.max_rejected_share,
         "statistics": summary.statistics.to_json(),
         "source_sha256": trips.source_sha256,
+        "source": trips.source,
+        "limits": trips.options.replacement.to_json(),
     }
     return {SUMMARY_KEY: json.dumps(facts)}
 

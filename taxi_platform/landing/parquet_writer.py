@@ -71,19 +71,19 @@ class RowGroupWriter:
 
 
 def _repeating(color: str) -> list[str]:
-    """Columns with few values for their rows, the reasons of rejected rows among them.
+    """Columns whose values repeat, the reasons of rejected rows among them.
 
-    For these a dictionary does what compression would, and is sooner read. Of times and places it
-    makes more: those are compressed instead.
+    A dictionary makes them as small as compression would, and is faster to read. Times and
+    coordinates hardly repeat: they are compressed instead.
     """
     repeating = [c.name for c in trip_type(color).all_columns if not c.varied]
     return [*repeating, f"{REJECT_REASONS}.list.element"]
 
 
 def _sought(color: str) -> list[str]:
-    """Columns by whose extremes a reader can pass over row groups.
+    """Columns whose extremes let a reader skip row groups: times and zones.
 
-    When and where: nearly every amount is in every row group.
+    Amounts do not: nearly every amount is in every row group.
     """
     kind = trip_type(color)
     times = [kind.time_column, kind.end_time_column]

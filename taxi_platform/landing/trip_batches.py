@@ -1,6 +1,6 @@
 """A cleaned file as a stream of Arrow batches, for a store that takes them in.
 
-How the file is written is the business of ``zone``.
+How the file is written is the business of ``parquet_writer``.
 """
 
 from collections.abc import Iterator

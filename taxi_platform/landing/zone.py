@@ -4,7 +4,7 @@ What a landed file is, is said in ``files``; how one appears whole or not at all
 ``atomic_files``; what the rows mean is decided in ``taxi_platform.trips``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,13 @@ from taxi_platform.landing.atomic_files import (
     publish,
     unheld,
 )
-from taxi_platform.landing.files import RawFile, TripParquet, summary_metadata
+from taxi_platform.landing.files import RawFile, TripParquet, note_source, summary_metadata
 from taxi_platform.landing.parquet_writer import parquet_file
 from taxi_platform.sources.publications import RAW_ENDINGS
 from taxi_platform.sources.unfinished_downloads import notes_of
 from taxi_platform.trips.blocks import LINE_NUMBER, RAW_TEXT, REJECT_REASONS, reject_schema
 from taxi_platform.trips.cleaning import CleanedTrips
+from taxi_platform.trips.cleaning_options import CleaningOptions
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import trip_schema
 
@@ -49,10 +50,21 @@ class LandingZone:
         """Where the rejected rows of a month lie."""
         return self.root / "rejected" / month.color / f"{month.stem}.parquet"
 
-    def publish_raw(self, month: TripMonth, ending: str, partial: Path) -> RawFile:
-        """Puts a downloaded, verified file in its place, instead of any earlier one."""
+    def publish_raw(
+        self, month: TripMonth, ending: str, partial: Path, url: str | None = None
+    ) -> RawFile:
+        """Puts a downloaded, verified file in its place, instead of any earlier one.
+
+        Args:
+            month: color and month.
+            ending: one of ``RAW_ENDINGS``.
+            partial: the file.
+            url: where it was published.
+        """
         target = self.raw_path(month, ending)
         publish(partial, target)
+        if url:
+            note_source(target, RawFile.at(month, target).sha256, url)
         for other in RAW_ENDINGS:
             if other != ending:
                 self.raw_path(month, other).unlink(missing_ok=True)
@@ -100,6 +112,12 @@ class LandingZone:
     ) -> TripParquet:
         """Writes a month's kept and rejected rows, replacing both files only if all went well.
 
+        A month that differs from the one in place beyond its limits, and is not accepted, is kept
+        apart and replaces nothing. ``find_refused`` gives it until the month is cleaned again.
+
+        Returns:
+            The month's new version, in its place or apart.
+
         Args:
             trips: the stream of cleaned batches; consumed, and closed in any case.
             report: told the rows read so far, after each block.
@@ -111,21 +129,55 @@ class LandingZone:
         month = trips.month
         # The kept rows last: what they say of the rejected ones is then true.
         targets = self.rejected_path(month), self.cleaned_path(month)
+        apart = self._refused_path(month, "rejected"), self._refused_path(month, "cleaned")
+
+        def choose() -> Sequence[Path]:
+            new = TripParquet.at(month, kept_partial, rejected_partial)
+            return apart if self._is_refused(new, trips.options) else targets
+
         with (
             closing(trips),
             disk_errors(month),
-            atomic_paths(*targets) as (rejected_partial, kept_partial),
+            atomic_paths(*targets, choose=choose) as (rejected_partial, kept_partial),
             parquet_file(kept_partial, trip_schema(month.color), month.color) as kept,
             parquet_file(rejected_partial, reject_schema(month.color), month.color) as rejected,
             closing(iter(trips)) as batches,
         ):
+            for path in apart:
+                # What was refused before is of no interest: this version takes its place, or the
+                # month's.
+                path.unlink(missing_ok=True)
             for batch in batches:
                 kept.write(batch.kept)
                 rejected.write(batch.rejected)
                 report(trips.summary.rows_read)
             kept.finish(summary_metadata(trips))
             rejected.finish()
-        return self.find_cleaned(month)
+        return self.find_refused(month) or self.find_cleaned(month)
+
+    def _refused_path(self, month: TripMonth, what: str) -> Path:
+        path = self.root / "refused" / what / month.color / f"{month.stem}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _is_refused(self, new: TripParquet, options: CleaningOptions) -> bool:
+        loaded = None if options.accept_replacement else self.look_up(new.month)
+        return loaded is not None and bool(new.differences_from(loaded))
+
+    def look_up(self, month: TripMonth) -> TripParquet | None:
+        """The cleaned Parquet of a month, None if there is none that can be read."""
+        try:
+            return self.find_cleaned(month)
+        except PermanentStoreError:
+            return None
+
+    def find_refused(self, month: TripMonth) -> TripParquet | None:
+        """The latest version of a month, if it was not let into the place of the loaded one."""
+        rejected, cleaned = (self._refused_path(month, w) for w in ("rejected", "cleaned"))
+        try:
+            return TripParquet.at(month, cleaned, rejected)
+        except (pa.ArrowException, KeyError, OSError):
+            return None
 
     def reject_examples(self, month: TripMonth, most: int) -> dict[str, list[dict[str, Any]]]:
         """Some rejected rows of a month by their first reason.

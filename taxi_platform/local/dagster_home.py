@@ -16,7 +16,8 @@ _MAKE_TABLES = """
 from dagster import DagsterInstance
 
 with DagsterInstance.get() as instance:
-    instance.run_storage, instance.event_log_storage, instance.schedule_storage
+    # Each of the three storages makes its own when it is first asked something.
+    instance.get_runs_count(), instance.get_asset_keys(limit=1), instance.all_instigator_state()
 """
 
 

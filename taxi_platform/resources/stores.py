@@ -1,6 +1,6 @@
 """The resource of each store of trip tables: its own where it has one, else the common one."""
 
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import SecretStr
 
@@ -27,8 +27,9 @@ def store_resource(store: StoreType, chosen: StoreSettings) -> TableStoreResourc
 def _public(chosen: StoreSettings) -> dict[str, Any]:
     """A store's settings by field, without its secrets."""
     values = chosen.model_dump(mode="json")
-    return {
-        name: value
-        for name, value in values.items()
-        if not isinstance(getattr(chosen, name), SecretStr)
+    secret = {
+        name
+        for name, field in type(chosen).model_fields.items()
+        if SecretStr in (field.annotation, *get_args(field.annotation))
     }
+    return {name: value for name, value in values.items() if name not in secret}

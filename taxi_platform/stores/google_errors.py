@@ -44,8 +44,8 @@ def google_errors(subject: object, store: str) -> Iterator[None]:
         raise PermanentStoreError(f"{subject}: {store}: {_say(error)}") from error
     except _TRANSIENT as error:
         raise TransientStoreError(
-            f"{subject}: {store} cannot be reached or is overloaded ({_say(error)}). Is the stack "
-            "up ('taxi-platform local status'), or the network?"
+            f"{subject}: {store} cannot be reached or is overloaded ({_say(error)}). Is the "
+            "stack up ('taxi-platform local up' starts it), or the network?"
         ) from error
     except (exceptions.Forbidden, exceptions.Unauthorized) as error:
         raise PermanentStoreError(

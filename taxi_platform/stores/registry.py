@@ -2,7 +2,8 @@
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 
 from taxi_platform import stores
@@ -15,13 +16,27 @@ STORES: Mapping[str, StoreType] = MappingProxyType(_stores)
 
 
 def register(store: StoreType) -> None:
-    """Adds a store that has no room in this package.
+    """Adds a store that has no room in this package, before the settings are read.
 
     Raises:
         ValueError: another store has its name.
     """
     if _stores.setdefault(store.name, store) is not store:
         raise ValueError(f"there is a store named {store.name} already")
+
+
+@contextmanager
+def registered(store: StoreType) -> Iterator[StoreType]:
+    """Adds a store for as long as the block runs: for tests.
+
+    Raises:
+        ValueError: another store has its name.
+    """
+    register(store)
+    try:
+        yield store
+    finally:
+        del _stores[store.name]
 
 
 for _module in pkgutil.iter_modules(stores.__path__):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,14 +24,22 @@ from taxi_platform.trips.blocks import (
     RowSet,
     reject_schema,
 )
+from taxi_platform.trips.cleaning_options import CleaningOptions
 from taxi_platform.trips.errors import TooManyRejectedError, TripFileError
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.reader import infer_month, open_trip_file
 from taxi_platform.trips.rules import Rule, RuleContext
 from taxi_platform.trips.schema import ColumnMap, trip_schema
 from taxi_platform.trips.statistics import TripStatistics, cents_of
-from taxi_platform.trips.trip_type import TripType
-from taxi_platform.trips.types import every_rule, trip_type
+from taxi_platform.trips.types import trip_type
+
+__all__ = [
+    "CleanedBatch",
+    "CleanedTrips",
+    "CleaningOptions",
+    "CleaningSummary",
+    "clean_trips",
+]
 
 PARSERS = 2
 """Threads that parse and clean; the caller's own unpacks gzip and cuts blocks."""
@@ -39,61 +47,6 @@ PARSERS = 2
 BLOCKS_UNDER_WAY = 4
 """Two being parsed and two in reserve. Eight were some 7 % faster, but a month of sixteen times
 the rows then took 17 % more memory, where it takes 2 % more with four."""
-
-PASSENGER_COUNT = "passenger_count"
-"""The column that ``missing_passenger_count`` is about; not every kind of trip has it."""
-
-
-@dataclass(frozen=True)
-class CleaningOptions:
-    """What a run may choose about cleaning.
-
-    Whether the rules are those of the kind of trip is seen when a file is opened: ``check``.
-
-    Attributes:
-        rules: names of the rules to apply; None means those on by default.
-        days_outside_month: how far outside the file's month a pickup may lie.
-        missing_passenger_count: ``zero`` writes 0 for a missing count, ``keep`` leaves it null.
-            ``zero``, the default, means nothing for trips without a passenger count; ``keep`` is
-            refused for them.
-        max_rejected_share: the share of rows, 0 to 1, above which the file is refused.
-
-    Raises:
-        ValueError: a value is out of range, or no rule of any kind of trip has one of the names.
-    """
-
-    rules: tuple[str, ...] | None = None
-    days_outside_month: int = 7
-    missing_passenger_count: Literal["zero", "keep"] = "zero"
-    max_rejected_share: float = 0.05
-
-    def __post_init__(self) -> None:
-        known = sorted({rule.name for rule in every_rule()})
-        if unknown := sorted(set(self.rules or ()) - set(known)):
-            raise ValueError(f"no rule named {', '.join(unknown)}; there are {', '.join(known)}")
-        if not 0 <= self.days_outside_month <= 36_500:
-            raise ValueError(
-                "days_outside_month must lie between 0 and 36500; to keep pickups of any time, "
-                "leave out the rule pickup_near_month"
-            )
-        if not 0 <= self.max_rejected_share <= 1:
-            raise ValueError("max_rejected_share must lie between 0 and 1")
-        if self.missing_passenger_count not in ("zero", "keep"):
-            raise ValueError("missing_passenger_count must be 'zero' or 'keep'")
-
-    def check(self, kind: TripType) -> None:
-        """Refuses what does not apply to a kind of trip.
-
-        Raises:
-            ValueError: it lacks one of the rules, or a missing passenger count is to be kept and
-                it has none.
-        """
-        kind.rules_named(self.rules)
-        if self.missing_passenger_count == "keep" and PASSENGER_COUNT not in kind.filled:
-            raise ValueError(
-                f"missing_passenger_count is 'keep', but {kind.name} trips have no passenger count "
-                "that would be filled: leave the option out"
-            )
 
 
 @dataclass
@@ -158,6 +111,7 @@ class CleanedTrips:
         columns: how the file's header was mapped.
         options: what is applied.
         source_sha256: checksum of the published file, where the caller knows it.
+        source: where it was published, where the caller knows it.
         summary: what came of the rows; complete when the iteration has ended.
     """
 
@@ -168,9 +122,11 @@ class CleanedTrips:
         options: CleaningOptions,
         name: str,
         source_sha256: str | None,
+        source: str | None = None,
     ) -> None:
         self.month = month
         self.source_sha256 = source_sha256
+        self.source = source
         self.columns: ColumnMap = reader.columns
         self.summary = CleaningSummary()
         self._reader = reader
@@ -227,6 +183,7 @@ def clean_trips(
     options: CleaningOptions | None = None,
     *,
     source_sha256: str | None = None,
+    source: str | None = None,
 ) -> CleanedTrips:
     """Opens a published file, to be cleaned as it is iterated.
 
@@ -235,6 +192,7 @@ def clean_trips(
         month: the color and month that it is taken as; by default what the file says itself.
         options: what to apply; by default the rules that are on by default.
         source_sha256: the file's checksum where it is known; handed on with the rows.
+        source: where it was published, likewise.
 
     Raises:
         TripFileError: it is not a trip file of that color, or it is damaged.
@@ -248,7 +206,7 @@ def clean_trips(
     except BaseException:
         reader.close()
         raise
-    return CleanedTrips(reader, month, options, path.name, source_sha256)
+    return CleanedTrips(reader, month, options, path.name, source_sha256, source)
 
 
 class _Cleaner:
@@ -261,7 +219,7 @@ class _Cleaner:
         self._color = month.color
         self._rules: tuple[Rule, ...] = kind.rules_named(options.rules)
         self._context = RuleContext(month.month, month.following, options.days_outside_month)
-        self._fills = _fills(kind, options)
+        self._fills = options.fills(kind)
         self._file_month = scalar(month.month.isoformat(), pa.date32())
         self._none_rejected = pa.RecordBatch.from_arrays(
             [pa.nulls(0, field.type) for field in self._reject_schema], schema=self._reject_schema
@@ -323,16 +281,6 @@ class _Cleaner:
             return batches[0]
         # In the file's order, so that the reject file does not depend on how rows were batched.
         return pa.concat_batches(batches).sort_by(LINE_NUMBER)
-
-
-def _fills(kind: TripType, options: CleaningOptions) -> list[tuple[int, pa.Scalar]]:
-    """Where missing values are filled, and with what: positions of columns."""
-    return [
-        (at, scalar(kind.filled[column.name], column.type))
-        for at, column in enumerate(kind.columns)
-        if column.name in kind.filled
-        and not (column.name == PASSENGER_COUNT and options.missing_passenger_count == "keep")
-    ]
 
 
 def _any(masks: list[pa.BooleanArray], length: int) -> pa.BooleanArray:

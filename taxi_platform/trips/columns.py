@@ -12,7 +12,7 @@ CODE = pa.int16()
 """Codes and small counts: narrow types halve the bytes that Postgres is sent."""
 
 SECONDS = pa.int32()
-"""Durations in whole seconds: nine hours do not fit into 16 bits."""
+"""Durations in whole seconds: 16 bits end at nine hours."""
 
 AMOUNT = pa.float64()
 """Money, distances and degrees."""
@@ -40,8 +40,8 @@ class Column:
             every column (``casting.MISSING_SPELLINGS``).
         eras: when it was published.
         unit: of its numbers.
-        varied: whether nearly every row has a value of its own, which Parquet then compresses
-            instead of numbering the values.
+        varied: whether nearly every row has its own value. Parquet then compresses the column
+            instead of writing a dictionary.
     """
 
     name: str

@@ -59,6 +59,15 @@ class TripMonth:
         return date(self.month.year + self.month.month // 12, self.month.month % 12 + 1, 1)
 
     @property
+    def neighbours(self) -> tuple[Self, ...]:
+        """The months before and after, and this month of the years before and after."""
+        months = self.month.year * 12 + self.month.month - 1
+        return tuple(
+            type(self)(self.color, date((months + step) // 12, (months + step) % 12 + 1, 1))
+            for step in (-12, -1, 1, 12)
+        )
+
+    @property
     def stem(self) -> str:
         """The published file's name without its ending: ``green_tripdata_2024-01``."""
         return f"{self.color}_tripdata_{self.year_month}"

@@ -36,7 +36,7 @@ _COMPANIES = (
     ("HV0004", "B02800", 0.04, date(2022, 1, 1)),
     ("HV0002", "B02914", 0.02, date(2019, 12, 1)),
 )
-"""Uber, Lyft, Via and Juno, of which the last two gave up."""
+"""Uber, Lyft, Via until December 2021, and Juno until November 2019."""
 
 _LYFT = 1
 

@@ -18,7 +18,7 @@ from taxi_platform_tests.automation.unattended import (
     unattended_platform,
     wait_until,
 )
-from taxi_platform_tests.conftest import EmbeddedStack
+from taxi_platform_tests.conftest import EmbeddedStack, ignore_interrupts
 from taxi_platform_tests.sources.publisher import Publisher, running_publisher
 
 pytestmark = [pytest.mark.daemon, pytest.mark.integration, pytest.mark.timeout(900)]
@@ -30,6 +30,7 @@ MONTHS = [
 ]
 RANGE = ("--color", "green", "--from", "2022-01", "--to", "2023-12")
 ROWS = 500
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,7 @@ def start_backfill(platform: UnattendedPlatform, *arguments: str) -> subprocess.
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=ignore_interrupts,
     )
 
 
@@ -83,15 +85,16 @@ def test_a_backfill_outlives_its_command_its_daemon_and_its_runs(
     assert "No daemon is running" in requested.stdout
 
     platform.start_daemon()
-    command = start_backfill(platform, *RANGE)
+    commands = {number: start_backfill(platform, *RANGE) for number in STOPS}
     wait_until(lambda: platform.ended(taxi__reason="backfill") >= 3, 400)
     platform.kill("daemon")
     kill_a_run(platform)
-    command.send_signal(signal.SIGINT)
-    said, _ = command.communicate(timeout=120)
-    assert command.returncode == 130, said
-    assert "24 of the months are in the hands of backfill" in said
-    assert "goes on in the daemon" in said
+    for number, command in commands.items():
+        command.send_signal(number)
+        said, _ = command.communicate(timeout=120)
+        assert command.returncode == 130, said
+        assert "24 of the months are in the hands of backfill" in said
+        assert "goes on in the daemon" in said
 
     platform.start_daemon()
     again = platform.command("backfill", *RANGE)

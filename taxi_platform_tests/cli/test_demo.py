@@ -3,12 +3,13 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from taxi_platform_tests.conftest import PROJECT
+from taxi_platform_tests.conftest import PROJECT, ignore_interrupts
 
 pytestmark = pytest.mark.integration
 
@@ -27,12 +28,16 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     run(tmp_path, "local", "reset", "--yes")
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def environment() -> dict[str, str]:
     outside = {k: v for k, v in os.environ.items() if not k.startswith(("TAXI_", "DAGSTER_"))}
+    return {k: v for k, v in outside.items() if not k.endswith("_EMULATOR_HOST")}
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [COMMAND, *arguments],
         cwd=folder,
-        env={k: v for k, v in outside.items() if not k.endswith("_EMULATOR_HOST")},
+        env=environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -63,3 +68,25 @@ def test_the_demo_reconciles_and_a_second_one_doubles_nothing(folder: Path) -> N
     refused = run(folder, "query", "DELETE FROM trips.green_trips")
     assert refused.returncode == 1
     assert "read-only transaction" in refused.stderr
+
+
+def test_a_demo_that_is_told_to_stop_in_the_background_stops(folder: Path) -> None:
+    with subprocess.Popen(
+        [COMMAND, "demo"],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=ignore_interrupts,
+    ) as demo:
+        deadline = time.monotonic() + 120
+        while not list(folder.glob(".taxi/data/raw/green/*.parquet")):
+            assert time.monotonic() < deadline
+            assert demo.poll() is None
+            time.sleep(0.05)
+        demo.terminate()
+        said, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 130, said
+    assert "Traceback" not in said
+    assert "reconciled" not in said

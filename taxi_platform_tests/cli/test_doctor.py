@@ -59,7 +59,7 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str]] = {
         {"STORAGE_EMULATOR_HOST": "http://127.0.0.1:9"},
         "",
         "GCS",
-        "taxi-platform local status",
+        "taxi-platform local up",
     ),
     "a bucket that is not there": ({"TAXI_GCS_BUCKET": "nowhere"}, "", "GCS", "create it"),
     "a stack that is not up": ({}, "BIGQUERY_EMULATOR_HOST", "BigQuery", "taxi-platform local up"),

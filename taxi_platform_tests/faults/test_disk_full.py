@@ -13,7 +13,7 @@ from taxi_platform_tests.faults.month_runs import publish, template
 from taxi_platform_tests.faults.worker import Worker, workers
 from taxi_platform_tests.sources.publisher import running_publisher
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 MONTH = "yellow|2019-02"
 RAW = "raw/yellow/yellow_tripdata_2019-02.csv.gz"

@@ -196,7 +196,7 @@ def test_a_server_that_fails_for_good_fails_the_month_clearly_and_keeps_the_old_
     assert step in retried(result)
     said = failures(result)[step]
     assert said.startswith(f"{MONTH}: {address}"), said
-    assert "taxi-platform local status" in said
+    assert "taxi-platform local up" in said
     assert cloud.holds.in_bigquery(MONTH) == old
     if store == "GCS":
         assert cloud.holds.in_lake(MONTH) == in_lake

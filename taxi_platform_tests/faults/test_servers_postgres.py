@@ -175,7 +175,7 @@ def test_connections_that_are_always_cut_fail_the_month_clearly_and_keep_the_old
     said = failures(result)["postgres_trips"]
     address = f"Postgres at 127.0.0.1:{proxy.port}/taxi, trips.yellow_trips"
     assert said.startswith(f"{MONTH}: {address}: cannot be reached"), said
-    assert "taxi-platform local status" in said
+    assert "taxi-platform local up" in said
     assert postgres.passwords[ROLE] not in str(result.all_events)
     assert in_postgres(postgres.conninfo, "trips", MONTH) == old
     assert runs.run(MONTH, "postgres_trips").success
@@ -206,7 +206,7 @@ def test_postgres_stopped_in_the_middle_of_a_load_fails_the_month_and_keeps_the_
     assert retried(result) == ["postgres_trips"]
     said = failures(result)["postgres_trips"]
     assert said.startswith(f"{MONTH}: Postgres at 127.0.0.1:{proxy.port}/taxi"), said
-    assert "Is it up ('taxi-platform local status')?" in said
+    assert "Is it up ('taxi-platform local up' starts the embedded one)?" in said
     postgres.start()
     assert in_postgres(postgres.conninfo, "trips", MONTH) == old
     assert runs.run(MONTH, "postgres_trips").success

@@ -22,7 +22,7 @@ from taxi_platform_tests.faults.http_fault_proxy import (
 from taxi_platform_tests.faults.month_runs import MonthRuns, failures, retried
 from taxi_platform_tests.sources.publisher import Publisher, running_publisher
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 MONTH = "yellow|2019-02"
 NAME = "yellow_tripdata_2019-02.csv.gz"

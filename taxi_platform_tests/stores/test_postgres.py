@@ -309,7 +309,7 @@ def test_a_server_that_is_down_is_worth_another_try(
     server: PostgresServer, landing: LandingZone
 ) -> None:
     with pytest.raises(
-        TransientStoreError, match=r"green\|2023-03: Postgres at 127\.0\.0\.1:9/taxi.*local status"
+        TransientStoreError, match=r"green\|2023-03: Postgres at 127\.0\.0\.1:9/taxi.*local up"
     ):
         PostgresStore(replace(server, port=9), SCHEMA).replace_month(
             cleaned_month(landing, MARCH, 100)

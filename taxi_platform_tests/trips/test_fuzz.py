@@ -282,7 +282,9 @@ def assert_telling(outcomes: Counter[str]) -> None:
     assert outcomes["csv loaded"] > outcomes["csv refused"] / 4
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))]
+)
 @pytest.mark.parametrize("name", ["yellow_tripdata_2010-03.csv", "trips"])
 def test_whatever_happens_to_a_file_of_any_era_it_loads_with_every_row_or_is_refused(
     tmp_path: Path, name: str, seed: int
@@ -411,6 +413,7 @@ print((peak() - before) // 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "expected"), BOMBS.values(), ids=BOMBS)
 def test_a_bomb_is_loaded_or_refused_in_bounded_memory(
     tmp_path: Path, make: Callable[[Path], None], expected: str

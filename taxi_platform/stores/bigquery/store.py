@@ -123,7 +123,13 @@ class BigQueryStore:
     def query(self, statement: str, limit: int) -> Answer:
         """See ``TableStore.query``."""
         with bigquery_errors("query", self.address):
-            result = self._client.query_and_wait(statement, max_results=limit + 1, retry=NO_RETRY)
+            result = self._client.query_and_wait(
+                statement,
+                max_results=limit + 1,
+                api_timeout=self._chosen.request_seconds,
+                retry=NO_RETRY,
+                job_retry=NO_RETRY,
+            )
             rows = [tuple(row) for row in result]
         names = [column.name for column in result.schema]
         return Answer(names, rows[:limit], len(rows) > limit)

@@ -53,7 +53,7 @@ def store_error(error: psycopg.Error | adbc.Error, where: str) -> StoreError:
         return PermanentStoreError(f"{where}: {message}; the month is as it was; free some space")
     if not state or state[:2] in ("08", "40", "53", "55", "57", "58"):
         return TransientStoreError(
-            f"{where}: cannot be reached or is busy ({message}); the month is as it was. Is it "
-            "up ('taxi-platform local status')?"
+            f"{where}: cannot be reached or is busy ({message}); what it holds is as it was. Is it "
+            "up ('taxi-platform local up' starts the embedded one)?"
         )
     return PermanentStoreError(f"{where}: {message}; the month is as it was")

@@ -51,9 +51,9 @@ TRIP_TYPE = TripType(
     name="fhvhv",
     title="High-volume for-hire vehicles",
     description=(
-        "Trips that businesses dispatch which dispatch more than 10,000 a day: Uber and Lyft, "
-        "earlier Via and Juno. Some 20 million a month. There is no passenger count and no total; "
-        "what the passenger paid is the base fare and the amounts beside it, but for driver_pay."
+        "Trips of businesses that dispatch more than 10,000 a day: Uber and Lyft, earlier also Via "
+        "and Juno. About 20 million a month. There is no passenger count and no total: the "
+        "passenger paid the base fare and the other amounts, except driver_pay."
     ),
     first_month=date(2019, 2, 1),
     columns=(

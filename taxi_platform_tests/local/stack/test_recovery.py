@@ -27,10 +27,12 @@ from taxi_platform.local import (
 from taxi_platform.local.errors import LocalStackError
 from taxi_platform.local.processes import Account
 from taxi_platform.local.stack import LocalStack
+from taxi_platform_tests.conftest import ignore_interrupts
 from taxi_platform_tests.local.stack.stacks import (
     NAMES,
     by_name,
     connect,
+    make_project,
     pids,
     states,
 )
@@ -393,3 +395,24 @@ def test_a_cluster_of_another_major_version_is_refused(stack: LocalStack) -> Non
 
     with pytest.raises(LocalStackError, match=r"PostgreSQL 15.*taxi-platform local reset"):
         stack.up()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_up_that_is_told_to_stop_in_the_background_stops_what_it_started(
+    folder: Path, root_folder: Path, number: signal.Signals
+) -> None:
+    stack = LocalStack(make_project(folder / "project"))
+    up = subprocess.Popen(
+        [Path(sys.executable).with_name("taxi-platform"), "local", "up"],
+        cwd=stack.project_dir,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=ignore_interrupts,
+    )
+    deadline = time.monotonic() + 60
+    while not by_name(stack)["postgres"].pid:
+        assert up.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    up.send_signal(number)
+    assert up.wait(60) == 130
+    assert states(stack) == ["stopped"] * 3

@@ -1,0 +1,143 @@
+"""Whether a month's new version may take the place of the one that is loaded.
+
+The TLC publishes months again, with a few rows more or less. A version that lost a tenth of its
+rows, or a day, or half of an amount, is more likely a mistake, and takes the place of the good one
+only if somebody accepts it. What is done with it otherwise does not belong here.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any, Self
+
+from taxi_platform.trips.totals import in_dollars
+
+LEAST_ROWS = 20
+"""Fewer rows of difference are never too many: a share of a handful of rows says nothing."""
+
+FEWEST_ROWS_FOR_SHARES = 1_000
+"""Below it means and shares differ by chance. Real months have more."""
+
+LEAST_SHARE_OF_SUM = 0.01
+"""An amount is compared if its sum is this share of the greatest, or more: rare fees vary."""
+
+MOST_DAYS_SHOWN = 5
+
+NEIGHBOUR_FACTOR = 4
+"""A month with so many times the rows of its neighbours, or so many times fewer, is told."""
+
+
+@dataclass(frozen=True)
+class ReplacementLimits:
+    """How far a new version of a month may differ from the one that is loaded.
+
+    Attributes:
+        rows: share of the rows that may be gained or lost.
+        day: share of a day's rows that may be lost.
+        amount: share by which the mean of an amount a trip may change.
+        nulls: by how much the share of missing values of a column may change.
+
+    Raises:
+        ValueError: a value is negative.
+    """
+
+    rows: float = 0.1
+    day: float = 0.5
+    amount: float = 0.25
+    nulls: float = 0.1
+
+    def __post_init__(self) -> None:
+        if negative := [name for name, value in asdict(self).items() if value < 0]:
+            raise ValueError(f"replacement limits must not be negative: {', '.join(negative)}")
+
+    @classmethod
+    def from_json(cls, limits: Mapping[str, float] | None) -> Self:
+        """From what ``to_json`` gave; the defaults for files of earlier versions."""
+        return cls(**(limits or {}))
+
+    def to_json(self) -> dict[str, float]:
+        """The same by name."""
+        return asdict(self)
+
+
+def differences(
+    loaded: Mapping[str, Any], new: Mapping[str, Any], limits: ReplacementLimits
+) -> list[str]:
+    """How a new version differs from the loaded one beyond the limits, with both figures of each.
+
+    Args:
+        loaded: ``TripStatistics.to_json`` of the version that is loaded.
+        new: the same of the new version.
+        limits: how far they may differ.
+
+    Returns:
+        A sentence for each difference; none if the new version may take its place.
+    """
+    return [
+        *_rows(loaded["rows"], new["rows"], limits.rows),
+        *_days(loaded["rows_by_day"], new["rows_by_day"], limits.day),
+        *_amounts(loaded, new, limits.amount),
+        *_nulls(loaded, new, limits.nulls),
+    ]
+
+
+def _rows(loaded: int, new: int, limit: float) -> Iterator[str]:
+    if abs(new - loaded) > max(limit * loaded, LEAST_ROWS):
+        change = (new - loaded) / loaded if loaded else float("inf")
+        yield f"{new:,} rows instead of {loaded:,} ({change:+.1%}, limit {limit:.0%})"
+
+
+def _days(loaded: Mapping[str, int], new: Mapping[str, int], limit: float) -> Iterator[str]:
+    lost = [
+        f"{day}: {new.get(day, 0):,} instead of {rows:,}"
+        for day, rows in sorted(loaded.items())
+        if rows - new.get(day, 0) > max(limit * rows, LEAST_ROWS)
+    ]
+    if lost:
+        more = f" and {len(lost) - MOST_DAYS_SHOWN} more" if len(lost) > MOST_DAYS_SHOWN else ""
+        yield (
+            f"{len(lost)} days lost more than {limit:.0%} of their rows: "
+            f"{', '.join(lost[:MOST_DAYS_SHOWN])}{more}"
+        )
+
+
+def _amounts(loaded: Mapping[str, Any], new: Mapping[str, Any], limit: float) -> Iterator[str]:
+    if min(loaded["rows"], new["rows"]) < FEWEST_ROWS_FOR_SHARES:
+        return
+    greatest = max((abs(cents) for cents in loaded["cents"].values()), default=0)
+    for name, before in loaded["cents"].items():
+        after = new["cents"].get(name, 0)
+        if abs(before) < LEAST_SHARE_OF_SUM * greatest or not before:
+            continue
+        change = (after / new["rows"]) / (before / loaded["rows"]) - 1
+        if abs(change) > limit:
+            yield (
+                f"{name} adds up to {in_dollars(after)} dollars instead of {in_dollars(before)} "
+                f"({change:+.1%} a trip, limit {limit:.0%})"
+            )
+
+
+def _nulls(loaded: Mapping[str, Any], new: Mapping[str, Any], limit: float) -> Iterator[str]:
+    if min(loaded["rows"], new["rows"]) < FEWEST_ROWS_FOR_SHARES:
+        return
+    for name in sorted({*loaded["nulls"], *new["nulls"]}):
+        before = loaded["nulls"].get(name, 0) / loaded["rows"]
+        after = new["nulls"].get(name, 0) / new["rows"]
+        if abs(after - before) > limit:
+            yield f"{name} is missing in {after:.1%} of the rows instead of {before:.1%}"
+
+
+def unlike_neighbours(rows: int, neighbours: Mapping[str, int]) -> str | None:
+    """What is odd about a month's number of rows beside that of others, None if nothing is.
+
+    Args:
+        rows: of the month.
+        neighbours: rows of other months, by partition key.
+    """
+    if not neighbours:
+        return None
+    usual = median(neighbours.values())
+    if usual / NEIGHBOUR_FACTOR <= rows <= usual * NEIGHBOUR_FACTOR:
+        return None
+    beside = ", ".join(f"{key} {count:,}" for key, count in sorted(neighbours.items()))
+    return f"{rows:,} rows, where its neighbours have {beside}"

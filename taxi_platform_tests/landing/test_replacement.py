@@ -1,0 +1,112 @@
+"""A version of a month that differs too much is kept apart, and the loaded one stays."""
+
+from pathlib import Path
+
+import pytest
+
+from taxi_platform.errors import PermanentStoreError
+from taxi_platform.landing.comparisons import judge_beside_neighbours, judge_replacement
+from taxi_platform.landing.download import land
+from taxi_platform.landing.files import TripParquet
+from taxi_platform.landing.zone import LandingZone
+from taxi_platform.sources.source import source_of
+from taxi_platform.trips.cleaning import CleaningOptions, clean_trips
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.synthetic import write_synthetic_month
+from taxi_platform_tests.months import GREEN, cleaned_month
+from taxi_platform_tests.sources.publisher import Publisher
+
+
+def loaded(zone: LandingZone) -> tuple[bytes, bytes]:
+    return zone.cleaned_path(GREEN).read_bytes(), zone.rejected_path(GREEN).read_bytes()
+
+
+def again(
+    zone: LandingZone, rows: int, options: CleaningOptions | None = None, source: str | None = None
+) -> TripParquet:
+    """The month published again with so many rows, and cleaned."""
+    with zone.raw_partial(GREEN) as partial:
+        write_synthetic_month(GREEN, partial, rows)
+        raw = zone.publish_raw(GREEN, ".parquet", partial)
+    return zone.write_cleaned(clean_trips(raw.path, GREEN, options, source=source))
+
+
+def test_a_month_that_shrank_leaves_the_loaded_one_as_it_is(landing: LandingZone) -> None:
+    cleaned_month(landing, GREEN, 6_000)
+    before = loaded(landing)
+    refused = again(landing, 90)
+    assert loaded(landing) == before
+    assert landing.find_refused(GREEN) == refused
+    assert refused.rows + refused.rows_in_rejects == 90
+    verdict = judge_replacement(landing, landing.find_cleaned(GREEN))
+    assert not verdict.holds
+    assert verdict.facts["differences"]
+    assert verdict.facts["rows_loaded"] > 5_000 > 90 >= verdict.facts["rows_of_the_new_version"]
+    assert "--accept-replacement" in verdict.facts["to_accept_it"]
+
+
+def test_an_accepted_version_takes_its_place_and_nothing_is_left_apart(
+    landing: LandingZone,
+) -> None:
+    cleaned_month(landing, GREEN, 6_000)
+    again(landing, 90)
+    accepted = again(landing, 90, CleaningOptions(accept_replacement=True))
+    assert accepted == landing.find_cleaned(GREEN)
+    assert landing.find_refused(GREEN) is None
+    assert [path for path in (landing.root / "refused").rglob("*") if path.is_file()] == []
+    assert judge_replacement(landing, accepted).holds
+    # What is loaded now is what the next version is compared with.
+    assert again(landing, 95) == landing.find_cleaned(GREEN)
+
+
+def test_a_good_version_after_a_refused_one_clears_it_away(landing: LandingZone) -> None:
+    cleaned_month(landing, GREEN, 6_000)
+    again(landing, 90)
+    good = again(landing, 6_100)
+    assert good == landing.find_cleaned(GREEN)
+    assert landing.find_refused(GREEN) is None
+
+
+def test_another_sources_version_is_not_compared(landing: LandingZone) -> None:
+    again(landing, 6_000, source="synthetic:green_tripdata_2024-01")
+    real = again(landing, 900, source="https://host/green_tripdata_2024-01.parquet")
+    assert real == landing.find_cleaned(GREEN)
+
+
+def test_where_a_file_was_published_is_noted_without_its_secrets(
+    landing: LandingZone, publisher: Publisher, green_parquet: bytes
+) -> None:
+    publisher.publish(f"{GREEN.stem}.parquet", green_parquet)
+    address = publisher.template.replace("http://", "http://user:pw@") + "?sig=T0KEN"
+    publisher.files[f"/{GREEN.stem}.parquet?sig=T0KEN"] = publisher.files[f"/{GREEN.stem}.parquet"]
+    raw, _ = land(source_of(address), GREEN, landing)
+    assert raw.source == f"{publisher.url}/{GREEN.stem}.parquet"
+    assert landing.find_raw(GREEN).source == raw.source
+
+
+@pytest.mark.parametrize("rows", [0])
+def test_a_file_without_rows_does_not_replace_the_good_one(
+    landing: LandingZone, tmp_path: Path, rows: int
+) -> None:
+    good = tmp_path / f"{GREEN.stem}.parquet"
+    write_synthetic_month(GREEN, good, 500)
+    template = f"file://{tmp_path}/{{color}}_tripdata_{{month}}.parquet"
+    before, _ = land(source_of(template), GREEN, landing)
+    import pyarrow.parquet as pq
+
+    pq.write_table(pq.read_table(good).slice(0, rows), good)
+    with pytest.raises(PermanentStoreError, match="has a header but no rows"):
+        land(source_of(template), GREEN, landing)
+    assert landing.find_raw(GREEN).sha256 == before.sha256
+
+
+def test_a_month_is_compared_with_the_months_around_it(landing: LandingZone) -> None:
+    for key, rows in (("green|2023-12", 5_000), ("green|2024-02", 5_200), ("green|2023-01", 4_800)):
+        cleaned_month(landing, TripMonth.from_key(key), rows)
+    usual = cleaned_month(landing, GREEN, 5_000)
+    assert judge_beside_neighbours(landing, usual).holds
+    other = TripMonth.from_key("green|2023-02")
+    few = cleaned_month(landing, other, 400)
+    verdict = judge_beside_neighbours(landing, few)
+    assert not verdict.holds
+    assert set(verdict.facts["rows_of_neighbours"]) == {"green|2023-01", "green|2024-02"}
