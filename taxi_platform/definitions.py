@@ -18,7 +18,7 @@ from dagster import (
 
 import taxi_platform.defs
 from taxi_platform.assets.trips import trip_assets
-from taxi_platform.assets.zones import zone_asset
+from taxi_platform.assets.zones import zone_assets
 from taxi_platform.automation.alerts.sensors import alert_sensors
 from taxi_platform.automation.jobs import jobs
 from taxi_platform.automation.published_months import published_months
@@ -75,7 +75,7 @@ def build_defs(chosen: Settings) -> Definitions:
         DagsterError: what is in ``defs`` cannot be loaded, or clashes with the platform.
     """
     platform = Definitions(
-        assets=[*trip_assets(chosen), zone_asset(chosen)],
+        assets=[*trip_assets(chosen), *zone_assets(chosen)],
         asset_checks=trip_checks(chosen),
         jobs=jobs(chosen),
         schedules=[monthly(chosen)],

@@ -7,7 +7,14 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-from dagster import AssetIn, DagsterInstance, ExecuteInProcessResult, asset, materialize
+from dagster import (
+    AssetIn,
+    DagsterInstance,
+    ExecuteInProcessResult,
+    SpecificPartitionsPartitionMapping,
+    asset,
+    materialize,
+)
 
 from taxi_platform.assets.trips import trip_assets
 from taxi_platform.definitions import build_resources
@@ -22,6 +29,8 @@ from taxi_platform_tests.conftest import EmbeddedStack
 pytestmark = pytest.mark.integration
 
 MONTH = TripMonth.from_key("green|2024-07")
+OTHERS = [TripMonth.from_key(key) for key in ("green|2024-06", "yellow|2024-06")]
+TABLES = ["cleaned_trips", "postgres_trips", "bigquery_trips"]
 CHOSEN = ["tip_amount", "payment_type", "pickup_datetime", "store_and_fwd_flag"]
 
 
@@ -34,13 +43,15 @@ def environment(stack: EmbeddedStack) -> Iterator[None]:
         yield
 
 
-def run(*assets: Any, select: list[Any] | None = None) -> ExecuteInProcessResult:
+def run(
+    *assets: Any, select: list[Any] | None = None, key: str | None = MONTH.key
+) -> ExecuteInProcessResult:
     chosen = load_settings()
     with DagsterInstance.ephemeral() as instance:
         return materialize(
             [*trip_assets(chosen), *assets],
             selection=select,
-            partition_key=MONTH.key,
+            partition_key=key,
             resources=build_resources(chosen),
             instance=instance,
             raise_on_error=False,
@@ -82,7 +93,7 @@ def run_downstream(
 seen: list[Any] = []
 
 
-@pytest.mark.parametrize("table", ["postgres_trips", "bigquery_trips"])
+@pytest.mark.parametrize("table", TABLES)
 def test_a_month_is_taken_as_a_frame_with_the_columns_that_were_chosen(
     loaded: int, table: str
 ) -> None:
@@ -99,14 +110,14 @@ def test_a_month_is_taken_as_a_frame_with_the_columns_that_were_chosen(
     assert not check.success
 
 
-@pytest.mark.parametrize("table", ["postgres_trips", "bigquery_trips"])
+@pytest.mark.parametrize("table", TABLES)
 def test_a_month_is_taken_as_arrow_whole(loaded: int, table: str) -> None:
     assert taken(table, pa.Table).success
     assert seen[0].num_rows == loaded
     assert seen[0].schema.equals(trip_schema("green"))
 
 
-@pytest.mark.parametrize("table", ["postgres_trips", "bigquery_trips"])
+@pytest.mark.parametrize("table", TABLES)
 def test_a_month_is_streamed_with_the_columns_that_were_chosen(loaded: int, table: str) -> None:
     sizes: list[int] = []
 
@@ -118,7 +129,7 @@ def test_a_month_is_streamed_with_the_columns_that_were_chosen(loaded: int, tabl
     assert sum(sizes) == loaded
 
 
-@pytest.mark.parametrize("table", ["postgres_trips", "bigquery_trips"])
+@pytest.mark.parametrize("table", TABLES)
 def test_a_column_that_is_none_is_named(loaded: int, table: str) -> None:
     result = taken(table, pa.Table, ["nonsense"])
     failure = next(e for e in result.all_events if e.is_step_failure)
@@ -134,3 +145,55 @@ def test_another_type_is_refused_with_the_way_out(loaded: int) -> None:
     said = failure.step_failure_data.user_failure_data
     assert said is not None
     assert "annotate the input as pyarrow.RecordBatchReader, which streams" in str(said.description)
+
+
+@pytest.fixture(scope="module")
+def rows_by_month(loaded: int, stack: EmbeddedStack) -> dict[TripMonth, int]:
+    """Three months are in both tables; the rows of each."""
+    zone = LandingZone(Path(stack.environment["TAXI_DATA_DIR"]))
+    for month in OTHERS:
+        assert run(key=month.key).success
+    return {MONTH: loaded} | {month: zone.find_cleaned(month).rows for month in OTHERS}
+
+
+def run_over(
+    table: str, months: list[TripMonth], body: Callable[..., Any], columns: list[str] | None = None
+) -> ExecuteInProcessResult:
+    """Materializes an asset without partitions that takes these months."""
+    mapping = SpecificPartitionsPartitionMapping([month.key for month in months])
+    metadata = {"columns": columns} if columns else None
+    mine = asset(
+        name="mine", ins={"trips": AssetIn(table, metadata=metadata, partition_mapping=mapping)}
+    )(body)
+    return run(mine, select=[mine], key=None)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_several_months_follow_one_another(rows_by_month: dict[TripMonth, int], table: str) -> None:
+    taken: list[Any] = []
+
+    def body(trips: pd.DataFrame) -> None:
+        taken.append(trips["data_file_month"])
+
+    months = [MONTH, OTHERS[0]]
+    assert run_over(table, months, body, ["data_file_month", "tip_amount"]).success
+    expected = [m.month for m in sorted(months) for _ in range(rows_by_month[m])]
+    assert taken[0].to_list() == expected
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_months_of_several_colors_are_taken_by_the_columns_that_they_share(
+    rows_by_month: dict[TripMonth, int], table: str
+) -> None:
+    taken: list[int] = []
+
+    def body(trips: pa.RecordBatchReader) -> None:
+        taken.append(sum(batch.num_rows for batch in trips))
+
+    assert run_over(table, list(rows_by_month), body, ["tip_amount"]).success
+    assert taken == [sum(rows_by_month.values())]
+    refused = run_over(table, list(rows_by_month), body)
+    failure = next(e for e in refused.all_events if e.is_step_failure)
+    said = failure.step_failure_data.user_failure_data
+    assert said is not None
+    assert "green and yellow trips have different columns" in str(said.description)

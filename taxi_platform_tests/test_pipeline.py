@@ -28,7 +28,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 
 from taxi_platform.assets.trips import trip_assets
-from taxi_platform.assets.zones import zone_asset
+from taxi_platform.assets.zones import zone_assets
 from taxi_platform.checks.reconciliation import TABLE_CHECK, trip_checks
 from taxi_platform.definitions import build_resources
 from taxi_platform.partitions import trip_partitions
@@ -398,12 +398,12 @@ def run_checks(partition: str) -> ExecuteInProcessResult:
 def test_the_zones_are_loaded_where_the_source_has_them_and_left_alone_where_not(
     run_month: Callable[..., ExecuteInProcessResult], publisher: Publisher
 ) -> None:
-    taxi_zones = zone_asset(load_settings())
-    skipped = run_month(None, assets=[taxi_zones])
+    zones = zone_assets(load_settings())
+    skipped = run_month(None, assets=zones)
     assert skipped.success
     assert skipped.get_asset_materialization_events() == []
     publisher.publish("taxi_zone_lookup.csv", synthetic_zones())
-    loaded = run_month(None, assets=[taxi_zones])
+    loaded = run_month(None, assets=zones)
     assert loaded.success
     facts = loaded.asset_materializations_for_node("taxi_zones")[0].metadata
     assert facts["dagster/row_count"].value == 265

@@ -1,9 +1,17 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from taxi_platform.settings import SettingsError, load_settings
+from taxi_platform.settings import Settings, SettingsError, load_settings, variable_of
+from taxi_platform.stores import registry
+from taxi_platform.stores.gcs.settings import GCSSettings
 from taxi_platform.stores.postgres.settings import PostgresSettings
+from taxi_platform.stores.registry import STORES
+from taxi_platform.stores.settings import StoreSettings
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +63,94 @@ def test_the_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     postgres = settings.tables["postgres"]
     assert isinstance(postgres, PostgresSettings)
     assert postgres.password.get_secret_value() == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("stores", "all_of_them", "tables"),
+    [
+        (None, ("bigquery", "gcs", "postgres"), ["bigquery", "postgres"]),
+        ("postgres", ("postgres",), ["postgres"]),
+        ("gcs", ("gcs",), []),
+        # What loads objects needs them.
+        ("bigquery", ("bigquery", "gcs"), ["bigquery"]),
+        (" postgres,gcs ,, postgres", ("gcs", "postgres"), ["postgres"]),
+    ],
+)
+def test_the_stores_are_those_that_are_chosen_and_what_they_need(
+    monkeypatch: pytest.MonkeyPatch,
+    stores: str | None,
+    all_of_them: tuple[str, ...],
+    tables: list[str],
+) -> None:
+    if stores is not None:
+        monkeypatch.setenv("TAXI_STORES", stores)
+    settings = load_settings()
+    assert settings.stores == all_of_them
+    assert settings.uses_gcs == ("gcs" in all_of_them)
+    assert [store.name for store in settings.table_stores] == tables
+
+
+def test_the_colors_are_those_that_are_chosen_in_the_order_of_their_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert load_settings().colors == ("green", "yellow")
+    monkeypatch.setenv("TAXI_COLORS", "yellow, fhvhv,yellow")
+    assert load_settings().colors == ("fhvhv", "yellow")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("TAXI_STORES", "postgres,oracle", "TAXI_STORES: oracle is none of bigquery, gcs,"),
+        ("TAXI_STORES", ",", "TAXI_STORES: name one at least of bigquery, gcs, postgres"),
+        ("TAXI_COLORS", "pink", "TAXI_COLORS: pink is none of fhvhv, green, yellow"),
+        ("TAXI_COLORS", "", "TAXI_COLORS: name one at least of"),
+    ],
+)
+def test_a_store_or_color_that_is_none_is_named_with_those_that_there_are(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=said):
+        load_settings()
+
+
+def test_every_secret_of_every_part_is_a_secret_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert load_settings().secrets() == []
+    parts: list[type[BaseSettings]] = [
+        Settings,
+        GCSSettings,
+        *(store.settings for store in STORES.values()),
+    ]
+    expected = set()
+    for part in parts:
+        for field, described in part.model_fields.items():
+            if "SecretStr" in str(described.annotation):
+                secret = f"https://secret-of-{part.__name__}-{field}"
+                monkeypatch.setenv(variable_of(part, field), secret)
+                expected.add(secret)
+    assert len(expected) >= 3
+    settings = load_settings()
+    assert set(settings.secrets()) == expected
+    assert not any(secret in repr(settings) + str(settings) for secret in expected)
+
+
+class SecretiveSettings(StoreSettings):
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(env_prefix="TAXI_SECRETIVE_")
+
+    token: SecretStr = SecretStr("")
+
+
+def test_a_secret_of_a_store_that_is_registered_is_one_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secretive = replace(STORES["postgres"], name="secretive", settings=SecretiveSettings)
+    monkeypatch.setitem(registry._stores, "secretive", secretive)
+    monkeypatch.setenv("TAXI_SECRETIVE_TOKEN", "hunter2")
+    monkeypatch.setenv("TAXI_STORES", "secretive")
+    settings = load_settings()
+    assert settings.secrets() == ["hunter2"]
+    assert settings.table_stores == [secretive]
+    assert "hunter2" not in repr(settings)

@@ -32,9 +32,11 @@ def taxi_zones(
         yield Output(zones)
 
 
-def zone_asset(chosen: Settings) -> AssetsDefinition:
-    """The zones, in the stores of the settings."""
-    return asset(
+def zone_assets(chosen: Settings) -> list[AssetsDefinition]:
+    """The zones, in the stores of the settings; none where there is no table to put them into."""
+    if not chosen.table_stores:
+        return []
+    zones = asset(
         key=ZONES,
         io_manager_key="zone_tables",
         group_name="warehouse",
@@ -42,4 +44,5 @@ def zone_asset(chosen: Settings) -> AssetsDefinition:
         owners=OWNERS,
         output_required=False,
         **retried(chosen),
-    )(taxi_zones)
+    )
+    return [zones(taxi_zones)]

@@ -54,6 +54,7 @@ def trip_checks(chosen: Settings) -> list[AssetChecksDefinition]:
 def _gcs_check(chosen: Settings) -> AssetChecksDefinition:
     description = "The object has the size and the CRC32C of the local file."
     return multi_asset_check(
+        name=_step_of(GCS, OBJECT_CHECK),
         specs=[month_spec(chosen, OBJECT_CHECK, GCS, description, [CLEANED])],
         ins={"trips": AssetIn(CLEANED), "stored": AssetIn(GCS)},
         **retried(chosen),
@@ -76,12 +77,17 @@ def _table_check(store: StoreType, chosen: Settings) -> AssetChecksDefinition:
 
     check.__annotations__["trips"] = store.reads
     return multi_asset_check(
-        name=f"{store.asset}_check",
+        name=_step_of(key, TABLE_CHECK),
         specs=[month_spec(chosen, TABLE_CHECK, key, description, [source])],
         ins={"trips": AssetIn(source)},
         required_resource_keys={store.name},
         **retried(chosen),
     )(check)
+
+
+def _step_of(asset: AssetKey, check: str) -> str:
+    """What runs and alerts call the step, as Dagster would if it made it of one check."""
+    return f"{asset.to_python_identifier()}_{check}"
 
 
 def _result(

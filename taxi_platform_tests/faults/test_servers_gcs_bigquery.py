@@ -214,7 +214,7 @@ def test_a_load_job_that_failed_of_bigquery_itself_is_run_again_under_another_id
     assert result.success, failures(result)
     assert retried(result) == ["bigquery_trips"]
     generation, _ = cloud.holds.in_lake(MONTH)
-    name = f"taxi_faults_yellow_201902_{generation}"
+    name = f"taxi_faults_yellow_trips_201902_{generation}"
     assert load_jobs(cloud) == {f"{name}_0": "backendError", f"{name}_1": None}
     assert cloud.holds.in_bigquery(MONTH) == new
 
@@ -239,7 +239,7 @@ def test_a_job_id_that_somebody_else_used_is_not_taken_for_ours(
 ) -> None:
     assert runs.run(MONTH, "gcs_trips").success
     generation, _ = cloud.holds.in_lake(MONTH)
-    name = f"taxi_faults_yellow_201902_{generation}"
+    name = f"taxi_faults_yellow_trips_201902_{generation}"
     with cloud.holds.bigquery_client() as client:
         client.query("SELECT 1", job_id=f"{name}_0", location="US", job_retry=None).result()
     result = runs.run(MONTH, "bigquery_trips")

@@ -6,7 +6,7 @@ One server-side job with WRITE_TRUNCATE, which BigQuery makes visible at once or
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from taxi_platform.errors import TransientStoreError
+from taxi_platform.stores.base import Report
 from taxi_platform.stores.gcs.objects import TripObject
 from taxi_platform.stores.google import NO_RETRY
 
@@ -51,7 +52,7 @@ class LoadJobs:
         name = f"{self.table.project}.{self.table.dataset_id}.{self.table.table_id}"
         return f"{name}${self.partition}" if self.partition else name
 
-    def load_object(self, trips: TripObject, started: Callable[[str], None]) -> tuple[Any, bool]:
+    def load_object(self, trips: TripObject, report: Report) -> tuple[Any, bool]:
         """Loads an object, or attaches to the job that does so already.
 
         A job that ended is never taken for this one: its rows may have been replaced since, and
@@ -59,7 +60,7 @@ class LoadJobs:
 
         Args:
             trips: the object.
-            started: called with the job's id.
+            report: called with the job's id and state, until it has ended.
 
         Returns:
             The job, ended well, and whether it had been started before.
@@ -83,8 +84,7 @@ class LoadJobs:
                 if job.state == "DONE":
                     continue
                 attached = True
-            started(job_id)
-            self._wait_for(job)
+            self._wait_for(job, report)
             return job, attached
         raise TransientStoreError(
             f"{trips.month}: {self.destination} was loaded {MOST_ATTEMPTS} times already"
@@ -107,7 +107,7 @@ class LoadJobs:
                 num_retries=0,
                 timeout=self.patience["timeout"],
             )
-            self._wait_for(job)
+            self._wait_for(job, lambda _: None)
         return job
 
     @property
@@ -126,7 +126,7 @@ class LoadJobs:
             clustering_fields=self.table.clustering_fields,
         )
 
-    def _wait_for(self, job: Any) -> None:
+    def _wait_for(self, job: Any, report: Report) -> None:
         """Polls the job until it has ended; raises what it failed of.
 
         The client's own wait sleeps up to a second before it asks for the second time, which is
@@ -140,6 +140,7 @@ class LoadJobs:
                     f"{self.destination}: BigQuery's load job {job.job_id} has not ended for "
                     f"{LOAD_SECONDS} s; another attempt attaches to it"
                 )
+            report(f"load job {job.job_id} is {job.state}")
             time.sleep(wait)
             wait = min(wait * 1.5, LAST_POLL_SECONDS)
             job.reload(**self.patience)

@@ -74,9 +74,7 @@ class BigQueryStore:
         wanted = trip_table(self.table_name(f"{month.color}_trips"), month.color)
         with bigquery_errors(month, self._destination(wanted, month.month)):
             jobs = self._jobs(month, month.month, wanted)
-            job, attached = jobs.load_object(
-                trips, lambda job_id: report(f"load job {job_id} from {trips.uri}")
-            )
+            job, attached = jobs.load_object(trips, report)
         rows = int(job.output_rows or 0)
         if rows != trips.totals.rows:
             raise PermanentStoreError(

@@ -85,6 +85,8 @@ def copy_rows(cursor: "dbapi.Cursor", table: TableName, incoming: Incoming) -> i
     bare = pa.schema([pa.field(field.name, field.type) for field in incoming.rows.schema])
     failed: list[Exception] = []
 
+    of = "" if incoming.expected is None else f" of {incoming.expected:,}"
+
     def batches() -> Iterator[pa.RecordBatch]:
         done = 0
         of = f" of {incoming.expected:,}" if incoming.expected else ""

@@ -1,0 +1,197 @@
+"""What is used of Dagster that is not public, on a real instance: what a new version breaks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from dagster import (
+    AssetExecutionContext,
+    AssetKey,
+    AssetsDefinition,
+    AssetSelection,
+    DagsterError,
+    DagsterInstance,
+    Definitions,
+    InputContext,
+    IOManager,
+    IOManagerDefinition,
+    OutputContext,
+    StaticPartitionsDefinition,
+    asset,
+    define_asset_job,
+    materialize,
+)
+from dagster._core.execution.backfill import BulkActionStatus
+
+from taxi_platform import dagster_internals as internals
+
+# Dagster's own code still uses what it deprecates, to make a backfill.
+pytestmark = pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources`")
+
+KEYS = ["a", "b", "c"]
+PARTITIONS = StaticPartitionsDefinition(KEYS)
+
+
+@asset(partitions_def=PARTITIONS)
+def first() -> int:
+    return 1
+
+
+@asset(partitions_def=PARTITIONS, deps=[first])
+def second() -> int:
+    return 2
+
+
+@asset
+def whole() -> int:
+    return 3
+
+
+ASSETS: list[AssetsDefinition] = [first, second]
+
+
+@pytest.fixture
+def instance() -> Iterator[DagsterInstance]:
+    with DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def request(instance: DagsterInstance, *keys: str) -> str:
+    return internals.request_backfill(instance, ASSETS, keys, tags={"why": "test"}, title="two")
+
+
+def end(instance: DagsterInstance, backfill_id: str, status: BulkActionStatus) -> None:
+    backfill = instance.get_backfill(backfill_id)
+    assert backfill is not None
+    instance.update_backfill(backfill.with_status(status))
+
+
+def test_a_backfill_is_left_for_the_daemon_and_is_found_until_it_has_ended(
+    instance: DagsterInstance,
+) -> None:
+    assert internals.unfinished_backfills(instance) == []
+    backfill_id = request(instance, "a", "b")
+    (found,) = internals.unfinished_backfills(instance)
+    assert isinstance(found, internals.PartitionBackfill)
+    assert (found.backfill_id, found.title, found.tags["why"]) == (backfill_id, "two", "test")
+    assert not internals.is_backfill_over(instance, backfill_id)
+    end(instance, backfill_id, BulkActionStatus.COMPLETED_SUCCESS)
+    assert internals.unfinished_backfills(instance) == []
+    assert internals.is_backfill_over(instance, backfill_id)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        BulkActionStatus.COMPLETED_SUCCESS,
+        BulkActionStatus.COMPLETED_FAILED,
+        BulkActionStatus.CANCELED,
+        BulkActionStatus.FAILED,
+    ],
+)
+def test_a_backfill_is_over_however_it_ended(
+    instance: DagsterInstance, status: BulkActionStatus
+) -> None:
+    backfill_id = request(instance, "a")
+    end(instance, backfill_id, status)
+    assert internals.is_backfill_over(instance, backfill_id)
+    assert status in internals.BULK_ACTION_TERMINAL_STATUSES
+
+
+def test_an_unknown_backfill_is_over(instance: DagsterInstance) -> None:
+    assert internals.is_backfill_over(instance, "unknown")
+
+
+def test_the_targets_are_those_that_were_requested_of_all_of_the_assets(
+    instance: DagsterInstance,
+) -> None:
+    request(instance, "c", "a")
+    (backfill,) = internals.unfinished_backfills(instance)
+    assert internals.backfill_targets(backfill, ASSETS) == ["a", "c"]
+
+    @asset(partitions_def=PARTITIONS)
+    def third() -> None:
+        """In no backfill."""
+
+    assert internals.backfill_targets(backfill, [*ASSETS, third]) == []
+
+
+def test_a_backfill_asks_for_all_of_the_assets(instance: DagsterInstance) -> None:
+    backfill_id = request(instance, "b")
+    backfill = instance.get_backfill(backfill_id)
+    assert backfill is not None
+    assert backfill.is_asset_backfill
+    assert set(backfill.asset_selection or []) == {first.key, second.key}
+    assert backfill.status is BulkActionStatus.REQUESTED
+
+
+def test_failed_partitions_are_those_whose_last_attempt_failed(instance: DagsterInstance) -> None:
+    broken = {"a", "b"}
+
+    @asset(partitions_def=PARTITIONS)
+    def fragile(context: AssetExecutionContext) -> None:
+        if context.partition_key in broken:
+            raise ValueError("broken")
+
+    def run(key: str) -> bool:
+        return materialize(
+            [fragile], partition_key=key, instance=instance, raise_on_error=False
+        ).success
+
+    assert internals.failed_partitions(instance, fragile, KEYS) == set()
+    assert [run(key) for key in KEYS] == [False, False, True]
+    assert internals.failed_partitions(instance, fragile, KEYS) == {"a", "b"}
+    broken.clear()
+    assert run("a")
+    assert internals.failed_partitions(instance, fragile, KEYS) == {"b"}
+    assert internals.failed_partitions(instance, fragile, ["a", "c"]) == set()
+    assert internals.failed_partitions(instance, whole, KEYS) == set()
+
+
+class Versioned(IOManager):
+    """Says itself which version it has stored."""
+
+    def handle_output(self, context: OutputContext, obj: int) -> None:
+        internals.set_data_version(context, context.asset_key, f"content-{obj}")
+
+    def load_input(self, context: InputContext) -> None:
+        """Nobody reads."""
+
+
+def test_the_data_version_that_an_io_manager_sets_is_recorded(instance: DagsterInstance) -> None:
+    manager = IOManagerDefinition.hardcoded_io_manager(Versioned())
+    result = materialize([whole], instance=instance, resources={"io_manager": manager})
+    (event,) = result.get_asset_materialization_events()
+    tags = event.step_materialization_data.materialization.tags or {}
+    assert tags["dagster/data_version"] == "content-3"
+
+
+def test_ids_of_runs_are_new_and_what_a_run_takes(instance: DagsterInstance) -> None:
+    ids = {internals.make_new_run_id() for _ in range(3)}
+    assert len({UUID(run_id) for run_id in ids}) == 3
+    run_id = ids.pop()
+    job = Definitions([whole]).resolve_implicit_global_asset_job_def()
+    assert job.execute_in_process(instance=instance, run_id=run_id).run_id == run_id
+    assert instance.get_run_by_id(run_id) is not None
+
+
+def test_a_job_of_assets_is_what_the_annotation_says() -> None:
+    job = define_asset_job("some", AssetSelection.assets(AssetKey("whole")))
+    assert isinstance(job, internals.UnresolvedAssetJobDefinition)
+
+
+def test_a_home_that_is_not_set_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    with pytest.raises(internals.DagsterHomeNotSetError):
+        DagsterInstance.get()
+
+
+def test_a_home_that_is_wrong_is_an_error_of_dagsters(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "dagster.yaml").write_text("storage: {nonsense: {}}\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with pytest.raises(internals.DagsterError):
+        DagsterInstance.get()
+    assert issubclass(DagsterError, internals.DagsterError)
