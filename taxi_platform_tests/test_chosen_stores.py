@@ -104,7 +104,8 @@ def test_a_month_goes_from_the_web_to_postgres_where_that_is_all(
         monkeypatch.delenv(name)
     publisher.publish(f"{GREEN.stem}.parquet", green_parquet, etag='"v1"')
     chosen = load_settings()
-    job = build_defs(chosen).get_repository_def().get_job("ingest_month")
+    defs = build_defs(chosen)
+    job = defs.get_repository_def().get_job("ingest_month")
     with DagsterInstance.ephemeral() as instance:
         records = MonthRecords(instance, chosen)
         assert records.missing([GREEN]) == [GREEN]
@@ -112,10 +113,10 @@ def test_a_month_goes_from_the_web_to_postgres_where_that_is_all(
         assert result.success
         assert records.missing([GREEN]) == []
         assert records.loaded_version(GREEN) == '"v1"'
-    checks = [(e.check_name, e.passed) for e in result.get_asset_check_evaluations()]
-    assert sorted(checks) == sorted(
-        (name, True) for name in (*(e.name for e in EXPECTATIONS), TABLE_CHECK)
-    )
+    checks = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
+    assert {TABLE_CHECK, *(e.name for e in EXPECTATIONS)} <= set(checks)
+    assert set(checks) == {key.name for key in defs.resolve_asset_graph().asset_check_keys}
+    assert all(checks.values())
     with chosen.open_store("postgres") as store:
         assert store.totals(GREEN) == LandingZone(tmp_path).find_cleaned(GREEN).totals
 

@@ -84,12 +84,10 @@ def copy_rows(cursor: "dbapi.Cursor", table: TableName, incoming: Incoming) -> i
     # Without the fields' metadata, which the driver would have to carry.
     bare = pa.schema([pa.field(field.name, field.type) for field in incoming.rows.schema])
     failed: list[Exception] = []
-
     of = "" if incoming.expected is None else f" of {incoming.expected:,}"
 
     def batches() -> Iterator[pa.RecordBatch]:
         done = 0
-        of = f" of {incoming.expected:,}" if incoming.expected else ""
         try:
             for batch in incoming.rows:
                 yield batch.replace_schema_metadata()
