@@ -8,9 +8,11 @@ under way, whatever the file's size. Where the rows are kept does not belong her
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,18 +22,35 @@ from taxi_platform.trips.blocks import (
     LINE_NUMBER,
     UNPARSEABLE,
     BlockReader,
+    FirstFailure,
     ParsedBlock,
     RowSet,
     reject_schema,
 )
+from taxi_platform.trips.duplicates import DuplicateCounter
+from taxi_platform.trips.eras import lost_columns
 from taxi_platform.trips.errors import TooManyRejectedError, TripFileError
 from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.notes import Notes, listed
+from taxi_platform.trips.options import PASSENGER_COUNT, CleaningOptions
 from taxi_platform.trips.reader import infer_month, open_trip_file
+from taxi_platform.trips.refusals import too_many_rejected
+from taxi_platform.trips.row_hashes import Hashes, row_hashes
 from taxi_platform.trips.rules import Rule, RuleContext
 from taxi_platform.trips.schema import ColumnMap, trip_schema
 from taxi_platform.trips.statistics import TripStatistics, cents_of
+from taxi_platform.trips.summary import CleaningSummary
 from taxi_platform.trips.trip_type import TripType
-from taxi_platform.trips.types import every_rule, trip_type
+from taxi_platform.trips.types import trip_type
+
+__all__ = [
+    "BLOCKS_UNDER_WAY",
+    "CleanedBatch",
+    "CleanedTrips",
+    "CleaningOptions",
+    "CleaningSummary",
+    "clean_trips",
+]
 
 PARSERS = 2
 """Threads that parse and clean; the caller's own unpacks gzip and cuts blocks."""
@@ -39,98 +58,6 @@ PARSERS = 2
 BLOCKS_UNDER_WAY = 4
 """Two being parsed and two in reserve. Eight were some 7 % faster, but a month of sixteen times
 the rows then took 17 % more memory, where it takes 2 % more with four."""
-
-PASSENGER_COUNT = "passenger_count"
-"""The column that ``missing_passenger_count`` is about; not every kind of trip has it."""
-
-
-@dataclass(frozen=True)
-class CleaningOptions:
-    """What a run may choose about cleaning.
-
-    Whether the rules are those of the kind of trip is seen when a file is opened: ``check``.
-
-    Attributes:
-        rules: names of the rules to apply; None means those on by default.
-        days_outside_month: how far outside the file's month a pickup may lie.
-        missing_passenger_count: ``zero`` writes 0 for a missing count, ``keep`` leaves it null.
-            ``zero``, the default, means nothing for trips without a passenger count; ``keep`` is
-            refused for them.
-        max_rejected_share: the share of rows, 0 to 1, above which the file is refused.
-
-    Raises:
-        ValueError: a value is out of range, or no rule of any kind of trip has one of the names.
-    """
-
-    rules: tuple[str, ...] | None = None
-    days_outside_month: int = 7
-    missing_passenger_count: Literal["zero", "keep"] = "zero"
-    max_rejected_share: float = 0.05
-
-    def __post_init__(self) -> None:
-        known = sorted({rule.name for rule in every_rule()})
-        if unknown := sorted(set(self.rules or ()) - set(known)):
-            raise ValueError(f"no rule named {', '.join(unknown)}; there are {', '.join(known)}")
-        if not 0 <= self.days_outside_month <= 36_500:
-            raise ValueError(
-                "days_outside_month must lie between 0 and 36500; to keep pickups of any time, "
-                "leave out the rule pickup_near_month"
-            )
-        if not 0 <= self.max_rejected_share <= 1:
-            raise ValueError("max_rejected_share must lie between 0 and 1")
-        if self.missing_passenger_count not in ("zero", "keep"):
-            raise ValueError("missing_passenger_count must be 'zero' or 'keep'")
-
-    def check(self, kind: TripType) -> None:
-        """Refuses what does not apply to a kind of trip.
-
-        Raises:
-            ValueError: it lacks one of the rules, or a missing passenger count is to be kept and
-                it has none.
-        """
-        kind.rules_named(self.rules)
-        if self.missing_passenger_count == "keep" and PASSENGER_COUNT not in kind.filled:
-            raise ValueError(
-                f"missing_passenger_count is 'keep', but {kind.name} trips have no passenger count "
-                "that would be filled: leave the option out"
-            )
-
-
-@dataclass
-class CleaningSummary:
-    """What came of a file: exact, and the same however the rows were batched.
-
-    Attributes:
-        rows_read: rows in the file, header and blank lines not counted.
-        rejected_by_reason: rows not kept, each counted once, under its first reason.
-        statistics: what the kept rows are like.
-        cents_rejected: sum by column of US dollars over the rejected rows, where it could be read,
-            in cents.
-    """
-
-    rows_read: int = 0
-    rejected_by_reason: Counter[str] = field(default_factory=Counter)
-    statistics: TripStatistics = field(default_factory=TripStatistics)
-    cents_rejected: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def rows_kept(self) -> int:
-        """Rows that broke no rule."""
-        return self.statistics.rows
-
-    @property
-    def rows_rejected(self) -> int:
-        """Rows not kept, for whatever reason."""
-        return self.rejected_by_reason.total()
-
-    @property
-    def rejected_share(self) -> float:
-        """Share of the rows read that was rejected, 0 to 1."""
-        return self.rows_rejected / self.rows_read if self.rows_read else 0.0
-
-    def describe_rejected(self) -> str:
-        """The reasons with their counts, commonest first: ``zero_passengers 12, …``."""
-        return ", ".join(f"{r} {n:,}" for r, n in self.rejected_by_reason.most_common()) or "none"
 
 
 @dataclass(frozen=True)
@@ -142,12 +69,18 @@ class CleanedBatch:
         rejected: rows of ``reject_schema``.
         rejected_by_reason: counts under the first reason of each row.
         statistics: what the kept rows are like.
+        hashes: by which equal rows among the kept ones are found.
+        notes: what there is to say of the rows.
+        first_failure: the first thing that could not be read.
     """
 
     kept: pa.RecordBatch
     rejected: pa.RecordBatch
     rejected_by_reason: Counter[str]
     statistics: TripStatistics
+    hashes: Hashes
+    notes: Notes
+    first_failure: FirstFailure | None
 
 
 class CleanedTrips:
@@ -172,7 +105,7 @@ class CleanedTrips:
         self.month = month
         self.source_sha256 = source_sha256
         self.columns: ColumnMap = reader.columns
-        self.summary = CleaningSummary()
+        self.summary = CleaningSummary(remarks=_remarks(reader, month))
         self._reader = reader
         self.options = options
         self._name = name
@@ -189,14 +122,17 @@ class CleanedTrips:
         """
         cleaner = _Cleaner(self.month, self.options)
         reader = self._reader
-        try:
-            for batch in _map_in_order(
-                lambda raw: cleaner.clean(reader.parse(raw)), reader.raw_blocks()
-            ):
-                self._count(batch)
-                yield batch
-        finally:
-            reader.close()
+        with closing(DuplicateCounter()) as duplicates:
+            try:
+                for batch in _map_in_order(
+                    lambda raw: cleaner.clean(reader.parse(raw)), reader.raw_blocks()
+                ):
+                    self._count(batch)
+                    duplicates.add(batch.hashes)
+                    yield batch
+            finally:
+                reader.close()
+            self.summary.duplicate_rows = duplicates.count()
         self._refuse_if_bad()
 
     def _count(self, batch: CleanedBatch) -> None:
@@ -204,20 +140,20 @@ class CleanedTrips:
         summary.rows_read += batch.kept.num_rows + batch.rejected.num_rows
         summary.rejected_by_reason.update(batch.rejected_by_reason)
         summary.statistics.add(batch.statistics)
+        summary.notes.update(batch.notes)
+        summary.first_failure = summary.first_failure or batch.first_failure
         if batch.rejected.num_rows:
-            for name in trip_type(self.month.color).amounts:
+            kind = trip_type(self.month.color)
+            for name in kind.amounts:
                 summary.cents_rejected[name] += cents_of(batch.rejected[name])
+            summary.rejected_months.update(_months(batch.rejected[kind.time_column]))
 
     def _refuse_if_bad(self) -> None:
-        summary, limit = self.summary, self.options.max_rejected_share
-        if summary.rows_read == 0:
+        if self.summary.rows_read == 0:
             raise TripFileError(f"{self._name} has a header but no rows")
-        if summary.rejected_share > limit:
+        if self.summary.rejected_share > self.options.max_rejected_share:
             raise TooManyRejectedError(
-                f"{self._name}: {summary.rows_rejected:,} of {summary.rows_read:,} rows "
-                f"({summary.rejected_share:.1%}) would be rejected, more than the {limit:.1%} "
-                f"allowed: {summary.describe_rejected()}. If the file is right, raise "
-                "max_rejected_share or switch the rule off"
+                too_many_rejected(self._name, self.month, self.summary, self.options)
             )
 
 
@@ -241,10 +177,13 @@ def clean_trips(
         ValueError: an option does not apply to its kind of trip.
     """
     options = options or CleaningOptions()
-    reader = open_trip_file(path, month.color if month else None)
+    reader = open_trip_file(path, month.color if month else None, utc_times=options.utc_times)
     try:
         options.check(trip_type(reader.color))
         month = month or infer_month(path, reader)
+        lost = lost_columns(reader.columns, month, options.missing_columns)
+        if lost and not reader.columns.surplus:
+            raise TripFileError(f"{path.name}: {lost.refusal()}")
     except BaseException:
         reader.close()
         raise
@@ -260,7 +199,13 @@ class _Cleaner:
         kind = trip_type(month.color)
         self._color = month.color
         self._rules: tuple[Rule, ...] = kind.rules_named(options.rules)
-        self._context = RuleContext(month.month, month.following, options.days_outside_month)
+        self._context = RuleContext(
+            month.month,
+            month.following,
+            options.days_outside_month,
+            tuple(c.name for c in kind.columns if c.never_null and c.name != kind.time_column),
+            tuple((c.name, c.domain) for c in kind.columns if c.domain),
+        )
         self._fills = _fills(kind, options)
         self._file_month = scalar(month.month.isoformat(), pa.date32())
         self._none_rejected = pa.RecordBatch.from_arrays(
@@ -287,8 +232,15 @@ class _Cleaner:
             rejected.append(self._reject(_take(parsed, positions), reasons))
             keep = _filtered(parsed.rows, pc.invert(any_broken))
         kept = self._finish(keep)
-        statistics = TripStatistics.of(kept, self._color)
-        return CleanedBatch(kept, self._concat(rejected), counts, statistics)
+        return CleanedBatch(
+            kept,
+            self._concat(rejected),
+            counts,
+            TripStatistics.of(kept, self._color),
+            row_hashes(kept),
+            block.notes,
+            block.first_failure,
+        )
 
     def _reasons(self, broken: list[pa.BooleanArray], positions: list[int]) -> list[list[str]]:
         columns = [mask.take(integers(positions)).to_pylist() for mask in broken]
@@ -323,6 +275,21 @@ class _Cleaner:
             return batches[0]
         # In the file's order, so that the reject file does not depend on how rows were batched.
         return pa.concat_batches(batches).sort_by(LINE_NUMBER)
+
+
+def _remarks(reader: BlockReader, month: TripMonth) -> list[str]:
+    found = []
+    columns = reader.columns
+    if unknown := [name for name in columns.unknown if name not in columns.surplus]:
+        found.append(f"{len(unknown)} columns are unknown and were not read: {listed(unknown)}")
+    if lost := lost_columns(columns, month):
+        found.append(lost.remark())
+    return found
+
+
+def _months(times: pa.Array) -> Counter[date]:
+    counted = pc.value_counts(pc.floor_temporal(times.drop_null(), unit="month"))
+    return Counter({c["values"].as_py().date(): c["counts"].as_py() for c in counted})
 
 
 def _fills(kind: TripType, options: CleaningOptions) -> list[tuple[int, pa.Scalar]]:
