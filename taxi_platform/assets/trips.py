@@ -58,6 +58,17 @@ class CleaningConfig(Config):
         description="Share of rejected rows, 0 to 1, above which the month fails.",
     )
 
+    utc_times: Literal["wall_time", "convert"] = Field(
+        default="wall_time",
+        description="How times labelled UTC are read: as New York wall time, which is often "
+        "labelled so, or as UTC, to be converted.",
+    )
+    missing_columns: list[str] = Field(
+        default=[],
+        description="Canonical columns that the file may lack, though the files of its month have "
+        "them; without, such a file fails.",
+    )
+
     def options(self) -> CleaningOptions:
         """The same, as the cleaning takes it."""
         return CleaningOptions(
@@ -65,6 +76,8 @@ class CleaningConfig(Config):
             days_outside_month=self.days_outside_month,
             missing_passenger_count=self.missing_passenger_count,
             max_rejected_share=self.max_rejected_share,
+            utc_times=self.utc_times,
+            missing_columns=tuple(self.missing_columns),
         )
 
 

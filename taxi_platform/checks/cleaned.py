@@ -1,6 +1,6 @@
 """The expectations of a month, judged after it is cleaned and before it is stored.
 
-They block: a month that fails one does not reach GCS or a table.
+Most of them block: a month that fails one does not reach GCS or a table. The others warn.
 """
 
 from collections.abc import Iterator
@@ -9,16 +9,22 @@ from dagster import (
     AssetCheckExecutionContext,
     AssetCheckResult,
     AssetChecksDefinition,
+    AssetCheckSeverity,
     AssetIn,
     MetadataValue,
     multi_asset_check,
 )
 
 from taxi_platform.assets.keys import CLEANED
-from taxi_platform.checks.specs import blocking_spec
-from taxi_platform.landing.expectations import EXPECTATIONS
+from taxi_platform.checks.specs import month_spec
+from taxi_platform.landing.expectations import EXPECTATIONS, Severity
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.settings import Settings
+
+_SEVERITIES = {
+    Severity.BLOCKING: AssetCheckSeverity.ERROR,
+    Severity.WARNING: AssetCheckSeverity.WARN,
+}
 
 
 def cleaned_trips_checks(
@@ -33,6 +39,7 @@ def cleaned_trips_checks(
                 asset_key=CLEANED,
                 check_name=expectation.name,
                 passed=verdict.holds,
+                severity=_SEVERITIES[expectation.severity],
                 metadata={
                     "partition": MetadataValue.text(trips.month.key),
                     **{
@@ -47,7 +54,13 @@ def cleaned_checks(chosen: Settings) -> AssetChecksDefinition:
     """The checks of ``cleaned_trips``."""
     return multi_asset_check(
         specs=[
-            blocking_spec(chosen, expectation.name, CLEANED, expectation.description)
+            month_spec(
+                chosen,
+                expectation.name,
+                CLEANED,
+                expectation.description,
+                blocking=expectation.severity is Severity.BLOCKING,
+            )
             for expectation in EXPECTATIONS
         ],
         ins={"trips": AssetIn(CLEANED)},

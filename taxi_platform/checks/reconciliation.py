@@ -19,7 +19,7 @@ from dagster import (
 from taxi_platform.assets.keys import CLEANED, GCS, source_key, table_key
 from taxi_platform.assets.retries import retried
 from taxi_platform.checks.cleaned import cleaned_checks
-from taxi_platform.checks.specs import blocking_spec
+from taxi_platform.checks.specs import month_spec
 from taxi_platform.io_managers.failures import as_failures
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.resources.table_store import TableStoreResource
@@ -54,7 +54,7 @@ def trip_checks(chosen: Settings) -> list[AssetChecksDefinition]:
 def _gcs_check(chosen: Settings) -> AssetChecksDefinition:
     description = "The object has the size and the CRC32C of the local file."
     return multi_asset_check(
-        specs=[blocking_spec(chosen, OBJECT_CHECK, GCS, description, [CLEANED])],
+        specs=[month_spec(chosen, OBJECT_CHECK, GCS, description, [CLEANED])],
         ins={"trips": AssetIn(CLEANED), "stored": AssetIn(GCS)},
         **retried(chosen),
     )(gcs_trips_check)
@@ -77,7 +77,7 @@ def _table_check(store: StoreType, chosen: Settings) -> AssetChecksDefinition:
     check.__annotations__["trips"] = store.reads
     return multi_asset_check(
         name=f"{store.asset}_check",
-        specs=[blocking_spec(chosen, TABLE_CHECK, key, description, [source])],
+        specs=[month_spec(chosen, TABLE_CHECK, key, description, [source])],
         ins={"trips": AssetIn(source)},
         required_resource_keys={store.name},
         **retried(chosen),

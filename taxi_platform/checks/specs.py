@@ -1,4 +1,4 @@
-"""What every check of a month has in common: it blocks, and it is of one partition."""
+"""What every check of a month has in common: it is of one partition, and most of them block."""
 
 import warnings
 from collections.abc import Sequence
@@ -9,14 +9,16 @@ from taxi_platform.partitions import trip_partitions
 from taxi_platform.settings import Settings
 
 
-def blocking_spec(
+def month_spec(
     chosen: Settings,
     name: str,
     asset: AssetKey,
     description: str,
     compared_with: Sequence[AssetKey] = (),
+    *,
+    blocking: bool = True,
 ) -> AssetCheckSpec:
-    """A check that holds back what follows from a month's asset.
+    """A check of a month's asset.
 
     Args:
         chosen: the settings, which say what the partitions are.
@@ -24,6 +26,7 @@ def blocking_spec(
         asset: what is checked.
         description: what holds if it passes.
         compared_with: other assets that it reads.
+        blocking: whether it holds back what follows from the asset.
     """
     with warnings.catch_warnings():
         # Checks of partitions are in preview, and say so at every start; they do what is needed.
@@ -33,6 +36,6 @@ def blocking_spec(
             asset=asset,
             additional_deps=[*compared_with],
             description=description,
-            blocking=True,
+            blocking=blocking,
             partitions_def=trip_partitions(chosen),
         )

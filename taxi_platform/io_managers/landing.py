@@ -61,6 +61,8 @@ class TripParquetIOManager(ConfigurableIOManager):
             f"{month}: {trips.rows_read:,} rows read = {trips.rows:,} kept + "
             f"{trips.rows_rejected:,} rejected ({obj.summary.describe_rejected()})"
         )
+        for warning in trips.warnings:
+            context.log.warning(f"{month}: {warning}")
         total = trips.total_cents
         context.add_output_metadata(
             {
@@ -76,6 +78,7 @@ class TripParquetIOManager(ConfigurableIOManager):
                     {name: column.name for name, column in obj.columns.mapped.items()}
                 ),
                 "columns_unknown": MetadataValue.json(list(obj.columns.unknown)),
+                "warnings": MetadataValue.json(list(trips.warnings)),
                 "path": MetadataValue.path(trips.path),
                 "rejects_path": MetadataValue.path(trips.rejects_path),
                 "size_bytes": trips.size,

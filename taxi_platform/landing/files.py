@@ -27,6 +27,9 @@ from taxi_platform.trips.types import trip_type
 SUMMARY_KEY = "taxi_platform.summary"
 """The Parquet key under which a cleaned file carries what came of its source."""
 
+REFUSAL_KEY = "taxi_platform.refusal"
+"""The Parquet key under which the rejected rows of a refused file say why it was refused."""
+
 
 @dataclass(frozen=True)
 class RawFile:
@@ -68,6 +71,8 @@ class TripParquet:
         statistics: what the kept rows are like, as ``TripStatistics.to_json`` gives it; sums are
             in cents.
         source_sha256: checksum of the published file that it was made from.
+        duplicate_rows: kept rows that are equal to one before them; None if they were not counted.
+        warnings: what was read all the same and should be known; sentences.
     """
 
     month: TripMonth
@@ -80,6 +85,8 @@ class TripParquet:
     max_rejected_share: float
     statistics: dict[str, Any]
     source_sha256: str | None
+    duplicate_rows: int | None = None
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def at(cls, month: TripMonth, path: Path, rejects_path: Path) -> Self:
@@ -104,6 +111,8 @@ class TripParquet:
             max_rejected_share=summary["max_rejected_share"],
             statistics=summary["statistics"],
             source_sha256=summary["source_sha256"],
+            duplicate_rows=summary.get("duplicate_rows"),
+            warnings=tuple(summary.get("warnings", ())),
         )
 
     @property
@@ -182,8 +191,53 @@ def summary_metadata(trips: CleanedTrips) -> dict[str, str]:
         "max_rejected_share": trips.options.max_rejected_share,
         "statistics": summary.statistics.to_json(),
         "source_sha256": trips.source_sha256,
+        "duplicate_rows": summary.duplicate_rows,
+        "warnings": summary.warnings,
     }
     return {SUMMARY_KEY: json.dumps(facts)}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A month's file that was refused, with its rejected rows.
+
+    Attributes:
+        month: color and month.
+        path: the rejected rows, as far as the file was read.
+        message: why it was refused.
+        rows_read: rows of the file, as far as it was read.
+        rejected_by_reason: rows rejected, each under its first reason.
+    """
+
+    month: TripMonth
+    path: Path
+    message: str
+    rows_read: int
+    rejected_by_reason: dict[str, int]
+
+    @classmethod
+    def at(cls, month: TripMonth, path: Path) -> Self:
+        """The refusal whose rejected rows are at a path.
+
+        Raises:
+            FileNotFoundError: there is none.
+            KeyError: it was not written by this platform.
+            pa.ArrowException, OSError: it is no Parquet file, or cannot be read.
+        """
+        facts = json.loads(pq.read_metadata(path).metadata[REFUSAL_KEY.encode()])
+        return cls(month, path, facts["message"], facts["rows_read"], facts["rejected_by_reason"])
+
+
+def refusal_metadata(trips: CleanedTrips, message: str) -> dict[str, str]:
+    """What the footer of a refused file's rejected rows says of it."""
+    summary = trips.summary
+    facts = {
+        "message": message,
+        "rows_read": summary.rows_read,
+        "rejected_by_reason": dict(sorted(summary.rejected_by_reason.items())),
+        "source_sha256": trips.source_sha256,
+    }
+    return {REFUSAL_KEY: json.dumps(facts)}
 
 
 def _summary(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:

@@ -21,12 +21,19 @@ from taxi_platform.landing.atomic_files import (
     publish,
     unheld,
 )
-from taxi_platform.landing.files import RawFile, TripParquet, summary_metadata
+from taxi_platform.landing.files import (
+    RawFile,
+    Refusal,
+    TripParquet,
+    refusal_metadata,
+    summary_metadata,
+)
 from taxi_platform.landing.parquet_writer import parquet_file
 from taxi_platform.sources.publications import RAW_ENDINGS
 from taxi_platform.sources.unfinished_downloads import notes_of
 from taxi_platform.trips.blocks import LINE_NUMBER, RAW_TEXT, REJECT_REASONS, reject_schema
 from taxi_platform.trips.cleaning import CleanedTrips
+from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import trip_schema
 
@@ -48,6 +55,10 @@ class LandingZone:
     def rejected_path(self, month: TripMonth) -> Path:
         """Where the rejected rows of a month lie."""
         return self.root / "rejected" / month.color / f"{month.stem}.parquet"
+
+    def refused_path(self, month: TripMonth) -> Path:
+        """Where the rejected rows of a month's file lie that was refused last."""
+        return self.root / "refused" / month.color / f"{month.stem}.parquet"
 
     def publish_raw(self, month: TripMonth, ending: str, partial: Path) -> RawFile:
         """Puts a downloaded, verified file in its place, instead of any earlier one."""
@@ -100,6 +111,9 @@ class LandingZone:
     ) -> TripParquet:
         """Writes a month's kept and rejected rows, replacing both files only if all went well.
 
+        Of a file that is refused, the rejected rows are laid at ``refused_path``, until another one
+        is refused or the month is loaded well.
+
         Args:
             trips: the stream of cleaned batches; consumed, and closed in any case.
             report: told the rows read so far, after each block.
@@ -115,24 +129,39 @@ class LandingZone:
             closing(trips),
             disk_errors(month),
             atomic_paths(*targets) as (rejected_partial, kept_partial),
-            parquet_file(kept_partial, trip_schema(month.color), month.color) as kept,
-            parquet_file(rejected_partial, reject_schema(month.color), month.color) as rejected,
-            closing(iter(trips)) as batches,
         ):
-            for batch in batches:
-                kept.write(batch.kept)
-                rejected.write(batch.rejected)
-                report(trips.summary.rows_read)
-            kept.finish(summary_metadata(trips))
-            rejected.finish()
+            try:
+                _write(trips, kept_partial, rejected_partial, report)
+            except TripFileError:
+                self.refused_path(month).parent.mkdir(parents=True, exist_ok=True)
+                publish(rejected_partial, self.refused_path(month))
+                raise
+        self.refused_path(month).unlink(missing_ok=True)
         return self.find_cleaned(month)
 
-    def reject_examples(self, month: TripMonth, most: int) -> dict[str, list[dict[str, Any]]]:
+    def find_refusal(self, month: TripMonth) -> Refusal | None:
+        """The refusal of the month's last file; None if that was loaded, or there was none.
+
+        Raises:
+            PermanentStoreError: it is damaged.
+        """
+        path = self.refused_path(month)
+        try:
+            return Refusal.at(month, path)
+        except FileNotFoundError:
+            return None
+        except (pa.ArrowException, KeyError, OSError) as error:
+            raise PermanentStoreError(f"{month}: {path} cannot be read ({error})") from error
+
+    def reject_examples(
+        self, month: TripMonth, most: int, *, refused: bool = False
+    ) -> dict[str, list[dict[str, Any]]]:
         """Some rejected rows of a month by their first reason.
 
         Args:
             month: color and month.
             most: rows of each reason.
+            refused: those of its file that was refused last, not of the one that is loaded.
 
         Returns:
             For each reason, rows as ``line_number``, ``reasons`` and ``text``: the published
@@ -141,7 +170,7 @@ class LandingZone:
         Raises:
             PermanentStoreError: the file of rejected rows is not there or damaged.
         """
-        path = self.rejected_path(month)
+        path = self.refused_path(month) if refused else self.rejected_path(month)
         found: dict[str, list[dict[str, Any]]] = {}
         try:
             with pq.ParquetFile(path, pre_buffer=False) as file:
@@ -174,6 +203,28 @@ class LandingZone:
         path = self.root / "raw" / month.color / f".{month.stem}{PARTIAL}"
         with disk_errors(month), held(path):
             yield path
+
+
+def _write(
+    trips: CleanedTrips, kept_path: Path, rejected_path: Path, report: Callable[[int], None]
+) -> None:
+    """Writes both files; if the trips are refused, that of the rejected rows says so."""
+    color = trips.month.color
+    with (
+        parquet_file(kept_path, trip_schema(color), color) as kept,
+        parquet_file(rejected_path, reject_schema(color), color) as rejected,
+        closing(iter(trips)) as batches,
+    ):
+        try:
+            for batch in batches:
+                kept.write(batch.kept)
+                rejected.write(batch.rejected)
+                report(trips.summary.rows_read)
+        except TripFileError as error:
+            rejected.finish(refusal_metadata(trips, str(error)))
+            raise
+        kept.finish(summary_metadata(trips))
+        rejected.finish()
 
 
 def _is_resumable(partial: Path) -> bool:

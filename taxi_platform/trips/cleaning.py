@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +31,7 @@ from taxi_platform.trips.duplicates import DuplicateCounter
 from taxi_platform.trips.eras import lost_columns
 from taxi_platform.trips.errors import TooManyRejectedError, TripFileError
 from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.notes import Notes, listed
+from taxi_platform.trips.notes import About, Notes, listed
 from taxi_platform.trips.options import PASSENGER_COUNT, CleaningOptions
 from taxi_platform.trips.reader import infer_month, open_trip_file
 from taxi_platform.trips.refusals import too_many_rejected
@@ -204,8 +204,8 @@ class _Cleaner:
             month.following,
             options.days_outside_month,
             tuple(c.name for c in kind.columns if c.never_null and c.name != kind.time_column),
-            tuple((c.name, c.domain) for c in kind.columns if c.domain),
         )
+        self._domains = {c.name: c.domain for c in kind.columns if c.domain}
         self._fills = _fills(kind, options)
         self._file_month = scalar(month.month.isoformat(), pa.date32())
         self._none_rejected = pa.RecordBatch.from_arrays(
@@ -220,9 +220,8 @@ class _Cleaner:
             rejected.append(self._reject(block.unparseable, reasons))
             counts[UNPARSEABLE] += len(reasons)
         parsed = block.parsed
-        broken = [
-            pc.fill_null(rule.breaks(parsed.rows, self._context), FALSE) for rule in self._rules
-        ]
+        context = self._context_of(block)
+        broken = [pc.fill_null(rule.breaks(parsed.rows, context), FALSE) for rule in self._rules]
         keep = parsed.rows
         any_broken = _any(broken, len(parsed))
         if any_broken.true_count:
@@ -237,10 +236,17 @@ class _Cleaner:
             self._concat(rejected),
             counts,
             TripStatistics.of(kept, self._color),
-            row_hashes(kept),
+            row_hashes(keep),
             block.notes,
             block.first_failure,
         )
+
+    def _context_of(self, block: ParsedBlock) -> RuleContext:
+        """What the rules may know: the reader has seen already which texts are not known."""
+        if not (unknown := block.notes.subjects(About.UNKNOWN_TEXT)):
+            return self._context
+        domains = tuple((n, domain) for n, domain in self._domains.items() if n in unknown)
+        return replace(self._context, domains=domains)
 
     def _reasons(self, broken: list[pa.BooleanArray], positions: list[int]) -> list[list[str]]:
         columns = [mask.take(integers(positions)).to_pylist() for mask in broken]

@@ -5,12 +5,10 @@ not parse can be taken apart line by line. Cleaning does not belong here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -24,16 +22,25 @@ from taxi_platform.trips.arrow_values import (
     texts,
 )
 from taxi_platform.trips.blocks import (
-    BLOCK_ROWS,
     ParsedBlock,
     RowSet,
     canonical_batch,
     split_block,
 )
-from taxi_platform.trips.byte_streams import PIECE_BYTES, fill, open_bytes
+from taxi_platform.trips.byte_streams import fill, open_bytes
 from taxi_platform.trips.casting import ColumnCast, is_spelled
 from taxi_platform.trips.columns import Column
 from taxi_platform.trips.csv_dialects import data_width, refuse_dialect, split_line
+from taxi_platform.trips.csv_lines import (
+    NEWLINE,
+    RawCsvBlock,
+    bytes_of,
+    end_of_last_line,
+    in_blocks,
+    is_blank,
+    line_numbers,
+    look_at_bytes,
+)
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.failures import FailureSearch, bad_value
 from taxi_platform.trips.notes import About, Notes, shown
@@ -47,27 +54,7 @@ BLOCK_BYTES = 1 << 21
 LONGEST_LINE = BLOCK_BYTES
 """A trip is some 100 to 200 bytes; a line beyond this is not one, and must not fill memory."""
 
-_NEWLINE, _RETURN, _QUOTE = b'\n\r"'
-
 _EMPTY = scalar("", pa.string())
-
-Bytes = npt.NDArray[np.uint8]
-"""NumPy's view of bytes: it looks at many at once, and lets other threads run meanwhile."""
-
-
-@dataclass(frozen=True)
-class RawCsvBlock:
-    """Whole lines as they stand in the file.
-
-    Attributes:
-        data: the lines.
-        first_line: the first one's number in the file, from 1.
-        line_ends: how many newlines there are; the file's last line may lack its own.
-    """
-
-    data: pa.Buffer
-    first_line: int
-    line_ends: int
 
 
 class CsvTripReader:
@@ -146,9 +133,9 @@ class CsvTripReader:
             TripFileError: the gzip stream is damaged, or a line has no end.
         """
         for lines in self._whole_lines():
-            line_ends = _bytes_of(lines) == _NEWLINE
-            blocks = list(_in_blocks(lines, line_ends, self._next_line))
-            if not _is_blank(lines):
+            line_ends = bytes_of(lines) == NEWLINE
+            blocks = list(in_blocks(lines, line_ends, self._next_line))
+            if not is_blank(lines):
                 yield from blocks
             self._next_line += sum(block.line_ends for block in blocks)
 
@@ -162,7 +149,7 @@ class CsvTripReader:
             start, self._rest = self._rest[:size], self._rest[size:]
             block[: len(start)] = start
             filled = len(start) + fill(block[len(start) :], self._stream, self._path)
-            cut = _end_of_last_line(block) if filled == size else filled
+            cut = end_of_last_line(block) if filled == size else filled
             self._rest = bytes(block[cut:filled]) + self._rest
             if cut:
                 yield buffer.slice(0, cut)
@@ -185,7 +172,7 @@ class CsvTripReader:
             return self._parse_lines(raw)
 
     def _parse_whole(self, raw: RawCsvBlock) -> ParsedBlock:
-        quoted = _look_at_bytes(_bytes_of(raw.data))
+        quoted = look_at_bytes(bytes_of(raw.data))
         names = [self._name(position) for position in range(self._width)]
         types = {**self._types, **{self._name(n): pa.string() for n in self._beyond}}
         table = pa_csv.read_csv(
@@ -202,7 +189,7 @@ class CsvTripReader:
                 strings_can_be_null=True,
             ),
         )
-        lines = _line_numbers(raw, table.num_rows)
+        lines = line_numbers(raw, table.num_rows)
         notes = Notes()
         arrays = {
             c.name: ColumnCast(c, self._utc_times, notes).whole(_single_chunk(table[c.name]))
@@ -295,79 +282,8 @@ class CsvTripReader:
             self._types = {**self._types, column.name: wider}
 
 
-def _bytes_of(buffer: pa.Buffer) -> Bytes:
-    return np.frombuffer(buffer, dtype=np.uint8)
-
-
-def _end_of_last_line(block: memoryview) -> int:
-    """Where the last newline ends; 0 if there is none."""
-    for size in (1 << 12, len(block)):  # nearly all lines are short
-        tail = bytes(block[-size:])
-        if end := tail.rfind(b"\n") + 1:
-            return len(block) - len(tail) + end
-    return 0
-
-
-def _is_blank(lines: pa.Buffer) -> bool:
-    """Whether there is nothing but ends of lines."""
-    return lines[0] in b"\r\n" and not lines.to_pybytes().strip(b"\r\n")
-
-
-def _in_blocks(
-    lines: pa.Buffer, line_ends: npt.NDArray[np.bool_], first_line: int
-) -> Iterator[RawCsvBlock]:
-    """Lines in blocks of at most ``BLOCK_ROWS``: a row takes memory however short its line is."""
-    count = int(np.count_nonzero(line_ends))
-    if count <= BLOCK_ROWS:
-        yield RawCsvBlock(lines, first_line, count)
-        return
-    cuts = (np.flatnonzero(line_ends)[BLOCK_ROWS - 1 :: BLOCK_ROWS] + 1).tolist()
-    for start, end in pairwise([0, *cuts, lines.size]):
-        if start < end:
-            count = int(np.count_nonzero(line_ends[start:end]))
-            yield RawCsvBlock(lines.slice(start, end - start), first_line, count)
-            first_line += count
-
-
 def _single_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _look_at_bytes(data: Bytes) -> bool:
-    """Whether there are quotes; leaves to the slow path what Arrow and it would see differently.
-
-    Raises:
-        pa.ArrowInvalid: a byte beyond ASCII, a carriage return that does not end a line, or a
-            last line without its end.
-    """
-    if data[-1] != _NEWLINE:
-        raise pa.ArrowInvalid("the last line has no end")
-    quoted = False
-    for start in range(0, len(data) - 1, PIECE_BYTES):
-        piece, following = (data[s : s + PIECE_BYTES] for s in (start, start + 1))
-        if piece.max() > 127:
-            raise pa.ArrowInvalid("a byte beyond ASCII")
-        quoted = quoted or bool((piece == _QUOTE).any())
-        # Arrow ends a row at a lone carriage return; a line ends at a newline.
-        returns = piece[: len(following)] == _RETURN
-        if returns.any() and (returns & (following != _NEWLINE)).any():
-            raise pa.ArrowInvalid("a carriage return within a line")
-    return quoted
-
-
-def _line_numbers(raw: RawCsvBlock, rows: int) -> pa.Int64Array:
-    """The rows' line numbers, where blank lines are no rows.
-
-    Raises:
-        pa.ArrowInvalid: rows and lines do not match, as where a quote swallowed a line's end.
-    """
-    if raw.line_ends == rows:
-        return pa.arange(raw.first_line, raw.first_line + rows)
-    lines = raw.data.to_pybytes().split(b"\n")
-    numbers = [n for n, line in enumerate(lines, raw.first_line) if line.strip(b"\r")]
-    if len(numbers) != rows:
-        raise pa.ArrowInvalid("rows and lines do not match")
-    return integers(numbers)
 
 
 def _text_by_position(texts: list[str]) -> Callable[[Sequence[int]], list[str | None]]:
@@ -378,7 +294,7 @@ def _text_by_line(
     raw: RawCsvBlock, numbers: pa.Int64Array
 ) -> Callable[[Sequence[int]], list[str | None]]:
     def text(positions: Sequence[int]) -> list[str | None]:
-        ends = np.flatnonzero(_bytes_of(raw.data) == _NEWLINE)
+        ends = np.flatnonzero(bytes_of(raw.data) == NEWLINE)
         lines = numbers_of(numbers)[list(positions)] - raw.first_line
         starts = np.concatenate([[-1], ends])[lines] + 1
         return [

@@ -20,10 +20,8 @@ _PARTS = 256
 _PART_SHIFT = np.uint64(56)
 _EDGES = np.arange(1, _PARTS)
 
-AT_ONCE = 1 << 17
-"""Hashes that are compared at once."""
-
-_SLOT_BITS = 20
+AT_ONCE = 1 << 15
+"""Hashes that are compared at once: what belongs to them fits into a processor's cache."""
 
 
 class DuplicateCounter:
@@ -83,11 +81,12 @@ class DuplicateCounter:
 
 def _repeated(hashes: Hashes) -> int:
     """How many hashes are there before, found by sorting the few that share a slot with another."""
-    slots = (hashes & np.uint64((1 << _SLOT_BITS) - 1)).astype(np.int64)
+    size = 1 << (4 * len(hashes)).bit_length()
+    slots = (hashes & np.uint64(size - 1)).astype(np.int64)
     places = np.arange(len(hashes), dtype=np.int32)
-    last_in_slot = np.empty(1 << _SLOT_BITS, dtype=np.int32)
+    last_in_slot = np.empty(size, dtype=np.int32)
     last_in_slot[slots] = places
-    shared = np.zeros(1 << _SLOT_BITS, dtype=np.bool_)
+    shared = np.zeros(size, dtype=np.bool_)
     shared[slots[last_in_slot[slots] != places]] = True
     candidates = np.sort(hashes[shared[slots]])
     return int(np.count_nonzero(candidates[1:] == candidates[:-1]))

@@ -86,6 +86,10 @@ class Notes:
         for (about, subject), noted in later.found.items():
             self.add(about, subject, noted.count, noted.example)
 
+    def subjects(self, about: About) -> frozenset[str]:
+        """The columns, or fields, that something was noted of."""
+        return frozenset(subject for noted, subject in self.found if noted == about)
+
     def sentences(self) -> list[str]:
         """What there is to say, in a fixed order."""
         return [

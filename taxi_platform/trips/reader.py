@@ -58,8 +58,11 @@ def _header(path: Path, start: bytes, *, is_parquet: bool) -> list[str]:
     if not is_parquet:
         return start.partition(b"\n")[0].decode("utf-8", "replace").split(",")
     try:
-        with open_parquet(path) as file:
+        file = open_parquet(path)
+        try:
             return list(file.schema_arrow.names)
+        finally:
+            file.close(force=True)
     except PARQUET_DAMAGE as error:
         reason = str(error).splitlines()[0]
         raise TripFileError(

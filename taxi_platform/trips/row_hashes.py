@@ -12,8 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from taxi_platform.trips.arrow_values import numbers_of, scalar
-from taxi_platform.trips.texts import single_bytes
+from taxi_platform.trips.arrow_values import characters, numbers_of, present, scalar
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -23,9 +22,8 @@ _MASK = (1 << 64) - 1
 _NO_AMOUNT = scalar("-7654321.0123456789", pa.float64())
 """Stands for a missing amount. Near enough to real ones that no digit of theirs is rounded away."""
 
-_NO_NUMBER = 0x5851F42D4C957F2D
-_NO_TEXT = 0x100
-"""Stands for a missing text; a text of one ASCII letter is its number."""
+_NO_TEXT = 0xFFFF_FFFF_FFFF_FFFF
+"""Stands for a missing text: eight bytes that no UTF-8 has."""
 
 
 def row_hashes(rows: pa.RecordBatch) -> Hashes:
@@ -70,26 +68,22 @@ def _add_amounts(
 
 
 def _add_integers(whole: Hashes, column: pa.Array, position: int, product: Hashes) -> None:
-    weight = _weight(position)
+    weight = np.uint64(_weight(position))
     if pa.types.is_string(column.type):
-        np.multiply(_text_numbers(column), np.uint64(weight), out=product, dtype=np.uint64)
-        np.add(whole, product, out=whole)
-        return
-    if column.null_count < len(column):
-        unsigned = _bits(pc.fill_null(column, _zero(column.type)))
-        np.multiply(unsigned, np.uint64(weight), out=product, dtype=np.uint64)
-        np.add(whole, product, out=whole)
-    if column.null_count:
-        missing = np.uint64((weight * _NO_NUMBER) & _MASK)
-        if column.null_count == len(column):
-            np.add(whole, missing, out=whole)
-        else:
-            np.add(whole, missing, out=whole, where=_missing(column))
+        bits: npt.NDArray[np.unsignedinteger] = _text_numbers(column)
+    else:
+        filled = pc.fill_null(column, _no_number(column.type)) if column.null_count else column
+        bits = _bits(filled)
+    np.multiply(bits, weight, out=product, dtype=np.uint64)
+    np.add(whole, product, out=whole)
 
 
 @cache
-def _zero(type_: pa.DataType) -> pa.Scalar:
-    return scalar("1970-01-01" if pa.types.is_temporal(type_) else "0", type_)
+def _no_number(type_: pa.DataType) -> pa.Scalar:
+    """Stands for a missing number: the least of its type, or the first time that there is."""
+    if pa.types.is_temporal(type_):
+        return scalar("0001-01-01", type_)
+    return scalar(str(-(1 << (type_.bit_width - 1))), type_)
 
 
 def _bits(column: pa.Array) -> npt.NDArray[np.unsignedinteger]:
@@ -97,24 +91,28 @@ def _bits(column: pa.Array) -> npt.NDArray[np.unsignedinteger]:
     return view[column.offset : column.offset + len(column)]
 
 
-def _missing(column: pa.Array) -> npt.NDArray[np.bool_]:
-    bits = np.frombuffer(column.is_null().buffers()[1], dtype=np.uint8)
-    return np.unpackbits(bits, count=len(column), bitorder="little").view(np.bool_)
-
-
-def _text_numbers(column: pa.StringArray) -> npt.NDArray[np.unsignedinteger]:
-    if (letters := single_bytes(column)) is not None:
-        return letters
+def _text_numbers(column: pa.StringArray) -> Hashes:
+    """A number for each text: up to 8 bytes are one themselves."""
+    if (codes := characters(column, 8)) is not None:
+        padded = np.zeros((len(codes), 8), dtype=np.uint8)
+        padded[:, : codes.shape[1]] = codes
+        return _with_missing(padded.view("<u8").ravel(), column)
     encoded = column.dictionary_encode()
     numbers = np.array([_number(t) for t in encoded.dictionary.to_pylist()], dtype=np.uint64)
-    if not encoded.null_count:
-        return numbers[numbers_of(encoded.indices)]
-    with_missing = np.append(numbers, np.uint64(_NO_TEXT))
-    at_end = scalar(str(len(numbers)), pa.int32())
-    return with_missing[numbers_of(pc.fill_null(encoded.indices, at_end))]
+    indices = encoded.indices.drop_null() if encoded.null_count else encoded.indices
+    return _with_missing(numbers[numbers_of(indices)], column)
+
+
+def _with_missing(numbers: Hashes, column: pa.StringArray) -> Hashes:
+    if not column.null_count:
+        return numbers
+    every = np.full(len(column), _NO_TEXT, dtype=np.uint64)
+    every[present(column)] = numbers
+    return every
 
 
 def _number(text: str) -> int:
-    if len(text) == 1 and text.isascii():
-        return ord(text)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+    encoded = text.encode()
+    if len(encoded) > 8:
+        encoded = hashlib.blake2b(encoded, digest_size=8).digest()
+    return int.from_bytes(encoded, "little")

@@ -33,7 +33,7 @@ class RuleContext:
         days_outside_month: how many days outside the month a pickup may lie.
         never_null: the columns that every trip has a value in, the pickup time excepted, which has
             a rule of its own.
-        domains: the text columns that have a domain, each with it.
+        domains: the text columns in which a text is outside their domain, each with that.
     """
 
     first_day: date
@@ -101,13 +101,16 @@ def before(column: str, other: str) -> Breaks:
         earlier = pc.less(rows[column], rows[other])
         if not earlier.true_count:
             return earlier
-        hours = (pc.floor_temporal(rows[name], unit="hour") for name in (column, other))
-        same = pc.fill_null(pc.and_(earlier, pc.equal(*hours)), FALSE)
-        if not same.true_count:
+        places = pc.indices_nonzero(earlier)
+        hour, hour_before = (
+            pc.floor_temporal(rows[name].take(places), unit="hour") for name in (other, column)
+        )
+        same = pc.equal(hour, hour_before)
+        places, hour = places.filter(same), hour.filter(same)
+        places = places.filter(repeated_hours(hour)).cast(pa.int64())
+        if not len(places):
             return earlier
-        hour = pc.floor_temporal(rows[other], unit="hour")
-        none = pa.nulls(1, hour.type)[0]
-        return pc.and_not(earlier, repeated_hours(pc.if_else(same, hour, none)))
+        return pc.and_not(earlier, pc.is_in(pa.arange(0, len(earlier)), places))
 
     return breaks
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from taxi_platform.trips.arrow_values import numbers_of, texts
+from taxi_platform.trips.arrow_values import characters, numbers_of, texts
 from taxi_platform.trips.columns import Column
 from taxi_platform.trips.notes import About, Notes
 
@@ -113,20 +113,9 @@ def _letters(domain: str) -> bytes:
     return "".join(words).encode() if all(len(w) == 1 and w.isalpha() for w in words) else b""
 
 
-def single_bytes(array: pa.StringArray) -> npt.NDArray[np.uint8] | None:
-    """The texts as bytes, where each is a single ASCII character and none is missing; else None."""
-    if array.null_count or not len(array):
-        return None
-    _, offsets, data = array.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int32)[array.offset : array.offset + len(array) + 1]
-    if ends[-1] - ends[0] != len(array) or not (ends[1:] - ends[:-1] == 1).all():
-        return None
-    return np.frombuffer(data, dtype=np.uint8)[ends[0] : ends[-1]]
-
-
 def _are_letters(array: pa.StringArray, letters: bytes) -> bool:
     """Whether every text is one of some ASCII letters: seen at a glance at the bytes."""
-    found = single_bytes(array)
+    found = characters(array, 1)
     return found is not None and bool(_known(letters)[found].all())
 
 
