@@ -21,7 +21,8 @@ class CleaningSummary:
             in cents.
         remarks: what there is to say of the file as a whole; sentences.
         notes: what there is to say of its rows.
-        first_failure: the first thing that could not be read.
+        first_failure: the first thing that could not be read; not compared, since lines of CSV and
+            rows of Parquet are counted otherwise.
         rejected_months: the months of the pickups of rejected rows, with their counts.
         duplicate_rows: kept rows that are equal to one before them in every column; counted when
             the file has been read, None where there was no room for counting.
@@ -33,7 +34,7 @@ class CleaningSummary:
     cents_rejected: Counter[str] = field(default_factory=Counter)
     remarks: list[str] = field(default_factory=list)
     notes: Notes = field(default_factory=Notes)
-    first_failure: FirstFailure | None = None
+    first_failure: FirstFailure | None = field(default=None, compare=False)
     rejected_months: Counter[date] = field(default_factory=Counter)
     duplicate_rows: int | None = 0
 

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from taxi_platform.trips.casting import (
     LARGEST_AMOUNT,
-    MISSING_SPELLINGS,
     cast_each,
     cast_whole,
     fits,
 )
 from taxi_platform.trips.schema import Column, columns
+from taxi_platform.trips.texts import MISSING_SPELLINGS
 from taxi_platform_tests.trips.published import bounded, local
 
 BY_NAME = {column.name: column for column in columns("green")}

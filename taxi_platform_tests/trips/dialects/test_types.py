@@ -154,7 +154,12 @@ def test_times_of_every_spelling_are_read_from_text(
 
 
 def test_times_with_and_without_a_zone_are_told_apart_one_by_one(tmp_path: Path) -> None:
-    spellings = [str, SPELLED["Spark"], SPELLED["Zulu"], SPELLED["nanoseconds"]]
+    spellings: list[Callable[[datetime], str]] = [
+        str,
+        SPELLED["Spark"],
+        SPELLED["Zulu"],
+        SPELLED["nanoseconds"],
+    ]
     columns = {
         name: pa.array([spellings[n % 4](row[name]) for n, row in enumerate(ROWS)])
         for name in ("pickup_datetime", "dropoff_datetime")
@@ -188,6 +193,7 @@ def test_an_amount_is_the_nearest_double_of_its_decimal(
     if nulls:
         amounts[::7] = [None] * len(amounts[::7])
     expected = [None if a is None else float(str(a)) for a in amounts]
+    values: list[Any]
     if pa.types.is_floating(type_):
         values = [None if a is None else float(a) for a in amounts]
     elif pa.types.is_decimal(type_):
