@@ -80,6 +80,16 @@ class CleaningConfig(Config):
         ge=0,
         description="How much the share of missing values of a column may change in a new version.",
     )
+    utc_times: Literal["wall_time", "convert"] = Field(
+        default="wall_time",
+        description="How times labelled UTC are read: as New York wall time, which is often "
+        "labelled so, or as UTC, to be converted.",
+    )
+    missing_columns: list[str] = Field(
+        default=[],
+        description="Canonical columns that the file may lack, though the files of its month have "
+        "them; without, such a file fails.",
+    )
 
     def options(self) -> CleaningOptions:
         """The same, as the cleaning takes it."""
@@ -95,6 +105,8 @@ class CleaningConfig(Config):
                 amount=self.most_amount_changed,
                 nulls=self.most_nulls_changed,
             ),
+            utc_times=self.utc_times,
+            missing_columns=tuple(self.missing_columns),
         )
 
 

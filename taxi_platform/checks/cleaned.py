@@ -24,7 +24,7 @@ from taxi_platform.landing.comparisons import (
     judge_beside_neighbours,
     judge_replacement,
 )
-from taxi_platform.landing.expectations import EXPECTATIONS, Verdict
+from taxi_platform.landing.expectations import EXPECTATIONS, Severity, Verdict
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.resources.landing import LandingZoneResource
@@ -49,7 +49,10 @@ def _by_itself(judge: Callable[[TripParquet], Verdict]) -> Callable[..., Verdict
 
 
 _CHECKS = (
-    *(_Check(e.name, e.description, _by_itself(e.judge)) for e in EXPECTATIONS),
+    *(
+        _Check(e.name, e.description, _by_itself(e.judge), e.severity is Severity.BLOCKING)
+        for e in EXPECTATIONS
+    ),
     _Check(
         REPLACEMENT_CHECK,
         "The month's latest version differs from the one that was loaded by no more than the "

@@ -171,6 +171,7 @@ def _inspect(file: Path, color: str | None, month: str | None, progress: Any) ->
         "rows_kept": summary.rows_kept,
         "rows_rejected": summary.rows_rejected,
         "rejected_by_reason": dict(summary.rejected_by_reason.most_common()),
+        "warnings": summary.warnings,
     }
 
 
@@ -217,6 +218,7 @@ def rejects(
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
     """Show what was rejected of a month, by reason, with examples."""
+    from taxi_platform.cli.rejects import describe_rejects, find_rejects
     from taxi_platform.errors import StoreError
     from taxi_platform.landing.zone import LandingZone
     from taxi_platform.settings import SettingsError, load_settings
@@ -224,21 +226,10 @@ def rejects(
 
     try:
         month = TripMonth.from_key(partition)
-        zone = LandingZone(load_settings().data_dir)
-        trips = zone.find_cleaned(month)
-        shown = zone.reject_examples(month, examples)
+        found = find_rejects(LandingZone(load_settings().data_dir), month, examples)
     except (ValueError, SettingsError, StoreError) as error:
         raise _fail(str(error)) from error
-    if as_json:
-        counts = {"rows_read": trips.rows_read, "rejected_by_reason": trips.rejected_by_reason}
-        typer.echo(json.dumps({"partition": partition} | counts | {"examples": shown}, indent=2))
-        return
-    typer.echo(f"{month}: {trips.rows_rejected:,} of {trips.rows_read:,} rows rejected")
-    for reason, count in sorted(trips.rejected_by_reason.items(), key=lambda item: -item[1]):
-        typer.echo(f"\n{reason}: {count:,}")
-        for row in shown.get(reason, []):
-            typer.echo(f"  line {row['line_number']}: {row['text']}")
-    typer.echo(f"\nAll of them are in {trips.rejects_path}")
+    typer.echo(json.dumps(found, indent=2) if as_json else describe_rejects(found))
 
 
 @app.command()
@@ -342,6 +333,7 @@ def _describe(report: dict[str, Any]) -> str:
                 f"+ rejected {report['rows_rejected']:,}"
             ),
             *reasons,
+            *(f"warning: {warning}" for warning in report["warnings"]),
         ]
     )
 

@@ -57,7 +57,7 @@ class TripParquetIOManager(ConfigurableIOManager):
             )
             first_rows = preview(trips.path)
             set_content_version(context, trips.crc32c, trips.size)
-        if refused := self.landing.get_zone().find_refused(month):
+        if refused := self.landing.get_zone().find_unaccepted(month):
             context.log.warning(
                 f"{month}: this version differs from the loaded one beyond the limits and is kept "
                 f"apart in {refused.path}; the check replacement_within_limits says how"
@@ -66,6 +66,8 @@ class TripParquetIOManager(ConfigurableIOManager):
             f"{month}: {trips.rows_read:,} rows read = {trips.rows:,} kept + "
             f"{trips.rows_rejected:,} rejected ({obj.summary.describe_rejected()})"
         )
+        for warning in trips.warnings:
+            context.log.warning(f"{month}: {warning}")
         total = trips.total_cents
         context.add_output_metadata(
             {
@@ -81,6 +83,7 @@ class TripParquetIOManager(ConfigurableIOManager):
                     {name: column.name for name, column in obj.columns.mapped.items()}
                 ),
                 "columns_unknown": MetadataValue.json(list(obj.columns.unknown)),
+                "warnings": MetadataValue.json(list(trips.warnings)),
                 "path": MetadataValue.path(trips.path),
                 "rejects_path": MetadataValue.path(trips.rejects_path),
                 "size_bytes": trips.size,

@@ -25,7 +25,7 @@ def judge_replacement(zone: LandingZone, trips: TripParquet) -> Verdict:
         zone: the landing zone, where a refused version is kept apart.
         trips: the version that is in place.
     """
-    refused = zone.find_refused(trips.month)
+    refused = zone.find_unaccepted(trips.month)
     if refused is None:
         return Verdict(True, {"rows": trips.rows})
     return Verdict(

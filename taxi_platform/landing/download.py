@@ -13,7 +13,7 @@ from taxi_platform.landing.files import RawFile
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.sources.publications import Published, Report, TripSource
 from taxi_platform.sources.unfinished_downloads import forget, notes_of, validator_of
-from taxi_platform.trips.csv_reader import GZIP_MAGIC
+from taxi_platform.trips.byte_streams import GZIP_MAGIC
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.reader import open_trip_file

@@ -8,6 +8,7 @@ import calendar
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from typing import Any
 
 from taxi_platform.landing.files import TripParquet
@@ -29,6 +30,15 @@ class Verdict:
     facts: dict[str, Any]
 
 
+class Severity(StrEnum):
+    """What a month that does not meet an expectation is worth."""
+
+    BLOCKING = "blocking"
+    """It is held back from the stores."""
+    WARNING = "warning"
+    """It is loaded, and told."""
+
+
 @dataclass(frozen=True)
 class Expectation:
     """One thing that must be true of a cleaned month.
@@ -38,11 +48,13 @@ class Expectation:
         description: what holds if it passes.
         judge: says whether it holds; raises PermanentStoreError if the rejected rows, which
             belong to the month, cannot be read.
+        severity: what follows if it does not hold.
     """
 
     name: str
     description: str
     judge: Callable[[TripParquet], Verdict]
+    severity: Severity = Severity.BLOCKING
 
 
 def _rows_conserved(trips: TripParquet) -> Verdict:
@@ -92,6 +104,16 @@ def _required_not_null(trips: TripParquet) -> Verdict:
     return Verdict(not any(nulls.values()), {"nulls": nulls})
 
 
+def _no_duplicate_rows(trips: TripParquet) -> Verdict:
+    if trips.duplicate_rows is None:
+        return Verdict(True, {"not_counted": True})
+    facts = {
+        "duplicate_rows": trips.duplicate_rows,
+        "share": trips.duplicate_rows / max(trips.rows, 1),
+    }
+    return Verdict(trips.duplicate_rows == 0, facts)
+
+
 EXPECTATIONS: tuple[Expectation, ...] = (
     Expectation(
         "rows_conserved",
@@ -113,5 +135,11 @@ EXPECTATIONS: tuple[Expectation, ...] = (
         "The columns that every trip has a value in, by docs/data.md, have no nulls.",
         _required_not_null,
     ),
+    Expectation(
+        "no_duplicate_rows",
+        "No row is equal to another in every column, as in a file that was joined to itself.",
+        _no_duplicate_rows,
+        Severity.WARNING,
+    ),
 )
-"""Every expectation; all of them hold a bad month back from the stores."""
+"""Every expectation; those that block hold a bad month back from the stores."""

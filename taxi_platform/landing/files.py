@@ -29,6 +29,9 @@ from taxi_platform.trips.types import trip_type
 SUMMARY_KEY = "taxi_platform.summary"
 """The Parquet key under which a cleaned file carries what came of its source."""
 
+REFUSAL_KEY = "taxi_platform.refusal"
+"""The Parquet key under which the rejected rows of a refused file say why it was refused."""
+
 
 @dataclass(frozen=True)
 class RawFile:
@@ -98,6 +101,8 @@ class TripParquet:
         source_sha256: checksum of the published file that it was made from.
         source: where that was published, if it is known.
         limits: how far it may differ from the version that it takes the place of.
+        duplicate_rows: kept rows that are equal to one before them; None if they were not counted.
+        warnings: what was read all the same and should be known; sentences.
     """
 
     month: TripMonth
@@ -112,6 +117,8 @@ class TripParquet:
     source_sha256: str | None
     source: str | None = None
     limits: ReplacementLimits = field(default_factory=ReplacementLimits)
+    duplicate_rows: int | None = None
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def at(cls, month: TripMonth, path: Path, rejects_path: Path) -> Self:
@@ -138,6 +145,8 @@ class TripParquet:
             source_sha256=summary["source_sha256"],
             source=summary.get("source"),
             limits=ReplacementLimits.from_json(summary.get("limits")),
+            duplicate_rows=summary.get("duplicate_rows"),
+            warnings=tuple(summary.get("warnings", ())),
         )
 
     @property
@@ -227,8 +236,53 @@ def summary_metadata(trips: CleanedTrips) -> dict[str, str]:
         "source_sha256": trips.source_sha256,
         "source": trips.source,
         "limits": trips.options.replacement.to_json(),
+        "duplicate_rows": summary.duplicate_rows,
+        "warnings": summary.warnings,
     }
     return {SUMMARY_KEY: json.dumps(facts)}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A month's file that was refused, with its rejected rows.
+
+    Attributes:
+        month: color and month.
+        path: the rejected rows, as far as the file was read.
+        message: why it was refused.
+        rows_read: rows of the file, as far as it was read.
+        rejected_by_reason: rows rejected, each under its first reason.
+    """
+
+    month: TripMonth
+    path: Path
+    message: str
+    rows_read: int
+    rejected_by_reason: dict[str, int]
+
+    @classmethod
+    def at(cls, month: TripMonth, path: Path) -> Self:
+        """The refusal whose rejected rows are at a path.
+
+        Raises:
+            FileNotFoundError: there is none.
+            KeyError: it was not written by this platform.
+            pa.ArrowException, OSError: it is no Parquet file, or cannot be read.
+        """
+        facts = json.loads(pq.read_metadata(path).metadata[REFUSAL_KEY.encode()])
+        return cls(month, path, facts["message"], facts["rows_read"], facts["rejected_by_reason"])
+
+
+def refusal_metadata(trips: CleanedTrips, message: str) -> dict[str, str]:
+    """What the footer of a refused file's rejected rows says of it."""
+    summary = trips.summary
+    facts = {
+        "message": message,
+        "rows_read": summary.rows_read,
+        "rejected_by_reason": dict(sorted(summary.rejected_by_reason.items())),
+        "source_sha256": trips.source_sha256,
+    }
+    return {REFUSAL_KEY: json.dumps(facts)}
 
 
 def _summary(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:

@@ -21,14 +21,22 @@ from taxi_platform.landing.atomic_files import (
     publish,
     unheld,
 )
-from taxi_platform.landing.files import RawFile, TripParquet, note_source, summary_metadata
+from taxi_platform.landing.files import (
+    RawFile,
+    Refusal,
+    TripParquet,
+    note_source,
+    refusal_metadata,
+    summary_metadata,
+)
 from taxi_platform.landing.parquet_writer import parquet_file
 from taxi_platform.sources.publications import RAW_ENDINGS
 from taxi_platform.sources.unfinished_downloads import notes_of
 from taxi_platform.trips.blocks import LINE_NUMBER, RAW_TEXT, REJECT_REASONS, reject_schema
 from taxi_platform.trips.cleaning import CleanedTrips
-from taxi_platform.trips.cleaning_options import CleaningOptions
+from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.options import CleaningOptions
 from taxi_platform.trips.schema import trip_schema
 
 
@@ -49,6 +57,10 @@ class LandingZone:
     def rejected_path(self, month: TripMonth) -> Path:
         """Where the rejected rows of a month lie."""
         return self.root / "rejected" / month.color / f"{month.stem}.parquet"
+
+    def refused_path(self, month: TripMonth) -> Path:
+        """Where the rejected rows of a month's file lie that was refused last."""
+        return self.root / "refused" / month.color / f"{month.stem}.parquet"
 
     def publish_raw(
         self, month: TripMonth, ending: str, partial: Path, url: str | None = None
@@ -112,15 +124,17 @@ class LandingZone:
     ) -> TripParquet:
         """Writes a month's kept and rejected rows, replacing both files only if all went well.
 
-        A month that differs from the one in place beyond its limits, and is not accepted, is kept
-        apart and replaces nothing. ``find_refused`` gives it until the month is cleaned again.
-
-        Returns:
-            The month's new version, in its place or apart.
+        The rejected rows of a file that is refused are written to ``refused_path``, where they stay
+        until another file is refused or the month is loaded. A version that differs from the one in
+        place beyond its limits, and is not accepted, is kept apart and replaces nothing:
+        ``find_unaccepted`` gives it until the month is cleaned again.
 
         Args:
             trips: the stream of cleaned batches; consumed, and closed in any case.
-            report: told the rows read so far, after each block.
+            report: called with the rows read so far, after each block.
+
+        Returns:
+            The month's new version, in its place or apart.
 
         Raises:
             TripFileError: the published file is damaged or too many rows were rejected.
@@ -129,38 +143,37 @@ class LandingZone:
         month = trips.month
         # The kept rows last: what they say of the rejected ones is then true.
         targets = self.rejected_path(month), self.cleaned_path(month)
-        apart = self._refused_path(month, "rejected"), self._refused_path(month, "cleaned")
+        apart = self._unaccepted_path(month, "rejected"), self._unaccepted_path(month, "cleaned")
 
         def choose() -> Sequence[Path]:
             new = TripParquet.at(month, kept_partial, rejected_partial)
-            return apart if self._is_refused(new, trips.options) else targets
+            if not self._is_unaccepted(new, trips.options):
+                return targets
+            for path in apart:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            return apart
 
         with (
             closing(trips),
             disk_errors(month),
             atomic_paths(*targets, choose=choose) as (rejected_partial, kept_partial),
-            parquet_file(kept_partial, trip_schema(month.color), month.color) as kept,
-            parquet_file(rejected_partial, reject_schema(month.color), month.color) as rejected,
-            closing(iter(trips)) as batches,
         ):
             for path in apart:
-                # What was refused before is of no interest: this version takes its place, or the
-                # month's.
+                # It is of no interest any more: the next version is judged anew.
                 path.unlink(missing_ok=True)
-            for batch in batches:
-                kept.write(batch.kept)
-                rejected.write(batch.rejected)
-                report(trips.summary.rows_read)
-            kept.finish(summary_metadata(trips))
-            rejected.finish()
-        return self.find_refused(month) or self.find_cleaned(month)
+            try:
+                _write(trips, kept_partial, rejected_partial, report)
+            except TripFileError:
+                self.refused_path(month).parent.mkdir(parents=True, exist_ok=True)
+                publish(rejected_partial, self.refused_path(month))
+                raise
+        self.refused_path(month).unlink(missing_ok=True)
+        return self.find_unaccepted(month) or self.find_cleaned(month)
 
-    def _refused_path(self, month: TripMonth, what: str) -> Path:
-        path = self.root / "refused" / what / month.color / f"{month.stem}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+    def _unaccepted_path(self, month: TripMonth, what: str) -> Path:
+        return self.root / "unaccepted" / what / month.color / f"{month.stem}.parquet"
 
-    def _is_refused(self, new: TripParquet, options: CleaningOptions) -> bool:
+    def _is_unaccepted(self, new: TripParquet, options: CleaningOptions) -> bool:
         loaded = None if options.accept_replacement else self.look_up(new.month)
         return loaded is not None and bool(new.differences_from(loaded))
 
@@ -171,20 +184,37 @@ class LandingZone:
         except PermanentStoreError:
             return None
 
-    def find_refused(self, month: TripMonth) -> TripParquet | None:
+    def find_unaccepted(self, month: TripMonth) -> TripParquet | None:
         """The latest version of a month, if it was not let into the place of the loaded one."""
-        rejected, cleaned = (self._refused_path(month, w) for w in ("rejected", "cleaned"))
+        rejected, cleaned = (self._unaccepted_path(month, w) for w in ("rejected", "cleaned"))
         try:
             return TripParquet.at(month, cleaned, rejected)
         except (pa.ArrowException, KeyError, OSError):
             return None
 
-    def reject_examples(self, month: TripMonth, most: int) -> dict[str, list[dict[str, Any]]]:
+    def find_refusal(self, month: TripMonth) -> Refusal | None:
+        """The refusal of the month's last file; None if that was loaded, or there was none.
+
+        Raises:
+            PermanentStoreError: it is damaged.
+        """
+        path = self.refused_path(month)
+        try:
+            return Refusal.at(month, path)
+        except FileNotFoundError:
+            return None
+        except (pa.ArrowException, KeyError, OSError) as error:
+            raise PermanentStoreError(f"{month}: {path} cannot be read ({error})") from error
+
+    def reject_examples(
+        self, month: TripMonth, most: int, *, refused: bool = False
+    ) -> dict[str, list[dict[str, Any]]]:
         """Some rejected rows of a month by their first reason.
 
         Args:
             month: color and month.
             most: rows of each reason.
+            refused: those of its file that was refused last, not of the one that is loaded.
 
         Returns:
             For each reason, rows as ``line_number``, ``reasons`` and ``text``: the published
@@ -193,7 +223,7 @@ class LandingZone:
         Raises:
             PermanentStoreError: the file of rejected rows is not there or damaged.
         """
-        path = self.rejected_path(month)
+        path = self.refused_path(month) if refused else self.rejected_path(month)
         found: dict[str, list[dict[str, Any]]] = {}
         try:
             with pq.ParquetFile(path, pre_buffer=False) as file:
@@ -226,6 +256,28 @@ class LandingZone:
         path = self.root / "raw" / month.color / f".{month.stem}{PARTIAL}"
         with disk_errors(month), held(path):
             yield path
+
+
+def _write(
+    trips: CleanedTrips, kept_path: Path, rejected_path: Path, report: Callable[[int], None]
+) -> None:
+    """Writes both files; if the trips are refused, that of the rejected rows says so."""
+    color = trips.month.color
+    with (
+        parquet_file(kept_path, trip_schema(color), color) as kept,
+        parquet_file(rejected_path, reject_schema(color), color) as rejected,
+        closing(iter(trips)) as batches,
+    ):
+        try:
+            for batch in batches:
+                kept.write(batch.kept)
+                rejected.write(batch.rejected)
+                report(trips.summary.rows_read)
+        except TripFileError as error:
+            rejected.finish(refusal_metadata(trips, str(error)))
+            raise
+        kept.finish(summary_metadata(trips))
+        rejected.finish()
 
 
 def _is_resumable(partial: Path) -> bool:

@@ -79,6 +79,7 @@ class HttpSource:
                 start_over(partial)
                 return self._fetch(client, month, partial, report)
             _refuse_status(month, url, response)
+            _refuse_coding(month, url, response)
             published = Published(
                 url, ending, response.headers.get("ETag"), response.headers.get("Last-Modified")
             )
@@ -145,6 +146,16 @@ def _refuse_status(month: TripMonth, url: str, response: "httpx.Response") -> No
     raise PermanentStoreError(
         f"{month}: {url} answered {status} {response.reason_phrase}; check TAXI_SOURCE_URL"
     )
+
+
+def _refuse_coding(month: TripMonth, url: str, response: "httpx.Response") -> None:
+    """Refuses what a server has packed unasked, but for gzip, which is read as it comes."""
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in ("", "identity", "gzip", "x-gzip"):
+        raise PermanentStoreError(
+            f"{month}: {url} is sent with Content-Encoding: {coding}, though it was asked for as "
+            "it is; only gzip is read. Have the server send it as it is, or take another source"
+        )
 
 
 def is_passing(status: int) -> bool:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.trips.month import TripMonth
 
-RAW_ENDINGS = (".parquet", ".csv.gz", ".csv")
+RAW_ENDINGS = (".parquet", ".parquet.gz", ".csv.gz", ".csv")
 
 UNVERSIONED = "unversioned"
 """The version of a file of whose version the server says nothing: it is never published anew."""

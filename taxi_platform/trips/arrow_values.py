@@ -59,3 +59,33 @@ def numbers_of(array: pa.Array) -> npt.NDArray[Any]:
     """NumPy's view of an array of numbers; what it shows of missing values means nothing."""
     view = np.frombuffer(array.buffers()[1], dtype=array.type.to_pandas_dtype())
     return view[array.offset : array.offset + len(array)]
+
+
+def present(array: pa.Array) -> npt.NDArray[np.bool_]:
+    """NumPy's view of where values are not missing."""
+    bits = np.frombuffer(array.is_valid().buffers()[1], dtype=np.uint8)
+    return np.unpackbits(bits, count=len(array), bitorder="little").view(np.bool_)
+
+
+def characters(array: pa.StringArray, most: int) -> npt.NDArray[np.uint8] | None:
+    """The bytes of texts of one length, a row each, missing ones left out.
+
+    Args:
+        array: the texts.
+        most: the greatest length, in bytes.
+
+    Returns:
+        None if they differ in length, are longer, or there are none.
+    """
+    if array.null_count == len(array):
+        return None
+    _, offsets, data = array.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int32)[array.offset : array.offset + len(array) + 1]
+    lengths = ends[1:] - ends[:-1]
+    length = int(lengths.max())
+    if not 0 < length <= most:
+        return None
+    expected = present(array) * np.int32(length) if array.null_count else length
+    if not (lengths == expected).all():
+        return None
+    return np.frombuffer(data, dtype=np.uint8)[ends[0] : ends[-1]].reshape(-1, length)

@@ -4,7 +4,7 @@ The two shapes that every format's reader shares. How a format is read does not 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from taxi_platform.trips.arrow_values import integers
 from taxi_platform.trips.columns import Column
+from taxi_platform.trips.notes import Notes
 from taxi_platform.trips.schema import ColumnMap, trip_schema
 from taxi_platform.trips.types import trip_type
 
@@ -63,11 +64,33 @@ class RowSet:
 
 
 @dataclass(frozen=True)
+class FirstFailure:
+    """The first thing in a file that could not be read.
+
+    Attributes:
+        line_number: where, as rejected rows have it.
+        what: what was found, and why it cannot be read; part of a sentence.
+    """
+
+    line_number: int
+    what: str
+
+
+@dataclass(frozen=True)
 class ParsedBlock:
-    """What became of the rows of one block: all of them are in one set or the other."""
+    """What became of the rows of one block: all of them are in one set or the other.
+
+    Attributes:
+        parsed: the rows that could be read.
+        unparseable: those that could not.
+        notes: what there is to say of the rows.
+        first_failure: of the rows that could not be read.
+    """
 
     parsed: RowSet
     unparseable: RowSet | None = None
+    notes: Notes = field(default_factory=Notes)
+    first_failure: FirstFailure | None = None
 
     @property
     def rows_read(self) -> int:

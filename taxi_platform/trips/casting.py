@@ -1,8 +1,9 @@
 """Casts of whole columns that single out the values which do not fit.
 
 A cast of Arrow fails as a whole. Here the failing column is halved until only the bad values are
-left, so that one of them never costs its neighbours. Which values count as missing, and which
-numbers no taximeter shows, is decided here, for every format alike.
+left, so that one of them never costs its neighbours. Which types stand for which, and which numbers
+no taximeter shows, is decided here, for every format alike; how texts, times and numbers of other
+dialects are understood, in ``texts``, ``times`` and ``numbers``.
 """
 
 from functools import cache
@@ -12,8 +13,10 @@ import pyarrow.compute as pc
 
 from taxi_platform.trips.arrow_values import booleans, numbers_of, texts
 from taxi_platform.trips.columns import TIME, Column
-
-MISSING_SPELLINGS = ("", "NULL", "null", "NaN", "nan", "N/A", "NA")
+from taxi_platform.trips.notes import About, Notes
+from taxi_platform.trips.numbers import is_inexact, nearest_doubles
+from taxi_platform.trips.texts import MISSING_SPELLINGS, canonical_texts
+from taxi_platform.trips.times import UtcTimes, WallTimes, wall_times, wall_times_of_texts
 
 LARGEST_AMOUNT = 1e12
 """Beyond it a number is damage: the largest ever published is a distance of 259,778 miles."""
@@ -43,47 +46,137 @@ def fits(array: pa.Array) -> bool:
     return bool(numbers.min() >= -LARGEST_AMOUNT and numbers.max() <= LARGEST_AMOUNT)
 
 
-def cast_whole(array: pa.Array, column: Column) -> pa.Array:
-    """Casts an array that is known or hoped to be clean.
+class ColumnCast:
+    """How the values of one column are brought to their canonical type, and what is noted of it.
 
-    Raises:
-        pa.ArrowInvalid: some value does not fit.
+    Attributes:
+        column: the canonical column.
+        utc_times: how times labelled UTC are read.
+        notes: told of what was read all the same.
     """
-    array = _spelled_out(array)
-    if pa.types.is_string(array.type) and _is_canonical(array, column):
-        return array
-    # Of numbers that become numbers, a missing one does not fit, and is seen to by cast_each.
-    if _is_text(array) or pa.types.is_string(column.type):
-        array = _without_missing(array, column)
-    return _spell_as_canonical(_cast(_words_as_codes(array, column), column.type), column)
+
+    def __init__(
+        self,
+        column: Column,
+        utc_times: UtcTimes = "wall_time",
+        notes: Notes | None = None,
+    ) -> None:
+        self.column = column
+        self.utc_times = utc_times
+        self.notes = Notes() if notes is None else notes
+
+    def whole(self, array: pa.Array) -> pa.Array:
+        """Casts an array that is known or hoped to be clean.
+
+        Raises:
+            pa.ArrowInvalid, pa.ArrowNotImplementedError: some value does not fit.
+        """
+        column = self.column
+        array = _spelled_out(array)
+        # Of numbers that become numbers, a missing one does not fit, and is seen to by each().
+        if _is_text(array) and not pa.types.is_string(column.type):
+            array = _words_as_codes(_without_missing(array, column), column)
+        elif pa.types.is_string(column.type):
+            array = _without_missing(array, column)
+        return self._finish(self._cast(array))
+
+    def each(self, array: pa.Array) -> tuple[pa.Array, pa.BooleanArray]:
+        """Casts what can be cast: nulls for the bad values, and where those are.
+
+        Accepts all that ``whole`` accepts, and besides: blanks around numbers and times, and
+        whole numbers spelled as floats (``1.0``).
+        """
+        column = self.column
+        array = _words_as_codes(_without_missing(_spelled_out(array), column), column)
+        pieces: list[tuple[pa.Array, bool]] = []
+        self._cast_halves(array, pieces)
+        values = pa.concat_arrays([piece for piece, _ in pieces]) if pieces else pa.nulls(0)
+        bad = booleans([is_bad for piece, is_bad in pieces for _ in range(len(piece))])
+        return self._finish(values.cast(column.type)), bad
+
+    def _finish(self, values: pa.Array) -> pa.Array:
+        if not pa.types.is_string(self.column.type):
+            return values
+        return canonical_texts(values, self.column, self.notes)
+
+    def _cast_halves(self, array: pa.Array, pieces: list[tuple[pa.Array, bool]]) -> None:
+        if len(array) == 0:
+            return
+        target = self.column.type
+        for through in (None, pa.float64()):
+            if through is not None and not pa.types.is_integer(target):
+                break
+            try:
+                step = array if through is None else self._to(array, through)
+                pieces.append((self._cast(step), False))
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                continue
+            else:
+                return
+        if len(array) == 1:
+            pieces.append((pa.nulls(1, target), True))
+            return
+        middle = len(array) // 2
+        self._cast_halves(array[:middle], pieces)
+        self._cast_halves(array[middle:], pieces)
+
+    def _cast(self, array: pa.Array) -> pa.Array:
+        target = self.column.type
+        if array.type == target:
+            result = array
+        elif array.null_count == len(array):
+            return pa.nulls(len(array), target)
+        elif pa.types.is_timestamp(target):
+            return self._times(array)
+        else:
+            result = self._to(array, target)
+        if not fits(result):
+            raise pa.ArrowInvalid("a value is out of all proportion, or holds a NUL")
+        if pa.types.is_float32(array.type) and pa.types.is_floating(target):
+            self._note(About.SHORT_FLOAT, array, len(array) - array.null_count, 0)
+        return result
+
+    def _to(self, array: pa.Array, target: pa.DataType) -> pa.Array:
+        if pa.types.is_boolean(array.type) and not pa.types.is_string(target):
+            raise pa.ArrowInvalid("a truth value is no number")
+        if is_inexact(array.type):
+            array = nearest_doubles(array)
+        return array.cast(target)
+
+    def _times(self, array: pa.Array) -> pa.Array:
+        if pa.types.is_timestamp(array.type):
+            found = wall_times(array, self.utc_times)
+        elif _is_text(array):
+            found = wall_times_of_texts(array, self.utc_times)
+        else:
+            # Arrow would take a number for microseconds since 1970, and a day for its midnight.
+            raise pa.ArrowInvalid(f"{array.type} is no time")
+        if not fits(found.values):
+            raise pa.ArrowInvalid("a time is beyond the calendar")
+        self._note_utc(array, found)
+        return found.values
+
+    def _note_utc(self, array: pa.Array, found: WallTimes) -> None:
+        if found.labelled:
+            as_they_stand = self.utc_times == "wall_time"
+            about = About.UTC_AS_WALL_TIME if as_they_stand else About.UTC_CONVERTED
+            self._note(about, array, found.labelled, found.first_labelled)
+
+    def _note(self, about: About, array: pa.Array, count: int, first: int) -> None:
+        if count:
+            position = first if array[first].is_valid else _first_valid(array)
+            example = array[position].cast(pa.string()).as_py()
+            self.notes.add(about, self.column.name, count, example)
 
 
-def _is_canonical(array: pa.Array, column: Column) -> bool:
-    """Whether a text column holds canonical words alone: far fewer are looked at than there are."""
-    if not column.spelled or not pa.types.is_string(column.type):
-        return False
-    return set(pc.unique(array).to_pylist()) <= {None, *(meaning for _, meaning in column.spelled)}
-
-
-def _cast(array: pa.Array, target: pa.DataType) -> pa.Array:
-    result = array if array.type == target else array.cast(target)
-    if not fits(result):
-        raise pa.ArrowInvalid("a value is out of all proportion, or holds a NUL")
-    return result
+def cast_whole(array: pa.Array, column: Column) -> pa.Array:
+    """``ColumnCast.whole``, where nobody asks for notes."""
+    return ColumnCast(column).whole(array)
 
 
 def cast_each(array: pa.Array, column: Column) -> tuple[pa.Array, pa.BooleanArray]:
-    """Casts what can be cast: the column with nulls for the bad values, and where those are.
-
-    Accepts all that ``cast_whole`` accepts, and besides: blanks around numbers and times, and
-    whole numbers spelled as floats (``1.0``).
-    """
-    array = _words_as_codes(_without_missing(_spelled_out(array), column), column)
-    pieces: list[tuple[pa.Array, bool]] = []
-    _cast_halves(array, column.type, pieces)
-    values = pa.concat_arrays([piece for piece, _ in pieces]) if pieces else pa.nulls(0)
-    bad = booleans([is_bad for piece, is_bad in pieces for _ in range(len(piece))])
-    return _spell_as_canonical(values.cast(column.type), column), bad
+    """``ColumnCast.each``, where nobody asks for notes."""
+    return ColumnCast(column).each(array)
 
 
 def is_spelled(array: pa.Array, column: Column) -> bool:
@@ -91,19 +184,19 @@ def is_spelled(array: pa.Array, column: Column) -> bool:
     return bool(pc.any(pc.is_valid(_index_of_words(array, column))).as_py())
 
 
+def _first_valid(array: pa.Array) -> int:
+    return int(pc.indices_nonzero(pc.is_valid(array))[0].as_py())
+
+
 def _words_as_codes(array: pa.Array, column: Column) -> pa.Array:
     """Replaces the words of a code column by their codes, as text; leaves all else alone."""
     if not column.spelled or not pa.types.is_integer(column.type) or not _is_text(array):
         return array
-    return _translated(array, _index_of_words(array, column), column)
-
-
-def _spell_as_canonical(array: pa.Array, column: Column) -> pa.Array:
-    """Replaces other spellings in a text column, such as 0 and 1 for N and Y."""
-    if not column.spelled or not pa.types.is_string(column.type):
+    index = _index_of_words(array, column)
+    if index.null_count == len(index):
         return array
-    index = pc.index_in(array, value_set=_words(column, array.type))
-    return _translated(array, index, column)
+    meanings = texts([meaning for _, meaning in column.spelled], array.type)
+    return pc.coalesce(meanings.take(index), array)
 
 
 def _index_of_words(array: pa.Array, column: Column) -> pa.Int32Array:
@@ -116,16 +209,19 @@ def _words(column: Column, type_: pa.DataType) -> pa.Array:
     return texts([word for word, _ in column.spelled], type_)
 
 
-def _translated(array: pa.Array, index: pa.Int32Array, column: Column) -> pa.Array:
-    if index.null_count == len(index):
-        return array
-    meanings = texts([meaning for _, meaning in column.spelled], array.type)
-    return pc.coalesce(meanings.take(index), array)
-
-
 def _spelled_out(array: pa.Array) -> pa.Array:
-    """The values themselves, where a file numbers them: words are looked for in texts alone."""
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+    """The values themselves, where a file numbers them, and texts as such, where it has bytes."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_string_view(array.type):
+        return array.cast(pa.string())
+    if pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
+        large = pa.types.is_large_binary(array.type)
+        try:
+            return array.cast(pa.large_string() if large else pa.string())
+        except pa.ArrowInvalid:  # not UTF-8
+            return array
+    return array
 
 
 def _is_text(array: pa.Array) -> bool:
@@ -134,8 +230,9 @@ def _is_text(array: pa.Array) -> bool:
 
 def _without_missing(array: pa.Array, column: Column) -> pa.Array:
     if _is_text(array):
-        if not pa.types.is_string(column.type):
-            array = pc.utf8_trim_whitespace(array)
+        if pa.types.is_string(column.type):
+            return array  # canonical_texts sees to it, by the distinct ones
+        array = pc.utf8_trim_whitespace(array)
         spellings = (*MISSING_SPELLINGS, *column.missing_as)
         missing = pc.is_in(array, value_set=texts(spellings, array.type))
     elif pa.types.is_floating(array.type):
@@ -143,24 +240,3 @@ def _without_missing(array: pa.Array, column: Column) -> pa.Array:
     else:
         return array
     return pc.if_else(missing, pa.nulls(1, array.type)[0], array)
-
-
-def _cast_halves(array: pa.Array, target: pa.DataType, pieces: list[tuple[pa.Array, bool]]) -> None:
-    if len(array) == 0:
-        return
-    for through in (None, pa.float64()):
-        if through is not None and not pa.types.is_integer(target):
-            break
-        try:
-            step = array if through is None else array.cast(through)
-            pieces.append((_cast(step, target), False))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            continue
-        else:
-            return
-    if len(array) == 1:
-        pieces.append((pa.nulls(1, target), True))
-        return
-    middle = len(array) // 2
-    _cast_halves(array[:middle], target, pieces)
-    _cast_halves(array[middle:], target, pieces)

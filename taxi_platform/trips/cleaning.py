@@ -8,7 +8,9 @@ under way, whatever the file's size. Where the rows are kept does not belong her
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,20 +22,29 @@ from taxi_platform.trips.blocks import (
     LINE_NUMBER,
     UNPARSEABLE,
     BlockReader,
+    FirstFailure,
     ParsedBlock,
     RowSet,
     reject_schema,
 )
-from taxi_platform.trips.cleaning_options import CleaningOptions
+from taxi_platform.trips.duplicates import DuplicateCounter
+from taxi_platform.trips.eras import lost_columns
 from taxi_platform.trips.errors import TooManyRejectedError, TripFileError
 from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.notes import About, Notes, listed
+from taxi_platform.trips.options import PASSENGER_COUNT, CleaningOptions
 from taxi_platform.trips.reader import infer_month, open_trip_file
+from taxi_platform.trips.refusals import too_many_rejected
+from taxi_platform.trips.row_hashes import Hashes, row_hashes
 from taxi_platform.trips.rules import Rule, RuleContext
 from taxi_platform.trips.schema import ColumnMap, trip_schema
 from taxi_platform.trips.statistics import TripStatistics, cents_of
+from taxi_platform.trips.summary import CleaningSummary
+from taxi_platform.trips.trip_type import TripType
 from taxi_platform.trips.types import trip_type
 
 __all__ = [
+    "BLOCKS_UNDER_WAY",
     "CleanedBatch",
     "CleanedTrips",
     "CleaningOptions",
@@ -49,43 +60,6 @@ BLOCKS_UNDER_WAY = 4
 the rows then took 17 % more memory, where it takes 2 % more with four."""
 
 
-@dataclass
-class CleaningSummary:
-    """What came of a file: exact, and the same however the rows were batched.
-
-    Attributes:
-        rows_read: rows in the file, header and blank lines not counted.
-        rejected_by_reason: rows not kept, each counted once, under its first reason.
-        statistics: what the kept rows are like.
-        cents_rejected: sum by column of US dollars over the rejected rows, where it could be read,
-            in cents.
-    """
-
-    rows_read: int = 0
-    rejected_by_reason: Counter[str] = field(default_factory=Counter)
-    statistics: TripStatistics = field(default_factory=TripStatistics)
-    cents_rejected: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def rows_kept(self) -> int:
-        """Rows that broke no rule."""
-        return self.statistics.rows
-
-    @property
-    def rows_rejected(self) -> int:
-        """Rows not kept, for whatever reason."""
-        return self.rejected_by_reason.total()
-
-    @property
-    def rejected_share(self) -> float:
-        """Share of the rows read that was rejected, 0 to 1."""
-        return self.rows_rejected / self.rows_read if self.rows_read else 0.0
-
-    def describe_rejected(self) -> str:
-        """The reasons with their counts, commonest first: ``zero_passengers 12, …``."""
-        return ", ".join(f"{r} {n:,}" for r, n in self.rejected_by_reason.most_common()) or "none"
-
-
 @dataclass(frozen=True)
 class CleanedBatch:
     """One block's rows, parted.
@@ -95,12 +69,18 @@ class CleanedBatch:
         rejected: rows of ``reject_schema``.
         rejected_by_reason: counts under the first reason of each row.
         statistics: what the kept rows are like.
+        hashes: by which equal rows among the kept ones are found.
+        notes: what there is to say of the rows.
+        first_failure: the first thing that could not be read.
     """
 
     kept: pa.RecordBatch
     rejected: pa.RecordBatch
     rejected_by_reason: Counter[str]
     statistics: TripStatistics
+    hashes: Hashes
+    notes: Notes
+    first_failure: FirstFailure | None
 
 
 class CleanedTrips:
@@ -128,7 +108,7 @@ class CleanedTrips:
         self.source_sha256 = source_sha256
         self.source = source
         self.columns: ColumnMap = reader.columns
-        self.summary = CleaningSummary()
+        self.summary = CleaningSummary(remarks=_remarks(reader, month))
         self._reader = reader
         self.options = options
         self._name = name
@@ -145,14 +125,17 @@ class CleanedTrips:
         """
         cleaner = _Cleaner(self.month, self.options)
         reader = self._reader
-        try:
-            for batch in _map_in_order(
-                lambda raw: cleaner.clean(reader.parse(raw)), reader.raw_blocks()
-            ):
-                self._count(batch)
-                yield batch
-        finally:
-            reader.close()
+        with closing(DuplicateCounter()) as duplicates:
+            try:
+                for batch in _map_in_order(
+                    lambda raw: cleaner.clean(reader.parse(raw)), reader.raw_blocks()
+                ):
+                    self._count(batch)
+                    duplicates.add(batch.hashes)
+                    yield batch
+            finally:
+                reader.close()
+            self.summary.duplicate_rows = duplicates.count()
         self._refuse_if_bad()
 
     def _count(self, batch: CleanedBatch) -> None:
@@ -160,20 +143,20 @@ class CleanedTrips:
         summary.rows_read += batch.kept.num_rows + batch.rejected.num_rows
         summary.rejected_by_reason.update(batch.rejected_by_reason)
         summary.statistics.add(batch.statistics)
+        summary.notes.update(batch.notes)
+        summary.first_failure = summary.first_failure or batch.first_failure
         if batch.rejected.num_rows:
-            for name in trip_type(self.month.color).amounts:
+            kind = trip_type(self.month.color)
+            for name in kind.amounts:
                 summary.cents_rejected[name] += cents_of(batch.rejected[name])
+            summary.rejected_months.update(_months(batch.rejected[kind.time_column]))
 
     def _refuse_if_bad(self) -> None:
-        summary, limit = self.summary, self.options.max_rejected_share
-        if summary.rows_read == 0:
+        if self.summary.rows_read == 0:
             raise TripFileError(f"{self._name} has a header but no rows")
-        if summary.rejected_share > limit:
+        if self.summary.rejected_share > self.options.max_rejected_share:
             raise TooManyRejectedError(
-                f"{self._name}: {summary.rows_rejected:,} of {summary.rows_read:,} rows "
-                f"({summary.rejected_share:.1%}) would be rejected, more than the {limit:.1%} "
-                f"allowed: {summary.describe_rejected()}. If the file is right, raise "
-                "max_rejected_share or switch the rule off"
+                too_many_rejected(self._name, self.month, self.summary, self.options)
             )
 
 
@@ -199,10 +182,13 @@ def clean_trips(
         ValueError: an option does not apply to its kind of trip.
     """
     options = options or CleaningOptions()
-    reader = open_trip_file(path, month.color if month else None)
+    reader = open_trip_file(path, month.color if month else None, utc_times=options.utc_times)
     try:
         options.check(trip_type(reader.color))
         month = month or infer_month(path, reader)
+        lost = lost_columns(reader.columns, month, options.missing_columns)
+        if lost and not reader.columns.surplus:
+            raise TripFileError(f"{path.name}: {lost.refusal()}")
     except BaseException:
         reader.close()
         raise
@@ -218,8 +204,14 @@ class _Cleaner:
         kind = trip_type(month.color)
         self._color = month.color
         self._rules: tuple[Rule, ...] = kind.rules_named(options.rules)
-        self._context = RuleContext(month.month, month.following, options.days_outside_month)
-        self._fills = options.fills(kind)
+        self._context = RuleContext(
+            month.month,
+            month.following,
+            options.days_outside_month,
+            tuple(c.name for c in kind.columns if c.never_null and c.name != kind.time_column),
+        )
+        self._domains = {c.name: c.domain for c in kind.columns if c.domain}
+        self._fills = _fills(kind, options)
         self._file_month = scalar(month.month.isoformat(), pa.date32())
         self._none_rejected = pa.RecordBatch.from_arrays(
             [pa.nulls(0, field.type) for field in self._reject_schema], schema=self._reject_schema
@@ -233,9 +225,8 @@ class _Cleaner:
             rejected.append(self._reject(block.unparseable, reasons))
             counts[UNPARSEABLE] += len(reasons)
         parsed = block.parsed
-        broken = [
-            pc.fill_null(rule.breaks(parsed.rows, self._context), FALSE) for rule in self._rules
-        ]
+        context = self._context_of(block)
+        broken = [pc.fill_null(rule.breaks(parsed.rows, context), FALSE) for rule in self._rules]
         keep = parsed.rows
         any_broken = _any(broken, len(parsed))
         if any_broken.true_count:
@@ -245,8 +236,22 @@ class _Cleaner:
             rejected.append(self._reject(_take(parsed, positions), reasons))
             keep = _filtered(parsed.rows, pc.invert(any_broken))
         kept = self._finish(keep)
-        statistics = TripStatistics.of(kept, self._color)
-        return CleanedBatch(kept, self._concat(rejected), counts, statistics)
+        return CleanedBatch(
+            kept,
+            self._concat(rejected),
+            counts,
+            TripStatistics.of(kept, self._color),
+            row_hashes(keep),
+            block.notes,
+            block.first_failure,
+        )
+
+    def _context_of(self, block: ParsedBlock) -> RuleContext:
+        """What the rules may know: the reader has seen already which texts are not known."""
+        if not (unknown := block.notes.subjects(About.UNKNOWN_TEXT)):
+            return self._context
+        domains = tuple((n, domain) for n, domain in self._domains.items() if n in unknown)
+        return replace(self._context, domains=domains)
 
     def _reasons(self, broken: list[pa.BooleanArray], positions: list[int]) -> list[list[str]]:
         columns = [mask.take(integers(positions)).to_pylist() for mask in broken]
@@ -281,6 +286,31 @@ class _Cleaner:
             return batches[0]
         # In the file's order, so that the reject file does not depend on how rows were batched.
         return pa.concat_batches(batches).sort_by(LINE_NUMBER)
+
+
+def _remarks(reader: BlockReader, month: TripMonth) -> list[str]:
+    found = []
+    columns = reader.columns
+    if unknown := [name for name in columns.unknown if name not in columns.surplus]:
+        found.append(f"{len(unknown)} columns are unknown and were not read: {listed(unknown)}")
+    if lost := lost_columns(columns, month):
+        found.append(lost.remark())
+    return found
+
+
+def _months(times: pa.Array) -> Counter[date]:
+    counted = pc.value_counts(pc.floor_temporal(times.drop_null(), unit="month"))
+    return Counter({c["values"].as_py().date(): c["counts"].as_py() for c in counted})
+
+
+def _fills(kind: TripType, options: CleaningOptions) -> list[tuple[int, pa.Scalar]]:
+    """Where missing values are filled, and with what: positions of columns."""
+    return [
+        (at, scalar(kind.filled[column.name], column.type))
+        for at, column in enumerate(kind.columns)
+        if column.name in kind.filled
+        and not (column.name == PASSENGER_COUNT and options.missing_passenger_count == "keep")
+    ]
 
 
 def _any(masks: list[pa.BooleanArray], length: int) -> pa.BooleanArray:

@@ -5,6 +5,7 @@ Which columns a kind of trip has is said in ``types``; how a file's header meets
 """
 
 from dataclasses import dataclass
+from datetime import date
 
 import pyarrow as pa
 
@@ -25,6 +26,21 @@ DOLLARS = "US dollars"
 
 
 @dataclass(frozen=True)
+class Era:
+    """The months whose files always have a column, whatever their format.
+
+    Attributes:
+        since: the first of them, by its first day.
+        until: the last of them, by its first day.
+        unless: canonical columns, any of which stands in for it where a file has one.
+    """
+
+    since: date = date.min
+    until: date = date.max
+    unless: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Column:
     """One canonical column.
 
@@ -37,8 +53,11 @@ class Column:
         never_null: whether every trip has it.
         spelled: values as some eras spell them, trimmed and in lower case, and what they mean.
         missing_as: texts that stand for a missing value in this column, besides those that do in
-            every column (``casting.MISSING_SPELLINGS``).
-        eras: when it was published.
+            every column (``texts.MISSING_SPELLINGS``).
+        domain: of a text, a regular expression that every value matches as a whole; what does not
+            is reported, and rejected by the rule ``texts_known``. Empty if any text may be.
+        eras: when it was published; for people.
+        always: when a file without it has lost it, and is refused; None if files may lack it.
         unit: of its numbers.
         varied: whether nearly every row has its own value. Parquet then compresses the column
             instead of writing a dictionary.
@@ -52,7 +71,9 @@ class Column:
     never_null: bool = False
     spelled: tuple[tuple[str, str], ...] = ()
     missing_as: tuple[str, ...] = ()
+    domain: str = ""
     eras: str = "all"
+    always: Era | None = None
     unit: str = ""
     varied: bool = False
 
@@ -74,6 +95,7 @@ def dollars(
     description: str,
     *published_as: str,
     eras: str = "all",
+    always: Era | None = None,
     required: bool | None = None,
     never_null: bool = False,
 ) -> Column:
@@ -84,6 +106,7 @@ def dollars(
         description: meaning; a sentence.
         published_as: the TLC's names for it, in lower case.
         eras: when it was published.
+        always: when a file without it has lost it.
         required: whether a file without it is refused; by default if every era has it.
         never_null: whether every trip has it.
     """
@@ -95,11 +118,12 @@ def dollars(
         required=eras == "all" if required is None else required,
         never_null=never_null,
         eras=eras,
+        always=always,
         unit=DOLLARS,
     )
 
 
-def degrees(name: str, published_as: str, eras: str) -> Column:
+def degrees(name: str, published_as: str, eras: str, always: Era | None = None) -> Column:
     """A longitude or latitude, named ``pickup_longitude`` and the like."""
     end, axis = name.split("_")
     return Column(
@@ -108,6 +132,7 @@ def degrees(name: str, published_as: str, eras: str) -> Column:
         f"{axis.capitalize()} of the {end}; 0 where unknown.",
         (published_as,),
         eras=eras,
+        always=always,
         unit="degrees",
         varied=True,
     )

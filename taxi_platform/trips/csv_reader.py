@@ -4,105 +4,57 @@ Each block is parsed on its own, so that blocks can be parsed side by side, and 
 not parse can be taken apart line by line. Cleaning does not belong here.
 """
 
-import csv
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
-from isal import igzip, isal_zlib
 
-from taxi_platform.trips.arrow_values import booleans, integers, numbers_of, texts
+from taxi_platform.trips.arrow_values import (
+    FALSE,
+    booleans,
+    integers,
+    numbers_of,
+    scalar,
+    texts,
+)
 from taxi_platform.trips.blocks import (
-    BLOCK_ROWS,
     ParsedBlock,
     RowSet,
     canonical_batch,
     split_block,
 )
-from taxi_platform.trips.casting import MISSING_SPELLINGS, cast_each, cast_whole, is_spelled
+from taxi_platform.trips.byte_streams import fill, open_bytes
+from taxi_platform.trips.casting import ColumnCast, is_spelled
 from taxi_platform.trips.columns import Column
+from taxi_platform.trips.csv_dialects import data_width, refuse_dialect, split_line
+from taxi_platform.trips.csv_lines import (
+    NEWLINE,
+    RawCsvBlock,
+    bytes_of,
+    end_of_last_line,
+    in_blocks,
+    is_blank,
+    line_numbers,
+    look_at_bytes,
+)
 from taxi_platform.trips.errors import TripFileError
+from taxi_platform.trips.failures import FailureSearch, bad_value
+from taxi_platform.trips.notes import About, Notes, shown
 from taxi_platform.trips.schema import ColumnMap, map_columns
+from taxi_platform.trips.texts import MISSING_SPELLINGS
+from taxi_platform.trips.times import UtcTimes, has_zones_or_fractions
 
 BLOCK_BYTES = 1 << 21
 """Some 20,000 trips: larger blocks are hardly faster, and take more memory."""
 
-PIECE_BYTES = 1 << 17
-"""Read, and looked at, at a time: more passes through memory that the system has to clear first."""
-
 LONGEST_LINE = BLOCK_BYTES
 """A trip is some 100 to 200 bytes; a line beyond this is not one, and must not fill memory."""
 
-WIDTH_LINES = 100
-"""Lines below the header that are asked how many fields a row has."""
-
-GZIP_MAGIC = b"\x1f\x8b"
-
-_NEWLINE, _RETURN = b"\n\r"
-
-Bytes = npt.NDArray[np.uint8]
-"""NumPy's view of bytes: it looks at many at once, and lets other threads run meanwhile."""
-
-
-@dataclass(frozen=True)
-class RawCsvBlock:
-    """Whole lines as they stand in the file.
-
-    Attributes:
-        data: the lines.
-        first_line: the first one's number in the file, from 1.
-        line_ends: how many newlines there are; the file's last line may lack its own.
-    """
-
-    data: pa.Buffer
-    first_line: int
-    line_ends: int
-
-
-def read_first_bytes(path: Path, size: int) -> bytes:
-    """The first bytes of a file, unpacked if it is gzip.
-
-    Raises:
-        TripFileError: the gzip stream is damaged.
-    """
-    start = bytearray(size)
-    with _open_binary(path) as stream:
-        return bytes(start[: _fill(memoryview(start), stream, path)])
-
-
-def _open_binary(path: Path) -> IO[bytes]:
-    with path.open("rb") as plain:
-        packed = plain.read(2) == GZIP_MAGIC
-    if not packed:
-        return path.open("rb", buffering=0)
-    # Not igzip_threaded: its thread ends with the thread that opened the file, and what it has not
-    # unpacked by then is silently taken for the file's end. It is hardly faster.
-    stream: IO[bytes] = igzip.open(path, "rb")
-    return stream
-
-
-def _fill(target: memoryview, stream: IO[bytes], path: Path) -> int:
-    """Reads until the target is full or the file at its end; gives the bytes read."""
-    filled = 0
-    try:
-        while filled < len(target):
-            read = stream.readinto(target[filled : filled + PIECE_BYTES])  # type: ignore[attr-defined]
-            if not read:
-                break
-            filled += read
-    except (EOFError, OSError, isal_zlib.error) as error:  # type: ignore[misc] # stubbed as a value
-        raise TripFileError(
-            f"{path.name} is a damaged or truncated gzip file ({error}): download it again"
-        ) from error
-    return filled
+_EMPTY = scalar("", pa.string())
 
 
 class CsvTripReader:
@@ -113,7 +65,14 @@ class CsvTripReader:
         columns: how the file's header was mapped.
     """
 
-    def __init__(self, path: Path, color: str, *, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        color: str,
+        *,
+        block_bytes: int = BLOCK_BYTES,
+        utc_times: UtcTimes = "wall_time",
+    ) -> None:
         """Opens the file and maps its header.
 
         Args:
@@ -121,63 +80,45 @@ class CsvTripReader:
             color: the color whose schema the rows are brought to.
             block_bytes: the most that a block holds, one long line excepted; the result does not
                 depend on it.
+            utc_times: how times are read that are labelled UTC.
 
         Raises:
             TripFileError: the file is empty, damaged, or its header is not a trip file's.
         """
         self.color = color
         self._path = path
+        self._utc_times = utc_times
         self._block_bytes = min(block_bytes, LONGEST_LINE)
-        self._stream = _open_binary(path)
+        self._stream = open_bytes(path)
         try:
             header, self._rest = self._read_header()
             self._next_line = 2
-            self._quoted = b'"' in header
-            names = self._split(header.decode("utf-8", "replace"))
-            self.columns: ColumnMap = map_columns(names, color)
+            text = header.decode("utf-8", "replace")
+            refuse_dialect(path.name, text)
+            names = split_line(text)
+            found = map_columns(names, color)
         except BaseException:
             self._stream.close()
             raise
-        self._width = self._data_width(len(names))
+        self._width, surplus = data_width(self._rest, len(names))
+        self.columns = ColumnMap(found.mapped, (*found.unknown, *surplus), surplus)
+        self._beyond = range(len(names), self._width)
         self._by_position: dict[int, Column] = {
-            position: self.columns.mapped[name]
+            position: found.mapped[name]
             for position, name in enumerate(names)
-            if name in self.columns.mapped
+            if name in found.mapped
         }
+        self._published = {found.mapped[name].name: name for name in names if name in found.mapped}
         self._types = {c.name: c.type for c in self._by_position.values()}
 
     def _read_header(self) -> tuple[bytes, bytes]:
         """The header line, and what was read beyond it."""
         start = bytearray(LONGEST_LINE)
-        start = start[: _fill(memoryview(start), self._stream, self._path)]
+        start = start[: fill(memoryview(start), self._stream, self._path)]
         header, newline, rest = start.partition(b"\n")
         if not header.strip() or (not newline and len(start) >= LONGEST_LINE):
             raise TripFileError(f"{self._path.name} has no header line")
         return bytes(header), bytes(rest)
-
-    def _split(self, line: str) -> list[str]:
-        line = line.rstrip("\r")
-        if not self._quoted:
-            return line.split(",")
-        try:
-            return next(csv.reader([line]))
-        except csv.Error:  # a carriage return within a field, or a field without end
-            return [line]
-
-    def _data_width(self, header_width: int) -> int:
-        """Fields a row: in some eras two more than the header has, both of them empty.
-
-        The commonest width of the first lines decides, so that one damaged line cannot.
-        """
-        lines = self._rest.split(b"\n", WIDTH_LINES)
-        # What follows the last newline may have been cut, and has a say only where it is all.
-        widths = Counter(
-            len(self._split(line.decode("utf-8", "replace")))
-            for line in lines[:-1] or lines
-            if line.strip()
-        )
-        wide = header_width + 2
-        return wide if widths[wide] > widths[header_width] else header_width
 
     def close(self) -> None:
         """Closes the file."""
@@ -192,9 +133,9 @@ class CsvTripReader:
             TripFileError: the gzip stream is damaged, or a line has no end.
         """
         for lines in self._whole_lines():
-            line_ends = _bytes_of(lines) == _NEWLINE
-            blocks = list(_in_blocks(lines, line_ends, self._next_line))
-            if not _is_blank(lines):
+            line_ends = bytes_of(lines) == NEWLINE
+            blocks = list(in_blocks(lines, line_ends, self._next_line))
+            if not is_blank(lines):
                 yield from blocks
             self._next_line += sum(block.line_ends for block in blocks)
 
@@ -207,8 +148,8 @@ class CsvTripReader:
             block = memoryview(buffer).cast("B")
             start, self._rest = self._rest[:size], self._rest[size:]
             block[: len(start)] = start
-            filled = len(start) + _fill(block[len(start) :], self._stream, self._path)
-            cut = _end_of_last_line(block) if filled == size else filled
+            filled = len(start) + fill(block[len(start) :], self._stream, self._path)
+            cut = end_of_last_line(block) if filled == size else filled
             self._rest = bytes(block[cut:filled]) + self._rest
             if cut:
                 yield buffer.slice(0, cut)
@@ -231,18 +172,16 @@ class CsvTripReader:
             return self._parse_lines(raw)
 
     def _parse_whole(self, raw: RawCsvBlock) -> ParsedBlock:
-        _refuse_odd_bytes(_bytes_of(raw.data))
-        names = [
-            self._by_position[i].name if i in self._by_position else f"unread {i}"
-            for i in range(self._width)
-        ]
-        types = dict(self._types)
+        quoted = look_at_bytes(bytes_of(raw.data))
+        names = [self._name(position) for position in range(self._width)]
+        types = {**self._types, **{self._name(n): pa.string() for n in self._beyond}}
         table = pa_csv.read_csv(
             pa.BufferReader(raw.data),
             read_options=pa_csv.ReadOptions(
                 use_threads=False, block_size=raw.data.size + 1, column_names=names
             ),
-            parse_options=pa_csv.ParseOptions(quote_char='"' if self._quoted else False),
+            # Quotes take Arrow time, and few files have any.
+            parse_options=pa_csv.ParseOptions(quote_char='"' if quoted else False),
             convert_options=pa_csv.ConvertOptions(
                 column_types=types,
                 include_columns=list(types),
@@ -250,12 +189,26 @@ class CsvTripReader:
                 strings_can_be_null=True,
             ),
         )
-        lines = _line_numbers(raw, table.num_rows)
+        lines = line_numbers(raw, table.num_rows)
+        notes = Notes()
         arrays = {
-            c.name: cast_whole(_single_chunk(table[c.name]), c) for c in self._by_position.values()
+            c.name: ColumnCast(c, self._utc_times, notes).whole(_single_chunk(table[c.name]))
+            for c in self._by_position.values()
         }
+        for position in self._beyond:
+            self._note_beyond(position, _single_chunk(table[self._name(position)]), notes)
         rows = canonical_batch(self.color, arrays, table.num_rows)
-        return ParsedBlock(RowSet(rows, lines, _text_by_line(raw, lines)))
+        return ParsedBlock(RowSet(rows, lines, _text_by_line(raw, lines)), notes=notes)
+
+    def _name(self, position: int) -> str:
+        column = self._by_position.get(position)
+        return column.name if column else f"unread {position}"
+
+    def _note_beyond(self, position: int, values: pa.StringArray, notes: Notes) -> None:
+        filled = values.filter(pc.fill_null(pc.not_equal(values, _EMPTY), FALSE))
+        if len(filled):
+            example = repr(filled[0].as_py())
+            notes.add(About.UNNAMED_FIELD, f"field {position + 1}", len(filled), example)
 
     def _parse_lines(self, raw: RawCsvBlock) -> ParsedBlock:
         """The slow path: keeps every line that can be kept, and says which cannot.
@@ -273,31 +226,55 @@ class CsvTripReader:
             if not line.strip(b"\r"):
                 continue
             text = line.decode("utf-8", "replace").rstrip("\r")
-            split = self._split(text)
+            split = split_line(text)
             misfit = len(split) != self._width or "\ufffd" in text
             lines.append(text)
             numbers.append(number)
             fields.append(nothing if misfit else split)
             misfits.append(misfit or number == unended)
-        bad = booleans(misfits)
+        bad, notes, failures = booleans(misfits), Notes(), FailureSearch()
+        failures.add(bad, lambda position: self._misfit(lines[position]))
         arrays: dict[str, pa.Array] = {}
         for position, column in self._by_position.items():
             values = texts([row[position] for row in fields])
-            arrays[column.name], bad_here = cast_each(values, column)
+            cast = ColumnCast(column, self._utc_times, notes)
+            arrays[column.name], bad_here = cast.each(values)
+            failures.add(bad_here, self._telling(values, column))
             bad = pc.or_(bad, bad_here)
             self._widen(column, values)
+        for position in self._beyond:
+            self._note_beyond(position, texts([row[position] or None for row in fields]), notes)
         rows = canonical_batch(self.color, arrays, len(fields))
-        return split_block(rows, integers(numbers), bad, _text_by_position(lines))
+        places = integers(numbers)
+        block = split_block(rows, places, bad, _text_by_position(lines))
+        return replace(block, notes=notes, first_failure=failures.first(places))
+
+    def _misfit(self, line: str) -> str:
+        found = len(split_line(line))
+        if found != self._width:
+            return f"{found:,} fields, where a row has {self._width:,}: {shown(line)!r}"
+        if "\ufffd" in line:
+            return f"bytes that are no UTF-8: {shown(line)!r}"
+        return f"the last line has no end, and may have been cut: {shown(line)!r}"
+
+    def _telling(self, values: pa.StringArray, column: Column) -> Callable[[int], str]:
+        published = self._published[column.name]
+        return lambda position: bad_value(published, values[position].as_py() or "", column)
 
     def _widen(self, column: Column, values: pa.Array) -> None:
-        """Reads a code column as text or floats from here on, if the file spells it so.
+        """Reads a column as text or floats from here on, if the file spells it so.
 
         Only a matter of speed: the slow path gives the same values.
         """
-        if not pa.types.is_integer(column.type) or self._types[column.name] != column.type:
+        if self._types[column.name] != column.type:
             return
         wider: pa.DataType | None = None
-        if column.spelled and is_spelled(values, column):
+        if pa.types.is_timestamp(column.type):
+            if has_zones_or_fractions(values):
+                wider = pa.string()
+        elif not pa.types.is_integer(column.type):
+            return
+        elif column.spelled and is_spelled(values, column):
             wider = pa.string()
         elif pc.any(pc.match_substring_regex(values, r"^\d+\.0*$")).as_py():
             wider = pa.float64()
@@ -305,76 +282,8 @@ class CsvTripReader:
             self._types = {**self._types, column.name: wider}
 
 
-def _bytes_of(buffer: pa.Buffer) -> Bytes:
-    return np.frombuffer(buffer, dtype=np.uint8)
-
-
-def _end_of_last_line(block: memoryview) -> int:
-    """Where the last newline ends; 0 if there is none."""
-    for size in (1 << 12, len(block)):  # nearly all lines are short
-        tail = bytes(block[-size:])
-        if end := tail.rfind(b"\n") + 1:
-            return len(block) - len(tail) + end
-    return 0
-
-
-def _is_blank(lines: pa.Buffer) -> bool:
-    """Whether there is nothing but ends of lines."""
-    return lines[0] in b"\r\n" and not lines.to_pybytes().strip(b"\r\n")
-
-
-def _in_blocks(
-    lines: pa.Buffer, line_ends: npt.NDArray[np.bool_], first_line: int
-) -> Iterator[RawCsvBlock]:
-    """Lines in blocks of at most ``BLOCK_ROWS``: a row takes memory however short its line is."""
-    count = int(np.count_nonzero(line_ends))
-    if count <= BLOCK_ROWS:
-        yield RawCsvBlock(lines, first_line, count)
-        return
-    cuts = (np.flatnonzero(line_ends)[BLOCK_ROWS - 1 :: BLOCK_ROWS] + 1).tolist()
-    for start, end in pairwise([0, *cuts, lines.size]):
-        if start < end:
-            count = int(np.count_nonzero(line_ends[start:end]))
-            yield RawCsvBlock(lines.slice(start, end - start), first_line, count)
-            first_line += count
-
-
 def _single_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _refuse_odd_bytes(data: Bytes) -> None:
-    """Leaves to the slow path what Arrow and it would see differently.
-
-    Raises:
-        pa.ArrowInvalid: a byte beyond ASCII, a carriage return that does not end a line, or a
-            last line without its end.
-    """
-    if data[-1] != _NEWLINE:
-        raise pa.ArrowInvalid("the last line has no end")
-    for start in range(0, len(data) - 1, PIECE_BYTES):
-        piece, following = (data[s : s + PIECE_BYTES] for s in (start, start + 1))
-        if piece.max() > 127:
-            raise pa.ArrowInvalid("a byte beyond ASCII")
-        # Arrow ends a row at a lone carriage return; a line ends at a newline.
-        returns = piece[: len(following)] == _RETURN
-        if returns.any() and (returns & (following != _NEWLINE)).any():
-            raise pa.ArrowInvalid("a carriage return within a line")
-
-
-def _line_numbers(raw: RawCsvBlock, rows: int) -> pa.Int64Array:
-    """The rows' line numbers, where blank lines are no rows.
-
-    Raises:
-        pa.ArrowInvalid: rows and lines do not match, as where a quote swallowed a line's end.
-    """
-    if raw.line_ends == rows:
-        return pa.arange(raw.first_line, raw.first_line + rows)
-    lines = raw.data.to_pybytes().split(b"\n")
-    numbers = [n for n, line in enumerate(lines, raw.first_line) if line.strip(b"\r")]
-    if len(numbers) != rows:
-        raise pa.ArrowInvalid("rows and lines do not match")
-    return integers(numbers)
 
 
 def _text_by_position(texts: list[str]) -> Callable[[Sequence[int]], list[str | None]]:
@@ -385,7 +294,7 @@ def _text_by_line(
     raw: RawCsvBlock, numbers: pa.Int64Array
 ) -> Callable[[Sequence[int]], list[str | None]]:
     def text(positions: Sequence[int]) -> list[str | None]:
-        ends = np.flatnonzero(_bytes_of(raw.data) == _NEWLINE)
+        ends = np.flatnonzero(bytes_of(raw.data) == NEWLINE)
         lines = numbers_of(numbers)[list(positions)] - raw.first_line
         starts = np.concatenate([[-1], ends])[lines] + 1
         return [

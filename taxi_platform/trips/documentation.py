@@ -3,8 +3,12 @@
 Generated from the code, so that it cannot be wrong: a test compares the page with this.
 """
 
+from datetime import date
+
 import pyarrow as pa
 
+from taxi_platform.trips.columns import Era
+from taxi_platform.trips.texts import MISSING_SPELLINGS
 from taxi_platform.trips.trip_type import TripType
 from taxi_platform.trips.types import TRIP_TYPES, default_colors, every_rule
 from taxi_platform.trips.zones import ZONE_SCHEMA
@@ -17,7 +21,13 @@ One schema a color for all years. A column that an era lacks is null there. Time
 time without a zone. A file is understood by its header and types, not by its name or date: the
 published names below are matched without regard to case and blanks, and the canonical names are
 accepted too. Unknown columns are reported and do not fail a month; a missing required one does, and
-so does a null in a column that every trip has a value in.
+so does one that every file of the month has (always there), unless `missing_columns` names it. A
+row without a value in a column that every trip has one in (never null) is rejected.
+
+Times with a zone are converted. UTC is ambiguous, because wall time is often labelled so: it is read
+as `utc_times` says, and reported; so is INT96. Finer parts than microseconds are cut off. Numbers
+where times should be are refused. Decimals become the nearest double; a 32-bit float, the double
+nearest to the shortest decimal that it stands for. Texts are trimmed and in capitals.
 """
 
 REJECTS = """## Rejected rows
@@ -40,7 +50,14 @@ could be read, and
 def data_page() -> str:
     """The whole page."""
     return "\n".join(
-        [HEADING, _types_table(), *map(_section, TRIP_TYPES.values()), _rules(), _zones()]
+        [
+            HEADING,
+            _missing(),
+            _types_table(),
+            *map(_section, TRIP_TYPES.values()),
+            _rules(),
+            _zones(),
+        ]
     )
 
 
@@ -56,8 +73,8 @@ def _section(kind: TripType) -> str:
     lines = [
         f"## {kind.title}: `{kind.name}`\n",
         f"{kind.description}\n",
-        "| column | type | unit | meaning | eras | required | never null | published as |",
-        "|---|---|---|---|---|---|---|---|",
+        "| column | type | unit | meaning | eras | required | always there | never null | published as |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for c in kind.all_columns:
         cells = [
@@ -67,11 +84,21 @@ def _section(kind: TripType) -> str:
             c.description,
             c.eras,
             "yes" if c.required else "",
+            _always(c.always),
             "yes" if c.never_null else "",
             ", ".join(f"`{spelling}`" for spelling in c.published_as),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", *_spelled(kind), *_filled(kind)])
+
+
+def _always(era: Era | None) -> str:
+    if era is None:
+        return ""
+    since = "" if era.since == date.min else f"since {era.since:%Y-%m}"
+    until = "" if era.until == date.max else f"until {era.until:%Y-%m}"
+    unless = f"unless `{'`, `'.join(era.unless)}` is there" if era.unless else ""
+    return " ".join(filter(None, [since, until, unless])) or "yes"
 
 
 def _spelled(kind: TripType) -> list[str]:
@@ -80,7 +107,17 @@ def _spelled(kind: TripType) -> list[str]:
         for c in kind.columns
         if c.spelled
     ]
-    return ["Some eras spell codes, in any case:\n", *lines, ""] if lines else []
+    lines += [
+        f"- `{c.name}` has no other texts than those of `{c.domain}`: see the rule `texts_known`"
+        for c in kind.columns
+        if c.domain
+    ]
+    return ["Some eras and programs spell codes, in any case:\n", *lines, ""] if lines else []
+
+
+def _missing() -> str:
+    spellings = ", ".join(f"`{text}`" for text in MISSING_SPELLINGS if text)
+    return f"Missing values are nulls, NaN, nothing but blanks, and {spellings}.\n"
 
 
 def _filled(kind: TripType) -> list[str]:

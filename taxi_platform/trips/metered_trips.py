@@ -3,10 +3,13 @@
 Names follow BigQuery's public copy of this data, so that queries carry over.
 """
 
+from datetime import date
+
 import pyarrow as pa
 
-from taxi_platform.trips.columns import AMOUNT, CODE, TIME, Column, degrees, dollars
-from taxi_platform.trips.rules import TIME_RULES, Rule, equal
+from taxi_platform.trips.columns import AMOUNT, CODE, TIME, Column, Era, degrees, dollars
+from taxi_platform.trips.rules import COMMON_RULES, Rule, equal
+from taxi_platform.trips.texts import FLAG, FLAGS
 
 _VENDORS = (("cmt", "1"), ("vts", "2"), ("dds", "3"))
 _PAYMENTS = (
@@ -16,9 +19,12 @@ _PAYMENTS = (
     *(("dispute", "4"), ("dis", "4")),
     *(("unknown", "5"), ("unk", "5")),
 )
-_FLAGS = (("0", "N"), ("1", "Y"))
 
 _UNTIL_ZONES = "until 2016-06"
+
+_PLACED_BY_ZONES = Era(since=date(2016, 7, 1))
+_PLACED_BY_DEGREES = Era(until=date(2016, 6, 1), unless=("pickup_location_id",))
+"""The TLC's Parquet of 2011 to June 2016 has zones, too, in place of the degrees of its CSV."""
 
 METERED_COLUMNS = (
     Column(
@@ -77,7 +83,8 @@ METERED_COLUMNS = (
         "Y where the record was held in the vehicle before it was sent, else N.",
         ("store_and_forward",),
         required=True,
-        spelled=_FLAGS,
+        spelled=FLAGS,
+        domain=FLAG,
     ),
     Column(
         "pickup_location_id",
@@ -85,6 +92,7 @@ METERED_COLUMNS = (
         "TLC taxi zone of the pickup; 264 and 265 are unknown.",
         ("pulocationid",),
         eras="since 2016-07",
+        always=_PLACED_BY_ZONES,
     ),
     Column(
         "dropoff_location_id",
@@ -92,6 +100,7 @@ METERED_COLUMNS = (
         "TLC taxi zone of the dropoff; 264 and 265 are unknown.",
         ("dolocationid",),
         eras="since 2016-07",
+        always=_PLACED_BY_ZONES,
     ),
     Column(
         "payment_type",
@@ -107,26 +116,40 @@ METERED_COLUMNS = (
     dollars("mta_tax", "The MTA's tax."),
     dollars("tip_amount", "Card tips; cash tips are absent.", "tip_amt"),
     dollars("tolls_amount", "All tolls.", "tolls_amt"),
-    dollars("improvement_surcharge", "Charged at the flag drop.", eras="since 2015-01"),
+    dollars(
+        "improvement_surcharge",
+        "Charged at the flag drop.",
+        "imp_surcharge",
+        eras="since 2015-01",
+        always=Era(since=date(2015, 1, 1)),
+    ),
     dollars(
         "total_amount",
         "All that was charged, without cash tips. Not always the sum of the parts.",
         "total_amt",
         never_null=True,
     ),
-    dollars("congestion_surcharge", "New York State's charge.", eras="since 2019-01"),
+    dollars(
+        "congestion_surcharge",
+        "New York State's charge.",
+        eras="since 2019-01",
+        always=Era(since=date(2019, 1, 1)),
+    ),
 )
 """Their columns but for those that only one of them has."""
 
 CBD_CONGESTION_FEE = dollars(
-    "cbd_congestion_fee", "The MTA's charge for the zone.", eras="since 2025-01"
+    "cbd_congestion_fee",
+    "The MTA's charge for the zone.",
+    eras="since 2025-01",
+    always=Era(since=date(2025, 1, 1)),
 )
 
 COORDINATES = (
-    degrees("pickup_longitude", "start_lon", _UNTIL_ZONES),
-    degrees("pickup_latitude", "start_lat", _UNTIL_ZONES),
-    degrees("dropoff_longitude", "end_lon", _UNTIL_ZONES),
-    degrees("dropoff_latitude", "end_lat", _UNTIL_ZONES),
+    degrees("pickup_longitude", "start_lon", _UNTIL_ZONES, _PLACED_BY_DEGREES),
+    degrees("pickup_latitude", "start_lat", _UNTIL_ZONES, _PLACED_BY_DEGREES),
+    degrees("dropoff_longitude", "end_lon", _UNTIL_ZONES, _PLACED_BY_DEGREES),
+    degrees("dropoff_latitude", "end_lat", _UNTIL_ZONES, _PLACED_BY_DEGREES),
 )
 """Where trips began and ended before zones were published."""
 
@@ -137,4 +160,4 @@ PASSENGERS_ABOARD = Rule(
     equal("passenger_count", "0", CODE),
 )
 
-METERED_RULES = (*TIME_RULES, PASSENGERS_ABOARD)
+METERED_RULES = (*COMMON_RULES, PASSENGERS_ABOARD)

@@ -2,25 +2,41 @@
 
 import json
 import math
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from taxi_platform.trips.arrow_values import FALSE, booleans, texts
-from taxi_platform.trips.blocks import BLOCK_ROWS, ParsedBlock, RowSet, canonical_batch, split_block
-from taxi_platform.trips.casting import cast_each, cast_whole
+from taxi_platform.trips.blocks import (
+    BLOCK_ROWS,
+    ParsedBlock,
+    RowSet,
+    canonical_batch,
+    split_block,
+)
+from taxi_platform.trips.byte_streams import PIECE_BYTES, is_gzipped, open_bytes
+from taxi_platform.trips.casting import ColumnCast
+from taxi_platform.trips.columns import Column
 from taxi_platform.trips.errors import TripFileError
+from taxi_platform.trips.failures import FailureSearch, bad_value
+from taxi_platform.trips.notes import About, Notes, shown
 from taxi_platform.trips.schema import ColumnMap, map_columns
+from taxi_platform.trips.times import NEW_YORK, UtcTimes
+from taxi_platform.trips.units import unit_that_fits
 
 PARQUET_MAGIC = b"PAR1"
 
 PARQUET_DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
 """What pyarrow raises on damage; the last for a column's name."""
+
+_INSTANT = pa.timestamp("us", "UTC")
 
 
 @dataclass(frozen=True)
@@ -31,6 +47,41 @@ class RawParquetBlock:
     first_row: int
 
 
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Opens a Parquet file, gzipped as a whole or not; to be closed by the caller.
+
+    Pages are compared with their checksums where the writer gave some. Times in INT96 are read as
+    microseconds: as nanoseconds, those beyond 1677 and 2262 would become others.
+
+    Raises:
+        TripFileError: the gzip around it is damaged.
+        pa.ArrowException, OSError, UnicodeDecodeError: it is damaged.
+    """
+    source: Path | IO[bytes] = path
+    if is_gzipped(path):
+        source = _unpacked(path)
+    # Without pre-buffering, the compressed pages of one row group at most are in memory.
+    return pq.ParquetFile(
+        source,
+        pre_buffer=False,
+        page_checksum_verification=True,
+        coerce_int96_timestamp_unit="us",
+    )
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    """The bytes within a gzipped file, in a nameless file: Parquet is read from its end."""
+    unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - the Parquet reader closes it
+    try:
+        with open_bytes(path) as packed:
+            shutil.copyfileobj(packed, unpacked, PIECE_BYTES)
+    except BaseException:
+        unpacked.close()
+        raise
+    unpacked.seek(0)
+    return unpacked
+
+
 class ParquetTripReader:
     """A published Parquet file, opened and its schema understood.
 
@@ -39,7 +90,14 @@ class ParquetTripReader:
         columns: how the file's columns were mapped.
     """
 
-    def __init__(self, path: Path, color: str, *, block_rows: int = BLOCK_ROWS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        color: str,
+        *,
+        block_rows: int = BLOCK_ROWS,
+        utc_times: UtcTimes = "wall_time",
+    ) -> None:
         """Opens the file and maps its columns.
 
         Raises:
@@ -48,20 +106,56 @@ class ParquetTripReader:
         self.color = color
         self._path = path
         self._block_rows = block_rows
+        self._utc_times = utc_times
         try:
-            # Without pre-buffering, the compressed pages of one row group at most are in memory.
-            self._file = pq.ParquetFile(path, pre_buffer=False)
+            self._file = open_parquet(path)
         except PARQUET_DAMAGE as error:
             raise _damaged(path, error) from error
         try:
             self.columns: ColumnMap = map_columns(self._file.schema_arrow.names, color)
+            self._int96 = _int96_columns(self._file)
+            for name, column in self.columns.mapped.items():
+                self._refuse_type(name, column)
         except BaseException:
-            self._file.close()
+            self.close()
             raise
+
+    def _refuse_type(self, name: str, column: Column) -> None:
+        """Refuses a column whose type cannot hold what belongs there, if it has any value."""
+        type_ = self._file.schema_arrow.field(name).type
+        if pa.types.is_timestamp(column.type) and _counts(type_):
+            value = self._first_value(name)
+            if value is not None:
+                kind = "dates without a time of day" if pa.types.is_date(type_) else "numbers"
+                fits = None if pa.types.is_date(type_) else unit_that_fits(float(value))
+                raise TripFileError(
+                    f"{self._path.name}: {shown(name)} holds {kind} ({type_}), where times belong: "
+                    f"the first is {value}{f'; {fits}' if fits else ''}. "
+                    "Write the column as a timestamp"
+                )
+        if pa.types.is_floating(column.type) and pa.types.is_float16(type_):
+            value = self._first_value(name)
+            if value is not None:
+                raise TripFileError(
+                    f"{self._path.name}: {shown(name)} holds 16-bit floats, which have 3 digits: "
+                    f"the first is {value}. Write the column as a double"
+                )
+
+    def _first_value(self, name: str) -> Any:
+        """The first value of a column that is there and a number; None if there is none."""
+        try:
+            for batch in self._file.iter_batches(self._block_rows, columns=[name]):
+                for value in batch.column(0).drop_null():
+                    python = value.as_py()
+                    if not (isinstance(python, float) and math.isnan(python)):
+                        return python
+        except PARQUET_DAMAGE as error:
+            raise _damaged(self._path, error) from error
+        return None
 
     def close(self) -> None:
         """Closes the file."""
-        self._file.close()
+        self._file.close(force=True)
 
     def raw_blocks(self) -> Iterator[RawParquetBlock]:
         """The rows, in order, with the mapped columns only.
@@ -90,25 +184,75 @@ class ParquetTripReader:
             batch, bad = _with_valid_text(raw.batch)
         except pa.ArrowInvalid as error:
             raise _damaged(self._path, error) from error
-        rows, mapped = batch.num_rows, self.columns.mapped.items()
+        notes = Notes()
         try:
             if bad.true_count:
                 raise pa.ArrowInvalid("a text is not UTF-8")
-            clean = {c.name: cast_whole(batch.column(name), c) for name, c in mapped}
+            clean = {
+                column.name: self._cast(column, notes).whole(self._source(batch, name, notes))
+                for name, column in self.columns.mapped.items()
+            }
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            pass
-        else:
-            whole = canonical_batch(self.color, clean, rows)
-            return ParsedBlock(RowSet(whole, numbers, _no_text))
+            return self._parse_each(batch, numbers, bad)
+        whole = canonical_batch(self.color, clean, batch.num_rows)
+        return ParsedBlock(RowSet(whole, numbers, _no_text), notes=notes)
+
+    def _parse_each(
+        self, batch: pa.RecordBatch, numbers: pa.Int64Array, bad: pa.BooleanArray
+    ) -> ParsedBlock:
+        notes, failures = Notes(), FailureSearch()
+        failures.add(bad, lambda _: "a text is not UTF-8")
         arrays: dict[str, pa.Array] = {}
-        for name, column in mapped:
-            arrays[column.name], bad_here = cast_each(batch.column(name), column)
+        for name, column in self.columns.mapped.items():
+            source = self._source(batch, name, notes)
+            arrays[column.name], bad_here = self._cast(column, notes).each(source)
+            failures.add(bad_here, _telling(name, batch.column(name), column))
             bad = pc.or_(bad, bad_here)
         split = split_block(
-            canonical_batch(self.color, arrays, rows), numbers, bad, _json_by_position(batch)
+            canonical_batch(self.color, arrays, batch.num_rows),
+            numbers,
+            bad,
+            _json_by_position(batch),
         )
         parsed = RowSet(split.parsed.rows, split.parsed.line_numbers, _no_text)
-        return ParsedBlock(parsed, split.unparseable)
+        return ParsedBlock(parsed, split.unparseable, notes, failures.first(numbers))
+
+    def _cast(self, column: Column, notes: Notes) -> ColumnCast:
+        return ColumnCast(column, self._utc_times, notes)
+
+    def _source(self, batch: pa.RecordBatch, name: str, notes: Notes) -> pa.Array:
+        """A column as the file has it; times in INT96 as what they are taken for."""
+        array = batch.column(name)
+        if name not in self._int96 or array.null_count == len(array):
+            return array
+        first = array.drop_null()[0].cast(pa.string()).as_py()
+        convert = self._utc_times == "convert"
+        about = About.INT96_CONVERTED if convert else About.INT96_AS_WALL_TIME
+        notes.add(about, self.columns.mapped[name].name, len(array) - array.null_count, first)
+        # A zone that is New York's is converted without being counted as a label of UTC.
+        return array.cast(_INSTANT).cast(pa.timestamp("us", NEW_YORK)) if convert else array
+
+
+def _int96_columns(file: pq.ParquetFile) -> frozenset[str]:
+    columns = (file.schema.column(n) for n in range(len(file.schema)))
+    return frozenset(c.path for c in columns if c.physical_type == "INT96")
+
+
+def _counts(type_: pa.DataType) -> bool:
+    """Whether values of a type count something, as times since some day do."""
+    return any(
+        test(type_)
+        for test in (
+            pa.types.is_integer,
+            pa.types.is_floating,
+            pa.types.is_decimal,
+            pa.types.is_date,
+        )
+    )
+
+
+def _telling(published: str, values: pa.Array, column: Column) -> Callable[[int], str]:
+    return lambda position: bad_value(published, str(_python(values[position])), column)
 
 
 def _with_valid_text(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.BooleanArray]:

@@ -8,27 +8,33 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from taxi_platform.trips.blocks import BlockReader
-from taxi_platform.trips.csv_reader import LONGEST_LINE, CsvTripReader, read_first_bytes
+from taxi_platform.trips.byte_streams import read_first_bytes
+from taxi_platform.trips.csv_reader import LONGEST_LINE, CsvTripReader
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.month import TripMonth, parse_file_name
 from taxi_platform.trips.parquet_reader import (
     PARQUET_DAMAGE,
     PARQUET_MAGIC,
     ParquetTripReader,
+    open_parquet,
 )
 from taxi_platform.trips.schema import color_of_header
+from taxi_platform.trips.signatures import what_it_is
+from taxi_platform.trips.times import UtcTimes
 from taxi_platform.trips.types import trip_type
 
 
-def open_trip_file(path: Path, color: str | None = None) -> BlockReader:
-    """Opens a trip file: Parquet, CSV or gzipped CSV.
+def open_trip_file(
+    path: Path, color: str | None = None, *, utc_times: UtcTimes = "wall_time"
+) -> BlockReader:
+    """Opens a trip file: Parquet or CSV, either of them gzipped or not.
 
     Args:
         path: the file.
         color: the color that it is expected to be; by default what its header or name says.
+        utc_times: how times are read that are labelled UTC.
 
     Raises:
         TripFileError: it is not a trip file, of another color, or damaged.
@@ -39,27 +45,24 @@ def open_trip_file(path: Path, color: str | None = None) -> BlockReader:
         raise TripFileError(f"{path}: {error.strerror}") from error
     if not start:
         raise TripFileError(f"{path.name} is empty")
-    _refuse_markup(path, start)
+    if refusal := what_it_is(start):
+        raise TripFileError(f"{path.name} {refusal}")
     is_parquet = start.startswith(PARQUET_MAGIC)
     color = _settle_color(path, color, _header(path, start, is_parquet=is_parquet))
-    return ParquetTripReader(path, color) if is_parquet else CsvTripReader(path, color)
-
-
-def _refuse_markup(path: Path, start: bytes) -> None:
-    opening = start[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if opening.startswith((b"<!doctype", b"<html", b"<?xml", b"<")):
-        kind = "an HTML page" if b"html" in opening else "an XML document"
-        raise TripFileError(
-            f"{path.name} is {kind}, not a trip file: the address answers with an error or "
-            "sign-in page"
-        )
+    if is_parquet:
+        return ParquetTripReader(path, color, utc_times=utc_times)
+    return CsvTripReader(path, color, utc_times=utc_times)
 
 
 def _header(path: Path, start: bytes, *, is_parquet: bool) -> list[str]:
     if not is_parquet:
         return start.partition(b"\n")[0].decode("utf-8", "replace").split(",")
     try:
-        return list(pq.read_schema(path).names)
+        file = open_parquet(path)
+        try:
+            return list(file.schema_arrow.names)
+        finally:
+            file.close(force=True)
     except PARQUET_DAMAGE as error:
         reason = str(error).splitlines()[0]
         raise TripFileError(

@@ -77,11 +77,14 @@ class ColumnMap:
 
     Attributes:
         mapped: published name, as it stands in the file, to canonical column; in file order.
-        unknown: published names that the schema does not know.
+        unknown: published names that the schema does not know, and the surplus.
+        surplus: fields that rows have something in, and the header of a CSV no name for; called
+            ``field 20``, counted from 1.
     """
 
     mapped: dict[str, Column]
     unknown: tuple[str, ...]
+    surplus: tuple[str, ...] = ()
 
 
 def map_columns(published: Sequence[str], color: str) -> ColumnMap:

@@ -24,6 +24,9 @@ from taxi_platform.trips.synthetic_rows import (
 FIRST_PARQUET_MONTH = date(2022, 1, 1)
 """The TLC has published Parquet since; what the mirror has of earlier months is gzipped CSV."""
 
+CBD_FEE = date(2025, 1, 1)
+"""The TLC's files have a column for the charge since."""
+
 _PARQUET_TYPES = {
     "VendorID": pa.int32(),
     "PULocationID": pa.int32(),
@@ -34,6 +37,9 @@ _PARQUET_TYPES = {
     "trip_type": pa.float64(),
 }
 """As in 2024: identifiers are integers, codes that can be missing are doubles."""
+
+_CBD_ZONES = (4, 13, 48, 68, 79, 90, 107, 161, 162, 163, 170, 186, 230, 234, 249)
+"""Some of those south of 60th Street."""
 
 _NULL_BLOCK = (
     "passenger_count",
@@ -66,7 +72,9 @@ def synthetic_metered_months(
 
     def rows(chunk: Chunk) -> pa.Table:
         parquet = chunk.first_day >= FIRST_PARQUET_MONTH
-        return _rows(chunk, [*csv_names, *more] if parquet else csv_names, parquet=parquet)
+        charged = ["cbd_congestion_fee"] if chunk.first_day >= CBD_FEE else []
+        names = [*csv_names, *more, *charged] if parquet else csv_names
+        return _rows(chunk, names, parquet=parquet)
 
     return SyntheticMonths(default_rows, _ending, rows)
 
@@ -82,6 +90,9 @@ def _rows(chunk: Chunk, names: list[str], *, parquet: bool) -> pa.Table:
     columns = _trips(chunk, times, missing)
     _add_reversals(random, columns, missing, size)
     _set_total(columns)
+    if chunk.first_day >= CBD_FEE:
+        charged = np.isin(columns["PULocationID"][0], _CBD_ZONES)
+        columns["cbd_congestion_fee"] = (np.where(charged, 0.75, 0.0), None)
     for name in _NULL_BLOCK:
         columns[name] = (columns[name][0], missing)
     if not parquet:

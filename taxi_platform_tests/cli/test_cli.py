@@ -40,6 +40,7 @@ def test_inspect_writes_json_with_what_the_file_holds(synthetic: Path) -> None:
         "rows_kept",
         "rows_rejected",
         "rejected_by_reason",
+        "warnings",
     }
 
 

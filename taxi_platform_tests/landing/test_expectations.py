@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_platform.errors import PermanentStoreError
-from taxi_platform.landing.expectations import EXPECTATIONS, Verdict
+from taxi_platform.landing.expectations import EXPECTATIONS, Severity, Verdict
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.trips.month import TripMonth
 
@@ -101,3 +101,13 @@ def test_a_column_that_every_trip_has_must_not_be_null(february: February) -> No
 def test_rejected_rows_that_cannot_be_counted_are_no_verdict() -> None:
     with pytest.raises(PermanentStoreError, match=r"green\|2024-02: not there cannot be read"):
         judge("rows_conserved", sound(29))
+
+
+def test_duplicate_rows_warn_and_hold_nothing_back(february: February) -> None:
+    assert judge("no_duplicate_rows", february(duplicate_rows=0)).holds
+    assert judge("no_duplicate_rows", february(duplicate_rows=None)).facts == {"not_counted": True}
+    verdict = judge("no_duplicate_rows", february(duplicate_rows=29))
+    assert not verdict.holds
+    assert verdict.facts == {"duplicate_rows": 29, "share": 0.01}
+    warning = [e.name for e in EXPECTATIONS if e.severity is Severity.WARNING]
+    assert warning == ["no_duplicate_rows"]

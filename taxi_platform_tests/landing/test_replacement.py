@@ -36,7 +36,7 @@ def test_a_month_that_shrank_leaves_the_loaded_one_as_it_is(landing: LandingZone
     before = loaded(landing)
     refused = again(landing, 90)
     assert loaded(landing) == before
-    assert landing.find_refused(GREEN) == refused
+    assert landing.find_unaccepted(GREEN) == refused
     assert refused.rows + refused.rows_in_rejects == 90
     verdict = judge_replacement(landing, landing.find_cleaned(GREEN))
     assert not verdict.holds
@@ -52,7 +52,7 @@ def test_an_accepted_version_takes_its_place_and_nothing_is_left_apart(
     again(landing, 90)
     accepted = again(landing, 90, CleaningOptions(accept_replacement=True))
     assert accepted == landing.find_cleaned(GREEN)
-    assert landing.find_refused(GREEN) is None
+    assert landing.find_unaccepted(GREEN) is None
     assert [path for path in (landing.root / "refused").rglob("*") if path.is_file()] == []
     assert judge_replacement(landing, accepted).holds
     # What is loaded now is what the next version is compared with.
@@ -64,7 +64,7 @@ def test_a_good_version_after_a_refused_one_clears_it_away(landing: LandingZone)
     again(landing, 90)
     good = again(landing, 6_100)
     assert good == landing.find_cleaned(GREEN)
-    assert landing.find_refused(GREEN) is None
+    assert landing.find_unaccepted(GREEN) is None
 
 
 def test_another_sources_version_is_not_compared(landing: LandingZone) -> None:

@@ -1,5 +1,6 @@
 """Small published files, written by the tests, and what becomes of them."""
 
+import codecs
 import gzip
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -205,6 +206,8 @@ def clean_csv(
 
 def data_lines(content: bytes) -> Sequence[tuple[int, str]]:
     """The lines below the header that are not blank, with their numbers, told independently."""
+    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        content = content.decode("utf-16", "replace").encode()
     lines = enumerate(content.split(b"\n"), 1)
     return [
         (n, line.rstrip(b"\r").decode("utf-8", "replace"))

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from taxi_platform.trips.casting import (
     LARGEST_AMOUNT,
-    MISSING_SPELLINGS,
     cast_each,
     cast_whole,
     fits,
 )
 from taxi_platform.trips.schema import Column, columns
+from taxi_platform.trips.texts import MISSING_SPELLINGS
 from taxi_platform_tests.trips.published import bounded, local
 
 BY_NAME = {column.name: column for column in columns("green")}
@@ -68,8 +68,8 @@ GOOD_AND_BAD: dict[str, tuple[list[tuple[str, Any]], list[str]]] = {
     ),
     "store_and_fwd_flag": (
         [
-            *(("N", "N"), ("Y", "Y"), ("", None), (" N", " N"), ("\u00e9", "\u00e9")),
-            *(("0", "N"), ("1", "Y"), ("2", "2")),
+            *(("N", "N"), ("Y", "Y"), ("", None), (" N", "N"), ("\u00e9", "\u00e9")),
+            *(("0", "N"), ("1", "Y"), ("2", "2"), ("n ", "N"), ("true", "Y"), ("\\N", None)),
         ],
         ["N\0", "\0"],
     ),

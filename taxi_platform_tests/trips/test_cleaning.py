@@ -220,7 +220,7 @@ def test_a_file_is_refused_above_the_allowed_share_and_not_at_it(
 def test_a_refusal_names_every_reason_commonest_first(tmp_path: Path) -> None:
     rows = [trip(total_amount="x")] + [trip(passenger_count="0")] * 2
 
-    with pytest.raises(TooManyRejectedError, match=r": zero_passengers 2, unparseable 1\. If"):
+    with pytest.raises(TooManyRejectedError, match=r": zero_passengers 2, unparseable 1\. Line 2"):
         clean_csv(write_csv(tmp_path / "g.csv", rows), options=CleaningOptions())
 
 

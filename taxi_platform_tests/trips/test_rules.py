@@ -131,6 +131,8 @@ def test_the_default_rules_are_those_that_are_documented() -> None:
         "pickup_time_present",
         "pickup_near_month",
         "dropoff_not_before_pickup",
+        "values_present",
+        "texts_known",
         "passengers_aboard",
     ]
 

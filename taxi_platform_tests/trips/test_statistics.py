@@ -1,5 +1,6 @@
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -58,8 +59,8 @@ def test_statistics_do_not_depend_on_how_rows_were_batched(
     whole, _ = cleaned(published)
     opened = CsvTripReader.__init__
 
-    def in_small_blocks(self: CsvTripReader, path: Path, color: str) -> None:
-        opened(self, path, color, block_bytes=block_bytes)
+    def in_small_blocks(self: CsvTripReader, path: Path, color: str, **chosen: Any) -> None:
+        opened(self, path, color, block_bytes=block_bytes, **chosen)
 
     monkeypatch.setattr(CsvTripReader, "__init__", in_small_blocks)
     assert cleaned(published)[0] == whole

@@ -7,13 +7,17 @@ from datetime import date
 
 import pyarrow as pa
 
-from taxi_platform.trips.columns import AMOUNT, CODE, SECONDS, TIME, Column, dollars
-from taxi_platform.trips.rules import TIME_RULES
+from taxi_platform.trips.columns import AMOUNT, CODE, SECONDS, TIME, Column, Era, dollars
+from taxi_platform.trips.rules import COMMON_RULES
 from taxi_platform.trips.synthetic_for_hire import synthetic_for_hire_months
+from taxi_platform.trips.texts import FLAG, FLAGS
 from taxi_platform.trips.trip_type import TripType
 
 _SINCE_PARQUET = "Parquet only"
 """Until May 2022 the TLC published these months as CSVs of seven columns, then all of them anew."""
+
+_IN_PARQUET = Era(unless=("sr_flag",))
+"""Of the early CSVs, ``sr_flag`` is the mark."""
 
 
 def _time(name: str, description: str) -> Column:
@@ -22,6 +26,7 @@ def _time(name: str, description: str) -> Column:
         TIME,
         f"{description}, New York local time without zone.",
         eras=_SINCE_PARQUET,
+        always=_IN_PARQUET,
         varied=True,
     )
 
@@ -31,9 +36,11 @@ def _flag(name: str, description: str) -> Column:
         name,
         pa.string(),
         f"Y if {description}, else N.",
-        # Uber, Juno and Via had a blank for access_a_ride_flag until 2023.
-        missing_as=(" ",),
+        # Uber, Juno and Via had a blank for access_a_ride_flag until 2023, which is missing, too.
+        spelled=FLAGS,
+        domain=FLAG,
         eras=_SINCE_PARQUET,
+        always=_IN_PARQUET,
     )
 
 
@@ -61,6 +68,7 @@ TRIP_TYPE = TripType(
             "hvfhs_license_num",
             pa.string(),
             "License of the business: HV0002 Juno, HV0003 Uber, HV0004 Via, HV0005 Lyft.",
+            domain="HV[0-9]{4}",
             required=True,
             never_null=True,
         ),
@@ -75,6 +83,7 @@ TRIP_TYPE = TripType(
             pa.string(),
             "License of the base that received the request; mostly null in Lyft's rows.",
             eras=_SINCE_PARQUET,
+            always=_IN_PARQUET,
         ),
         _time("request_datetime", "When the passenger asked to be picked up"),
         _time(
@@ -104,6 +113,7 @@ TRIP_TYPE = TripType(
             AMOUNT,
             "Distance of the passenger's trip.",
             eras=_SINCE_PARQUET,
+            always=_IN_PARQUET,
             unit="miles",
         ),
         Column(
@@ -111,34 +121,50 @@ TRIP_TYPE = TripType(
             SECONDS,
             "Duration of the passenger's trip.",
             eras=_SINCE_PARQUET,
+            always=_IN_PARQUET,
             unit="seconds",
         ),
         dollars(
             "base_passenger_fare",
             "Fare before tolls, tips, taxes and fees. Reversals are negative.",
             eras=_SINCE_PARQUET,
+            always=_IN_PARQUET,
         ),
-        dollars("tolls", "All tolls.", eras=_SINCE_PARQUET),
-        dollars("bcf", "For the Black Car Fund.", eras=_SINCE_PARQUET),
-        dollars("sales_tax", "New York State's sales tax.", eras=_SINCE_PARQUET),
-        dollars("congestion_surcharge", "New York State's charge.", eras=_SINCE_PARQUET),
+        dollars("tolls", "All tolls.", eras=_SINCE_PARQUET, always=_IN_PARQUET),
+        dollars("bcf", "For the Black Car Fund.", eras=_SINCE_PARQUET, always=_IN_PARQUET),
+        dollars(
+            "sales_tax", "New York State's sales tax.", eras=_SINCE_PARQUET, always=_IN_PARQUET
+        ),
+        dollars(
+            "congestion_surcharge",
+            "New York State's charge.",
+            eras=_SINCE_PARQUET,
+            always=_IN_PARQUET,
+        ),
         dollars(
             "airport_fee",
             "2.50 for a pickup and for a dropoff at LaGuardia, Newark and JFK.",
             eras="since 2021",
+            always=Era(since=date(2021, 1, 1), unless=("sr_flag",)),
         ),
-        dollars("tips", "Tips of the passenger.", eras=_SINCE_PARQUET),
+        dollars("tips", "Tips of the passenger.", eras=_SINCE_PARQUET, always=_IN_PARQUET),
         dollars(
             "driver_pay",
             "Pay of the driver, without tolls and tips, after commission, surcharges and taxes.",
             eras=_SINCE_PARQUET,
+            always=_IN_PARQUET,
         ),
         _flag("shared_request_flag", "the passenger agreed to share the ride"),
         _flag("shared_match_flag", "the ride was shared with another passenger's"),
         _flag("access_a_ride_flag", "the trip was on behalf of the MTA"),
         _flag("wav_request_flag", "a wheelchair-accessible vehicle was asked for"),
         _flag("wav_match_flag", "the vehicle was wheelchair-accessible"),
-        dollars("cbd_congestion_fee", "The MTA's charge for the zone.", eras="since 2025-01"),
+        dollars(
+            "cbd_congestion_fee",
+            "The MTA's charge for the zone.",
+            eras="since 2025-01",
+            always=Era(since=date(2025, 1, 1)),
+        ),
         Column(
             "sr_flag",
             CODE,
@@ -148,7 +174,7 @@ TRIP_TYPE = TripType(
         ),
     ),
     header_marks=("hvfhs_license_num",),
-    rules=TIME_RULES,
+    rules=COMMON_RULES,
     time_column="pickup_datetime",
     end_time_column="dropoff_datetime",
     location_column="pickup_location_id",

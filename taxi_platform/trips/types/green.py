@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from taxi_platform.trips.columns import CODE, Column, dollars
+from taxi_platform.trips.columns import CODE, Column, Era, dollars
 from taxi_platform.trips.metered_trips import (
     CBD_CONGESTION_FEE,
     COORDINATES,
@@ -23,8 +23,10 @@ TRIP_TYPE = TripType(
     columns=(
         *METERED_COLUMNS,
         CBD_CONGESTION_FEE,
-        dollars("ehail_fee", "The e-hail fee; hardly ever set.", eras="since 2013-08"),
-        Column("trip_type", CODE, "1 street hail, 2 dispatch."),
+        dollars(
+            "ehail_fee", "The e-hail fee; hardly ever set.", eras="since 2013-08", always=Era()
+        ),
+        Column("trip_type", CODE, "1 street hail, 2 dispatch.", always=Era()),
         *COORDINATES,
     ),
     header_marks=("lpep_*",),

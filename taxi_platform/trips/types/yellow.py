@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from taxi_platform.trips.columns import dollars
+from taxi_platform.trips.columns import Era, dollars
 from taxi_platform.trips.metered_trips import (
     CBD_CONGESTION_FEE,
     COORDINATES,
@@ -22,7 +22,13 @@ TRIP_TYPE = TripType(
     first_month=date(2009, 1, 1),
     columns=(
         *METERED_COLUMNS,
-        dollars("airport_fee", "For pickups at LaGuardia and JFK.", eras="since 2021"),
+        dollars(
+            "airport_fee",
+            "For pickups at LaGuardia and JFK.",
+            eras="since 2021",
+            # The mirror's CSVs, which end in July 2021, lack it.
+            always=Era(since=date(2022, 1, 1)),
+        ),
         CBD_CONGESTION_FEE,
         *COORDINATES,
     ),

@@ -1,14 +1,12 @@
-"""What a run may choose about cleaning, and what that means for a kind of trip."""
+"""What a run may choose about cleaning. What comes of the choices does not belong here."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-import pyarrow as pa
-
-from taxi_platform.trips.arrow_values import scalar
 from taxi_platform.trips.replacement import ReplacementLimits
+from taxi_platform.trips.times import UtcTimes
 from taxi_platform.trips.trip_type import TripType
-from taxi_platform.trips.types import every_rule
+from taxi_platform.trips.types import TRIP_TYPES, every_rule
 
 PASSENGER_COUNT = "passenger_count"
 """The column that ``missing_passenger_count`` is about; not every kind of trip has it."""
@@ -18,7 +16,7 @@ PASSENGER_COUNT = "passenger_count"
 class CleaningOptions:
     """What a run may choose about cleaning.
 
-    ``check`` compares it with a kind of trip; ``clean_trips`` does so when it opens a file.
+    Whether the rules are those of the kind of trip is seen when a file is opened: ``check``.
 
     Attributes:
         rules: names of the rules to apply; None means those on by default.
@@ -27,17 +25,24 @@ class CleaningOptions:
             ``zero``, the default, means nothing for trips without a passenger count; ``keep`` is
             refused for them.
         max_rejected_share: the share of rows, 0 to 1, above which the file is refused.
+        utc_times: how times are read that are labelled UTC: as ``wall_time`` of New York, which is
+            often labelled so, or as UTC, to ``convert``. Those of any other zone are converted.
+        missing_columns: canonical columns that the file may lack, though the files of its month
+            have them.
         replacement: how far the month may differ from the version that is loaded.
         accept_replacement: whether it may differ however far.
 
     Raises:
-        ValueError: a value is out of range, or no rule of any kind of trip has one of the names.
+        ValueError: a value is out of range, or no rule or column of any kind of trip has one of
+            the names.
     """
 
     rules: tuple[str, ...] | None = None
     days_outside_month: int = 7
     missing_passenger_count: Literal["zero", "keep"] = "zero"
     max_rejected_share: float = 0.05
+    utc_times: UtcTimes = "wall_time"
+    missing_columns: tuple[str, ...] = ()
     replacement: ReplacementLimits = field(default_factory=ReplacementLimits)
     accept_replacement: bool = False
 
@@ -54,6 +59,11 @@ class CleaningOptions:
             raise ValueError("max_rejected_share must lie between 0 and 1")
         if self.missing_passenger_count not in ("zero", "keep"):
             raise ValueError("missing_passenger_count must be 'zero' or 'keep'")
+        if self.utc_times not in ("wall_time", "convert"):
+            raise ValueError("utc_times must be 'wall_time' or 'convert'")
+        columns = {column.name for kind in TRIP_TYPES.values() for column in kind.columns}
+        if unknown := sorted(set(self.missing_columns) - columns):
+            raise ValueError(f"missing_columns: no column is named {', '.join(unknown)}")
 
     def check(self, kind: TripType) -> None:
         """Refuses what does not apply to a kind of trip.
@@ -68,12 +78,3 @@ class CleaningOptions:
                 f"missing_passenger_count is 'keep', but {kind.name} trips have no passenger count "
                 "that would be filled: leave the option out"
             )
-
-    def fills(self, kind: TripType) -> list[tuple[int, pa.Scalar]]:
-        """Where missing values are filled, and with what: positions of columns, and values."""
-        return [
-            (at, scalar(kind.filled[column.name], column.type))
-            for at, column in enumerate(kind.columns)
-            if column.name in kind.filled
-            and not (column.name == PASSENGER_COUNT and self.missing_passenger_count == "keep")
-        ]

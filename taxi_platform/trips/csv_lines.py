@@ -1,0 +1,108 @@
+"""The lines of a CSV in blocks: where they end, which of them are blank, what bytes they hold.
+
+What the fields of a line mean does not belong here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from taxi_platform.trips.arrow_values import integers
+from taxi_platform.trips.blocks import BLOCK_ROWS
+from taxi_platform.trips.byte_streams import PIECE_BYTES
+
+NEWLINE, _RETURN, _QUOTE = b'\n\r"'
+
+Bytes = npt.NDArray[np.uint8]
+"""NumPy's view of bytes: it looks at many at once, and lets other threads run meanwhile."""
+
+
+@dataclass(frozen=True)
+class RawCsvBlock:
+    """Whole lines as they stand in the file.
+
+    Attributes:
+        data: the lines.
+        first_line: the first one's number in the file, from 1.
+        line_ends: how many newlines there are; the file's last line may lack its own.
+    """
+
+    data: pa.Buffer
+    first_line: int
+    line_ends: int
+
+
+def bytes_of(buffer: pa.Buffer) -> Bytes:
+    """NumPy's view of a buffer."""
+    return np.frombuffer(buffer, dtype=np.uint8)
+
+
+def end_of_last_line(block: memoryview) -> int:
+    """Where the last newline ends; 0 if there is none."""
+    for size in (1 << 12, len(block)):  # nearly all lines are short
+        tail = bytes(block[-size:])
+        if end := tail.rfind(b"\n") + 1:
+            return len(block) - len(tail) + end
+    return 0
+
+
+def is_blank(lines: pa.Buffer) -> bool:
+    """Whether there is nothing but ends of lines."""
+    return lines[0] in b"\r\n" and not lines.to_pybytes().strip(b"\r\n")
+
+
+def in_blocks(
+    lines: pa.Buffer, line_ends: npt.NDArray[np.bool_], first_line: int
+) -> Iterator[RawCsvBlock]:
+    """Lines in blocks of at most ``BLOCK_ROWS``: a row takes memory however short its line is."""
+    count = int(np.count_nonzero(line_ends))
+    if count <= BLOCK_ROWS:
+        yield RawCsvBlock(lines, first_line, count)
+        return
+    cuts = (np.flatnonzero(line_ends)[BLOCK_ROWS - 1 :: BLOCK_ROWS] + 1).tolist()
+    for start, end in pairwise([0, *cuts, lines.size]):
+        if start < end:
+            count = int(np.count_nonzero(line_ends[start:end]))
+            yield RawCsvBlock(lines.slice(start, end - start), first_line, count)
+            first_line += count
+
+
+def look_at_bytes(data: Bytes) -> bool:
+    """Whether there are quotes; leaves to the slow path what Arrow and it would see differently.
+
+    Raises:
+        pa.ArrowInvalid: a byte beyond ASCII, a carriage return that does not end a line, or a
+            last line without its end.
+    """
+    if data[-1] != NEWLINE:
+        raise pa.ArrowInvalid("the last line has no end")
+    quoted = False
+    for start in range(0, len(data) - 1, PIECE_BYTES):
+        piece, following = (data[s : s + PIECE_BYTES] for s in (start, start + 1))
+        if piece.max() > 127:
+            raise pa.ArrowInvalid("a byte beyond ASCII")
+        quoted = quoted or bool((piece == _QUOTE).any())
+        # Arrow ends a row at a lone carriage return; a line ends at a newline.
+        returns = piece[: len(following)] == _RETURN
+        if returns.any() and (returns & (following != NEWLINE)).any():
+            raise pa.ArrowInvalid("a carriage return within a line")
+    return quoted
+
+
+def line_numbers(raw: RawCsvBlock, rows: int) -> pa.Int64Array:
+    """The rows' line numbers, where blank lines are no rows.
+
+    Raises:
+        pa.ArrowInvalid: rows and lines do not match, as where a quote swallowed a line's end.
+    """
+    if raw.line_ends == rows:
+        return pa.arange(raw.first_line, raw.first_line + rows)
+    lines = raw.data.to_pybytes().split(b"\n")
+    numbers = [n for n, line in enumerate(lines, raw.first_line) if line.strip(b"\r")]
+    if len(numbers) != rows:
+        raise pa.ArrowInvalid("rows and lines do not match")
+    return integers(numbers)

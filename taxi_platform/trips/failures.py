@@ -1,0 +1,60 @@
+"""Which value of a block is the first that could not be read, and what can be said of it."""
+
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from taxi_platform.trips.blocks import FirstFailure
+from taxi_platform.trips.columns import Column
+from taxi_platform.trips.notes import shown
+from taxi_platform.trips.units import what_a_time_looks_like
+
+
+class FailureSearch:
+    """Remembers which failure stands first: in the topmost row, and there in the first column."""
+
+    def __init__(self) -> None:
+        self._position: int | None = None
+        self._what: Callable[[], str] = str
+
+    def add(self, bad: pa.BooleanArray, what: Callable[[int], str]) -> None:
+        """Takes in where something failed.
+
+        Args:
+            bad: the rows.
+            what: says what is wrong with the row at a position.
+        """
+        if not bad.true_count:
+            return
+        position = int(pc.indices_nonzero(bad)[0].as_py())
+        if self._position is None or position < self._position:
+            self._position = position
+            self._what = lambda: what(position)
+
+    def first(self, line_numbers: pa.Int64Array) -> FirstFailure | None:
+        """The first failure, None if there was none."""
+        if self._position is None:
+            return None
+        return FirstFailure(line_numbers[self._position].as_py(), self._what())
+
+
+def bad_value(published: str, text: str, column: Column) -> str:
+    """What is wrong with a value.
+
+    Args:
+        published: the column's name in the file.
+        text: the value.
+        column: what it should be.
+    """
+    looks = what_a_time_looks_like(text) if pa.types.is_timestamp(column.type) else ""
+    said = f" ({looks})" if looks else ""
+    return f"{shown(published)} has {shown(text)!r}{said}, where {_kind(column)} belongs"
+
+
+def _kind(column: Column) -> str:
+    if pa.types.is_timestamp(column.type):
+        return "a time such as 2024-01-31 18:05:00"
+    if pa.types.is_integer(column.type):
+        return "a whole number"
+    return "a number" if pa.types.is_floating(column.type) else "a text"

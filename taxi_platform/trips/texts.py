@@ -1,0 +1,126 @@
+"""Coded texts: which spellings mean the same, which mean that there is no value, which are unknown.
+
+Judged by the distinct values of a block, of which there are few, and never row by row.
+"""
+
+import re
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from taxi_platform.trips.arrow_values import characters, numbers_of, texts
+from taxi_platform.trips.columns import Column
+from taxi_platform.trips.notes import About, Notes
+
+MISSING_SPELLINGS = (
+    *("", "NULL", "Null", "null", "(null)", "\\N"),
+    *("NaN", "nan", "NaT", "None", "none", "<NA>", "N/A", "#N/A", "NA"),
+)
+"""How SQL, Hive and Postgres (``\\N``), pandas, R and Excel spell a missing value."""
+
+FLAG = "N|Y"
+"""The domain of a flag."""
+
+FLAGS = (
+    *(("0", "N"), ("0.0", "N"), ("f", "N"), ("false", "N"), ("no", "N")),
+    *(("1", "Y"), ("1.0", "Y"), ("t", "Y"), ("true", "Y"), ("yes", "Y")),
+)
+"""What the early years (0 and 1) and the exports of databases write for N and Y."""
+
+
+def canonical_texts(array: pa.StringArray, column: Column, notes: Notes) -> pa.StringArray:
+    """Brings texts to their column's spelling: trimmed, in capitals, nulls for what is missing.
+
+    What the column's domain does not have is only trimmed.
+
+    Args:
+        array: the texts, without NUL.
+        column: whose they are.
+        notes: told of other spellings, but for the numbers of the early years and what is missing,
+            and of texts that are not in the domain.
+    """
+    if is_canonical(array, column):
+        return array
+    encoded = array.dictionary_encode()
+    published = encoded.dictionary.to_pylist()
+    meanings = [canonical_text(text, column) for text in published]
+    rows = _rows_of(encoded.indices, len(published))
+    for text, meaning, count in zip(published, meanings, rows, strict=True):
+        if meaning is None:
+            continue
+        if not in_domain(meaning, column):
+            notes.add(About.UNKNOWN_TEXT, column.name, count, repr(text))
+        elif text != meaning and not _is_number(text):
+            notes.add(About.SPELLING, column.name, count, f"{text!r} for {meaning}")
+    return texts(meanings, pa.string()).take(encoded.indices)
+
+
+def is_canonical(array: pa.StringArray, column: Column) -> bool:
+    """Whether every text is spelled as its column's are, and known."""
+    if (letters := _letters(column.domain)) and _are_letters(array, letters):
+        return True
+    return all(
+        text is None or (text == canonical_text(text, column) and in_domain(text, column))
+        for text in pc.unique(array).to_pylist()
+    )
+
+
+def canonical_text(text: str, column: Column) -> str | None:
+    """A text as its column spells it, None if it stands for a missing value."""
+    trimmed = text.strip()
+    if trimmed in MISSING_SPELLINGS or trimmed in column.missing_as:
+        return None
+    meaning = _meanings(column).get(trimmed.lower(), trimmed.upper())
+    return meaning if in_domain(meaning, column) else trimmed
+
+
+def in_domain(text: str, column: Column) -> bool:
+    """Whether a text is one that its column may have."""
+    return not column.domain or re.fullmatch(column.domain, text) is not None
+
+
+def unknown_texts(array: pa.StringArray, domain: str) -> pa.BooleanArray | None:
+    """Where texts are not in a domain; None if all of them are."""
+    if (letters := _letters(domain)) and _are_letters(array, letters):
+        return None
+    distinct = pc.unique(array).to_pylist()
+    unknown = [text for text in distinct if text is not None and not re.fullmatch(domain, text)]
+    return pc.is_in(array, value_set=texts(unknown)) if unknown else None
+
+
+def _rows_of(indices: pa.Int32Array, distinct: int) -> list[int]:
+    present = indices.drop_null() if indices.null_count else indices
+    counts: list[int] = np.bincount(numbers_of(present), minlength=distinct).tolist()
+    return counts
+
+
+def _is_number(text: str) -> bool:
+    return text.strip().replace(".", "", 1).isdigit()
+
+
+@cache
+def _meanings(column: Column) -> dict[str, str]:
+    return dict(column.spelled)
+
+
+@cache
+def _letters(domain: str) -> bytes:
+    """The words of a domain of nothing but single letters; empty if it has others."""
+    words = domain.split("|")
+    return "".join(words).encode() if all(len(w) == 1 and w.isalpha() for w in words) else b""
+
+
+def _are_letters(array: pa.StringArray, letters: bytes) -> bool:
+    """Whether every text is one of some ASCII letters: seen at a glance at the bytes."""
+    found = characters(array, 1)
+    return found is not None and bool(_known(letters)[found].all())
+
+
+@cache
+def _known(letters: bytes) -> npt.NDArray[np.bool_]:
+    known = np.zeros(256, dtype=np.bool_)
+    known[list(letters)] = True
+    return known

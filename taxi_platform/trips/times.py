@@ -1,0 +1,151 @@
+"""Times of every kind as New York wall time in microseconds.
+
+A time whose zone is known is converted. UTC is ambiguous: wall time is often labelled so, by
+programs that know no time without a zone; how it is read is a setting. Finer parts than
+microseconds are cut off. Numbers that stand for times are not read: see ``units``.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from taxi_platform.trips.arrow_values import FALSE
+from taxi_platform.trips.columns import TIME
+
+UtcTimes = Literal["wall_time", "convert"]
+"""How times that are labelled UTC are read: as New York wall time as they stand, or converted."""
+
+NEW_YORK = "America/New_York"
+
+_NAMES_OF_UTC = frozenset(
+    "utc etc/utc uct etc/uct z zulu etc/zulu universal etc/universal gmt etc/gmt gmt0 etc/gmt0 "
+    "gmt+0 gmt-0 etc/gmt+0 etc/gmt-0 greenwich etc/greenwich +00 -00 +00:00 -00:00 +0000 "
+    "-0000".split()
+)
+
+_INSTANT = pa.timestamp("us", "UTC")
+
+_CLOCK = r"(:\d{2}(?:\.\d{1,6})?)"
+_FINER = r"(:\d{2}\.\d{6})\d+"
+_NAMED_UTC = _CLOCK + r"\s*(?:[Zz]|UTC|GMT)$"
+_APART = _CLOCK + r"\s+([+-]\d{2}(?::?\d{2})?)$"
+_ZONED = _CLOCK + r"(?:Z|[+-]\d{2}(?::?\d{2})?)$"
+_IN_UTC = _CLOCK + r"(?:Z|[+-]00(?::?00)?)$"
+
+
+@dataclass(frozen=True)
+class WallTimes:
+    """Times as they are stored, and which of them were labelled UTC.
+
+    Attributes:
+        values: New York wall time, timestamp[us] without a zone.
+        labelled: how many were labelled UTC.
+        first_labelled: the position of the first of those, if there are any.
+    """
+
+    values: pa.Array
+    labelled: int = 0
+    first_labelled: int = 0
+
+
+def is_utc(zone: str) -> bool:
+    """Whether a zone is one of the names of UTC."""
+    return zone.lower() in _NAMES_OF_UTC
+
+
+def wall_times(array: pa.Array, utc_times: UtcTimes) -> WallTimes:
+    """Timestamps of any unit and zone as wall time.
+
+    Raises:
+        pa.ArrowInvalid: one is beyond what microseconds can count.
+    """
+    zone = array.type.tz
+    # Of nanoseconds the finer part is cut off; a coarser unit may overflow, and must not.
+    instants = array.cast(pa.timestamp("us", zone), safe=array.type.unit != "ns")
+    if zone is None:
+        return WallTimes(instants)
+    utc = is_utc(zone)
+    if utc and utc_times == "wall_time":
+        return _all_labelled(array, instants.cast(_INSTANT).cast(TIME))
+    local = _in_new_york(instants)
+    return _all_labelled(array, local) if utc else WallTimes(local)
+
+
+def wall_times_of_texts(array: pa.Array, utc_times: UtcTimes) -> WallTimes:
+    """Texts in ISO 8601, with or without a zone, as wall time.
+
+    ``Z``, ``UTC``, ``GMT`` and ``+00:00`` are labels of UTC; any other offset is converted.
+
+    Raises:
+        pa.ArrowInvalid: one is no such time.
+    """
+    try:
+        return WallTimes(array.cast(TIME))
+    except pa.ArrowInvalid:
+        pass
+    array = pc.replace_substring_regex(array, _FINER, r"\1")
+    array = pc.replace_substring_regex(array, _NAMED_UTC, r"\1Z")
+    array = pc.replace_substring_regex(array, _APART, r"\1\2")
+    zoned = pc.match_substring_regex(array, _ZONED)
+    none = pa.nulls(1, array.type)[0]
+    plain = pc.if_else(zoned, none, array).cast(TIME)
+    instants = pc.if_else(zoned, array, none).cast(_INSTANT)
+    labelled = pc.fill_null(pc.match_substring_regex(array, _IN_UTC), FALSE)
+    local = _in_new_york(instants)
+    if utc_times == "wall_time":
+        local = pc.if_else(labelled, instants.cast(TIME), local)
+    return WallTimes(pc.coalesce(plain, local), labelled.true_count, _first(labelled))
+
+
+def has_zones_or_fractions(array: pa.Array) -> bool:
+    """Whether texts are times that need more than Arrow's own parser of times without a zone."""
+    finer = pc.match_substring_regex(array, f"(?:{_FINER})|(?:{_NAMED_UTC})|(?:{_APART})|{_ZONED}")
+    return bool(pc.any(finer).as_py())
+
+
+def _all_labelled(array: pa.Array, values: pa.Array) -> WallTimes:
+    valid = pc.is_valid(array)
+    return WallTimes(values, valid.true_count, _first(valid))
+
+
+def _first(mask: pa.BooleanArray) -> int:
+    positions = pc.indices_nonzero(mask)
+    return positions[0].as_py() if len(positions) else 0
+
+
+def _in_new_york(instants: pa.Array) -> pa.Array:
+    return pc.local_timestamp(instants.cast(pa.timestamp("us", NEW_YORK)))
+
+
+def repeated_hours(hours: pa.Array) -> pa.BooleanArray:
+    """Which whole hours of wall time New York has twice, on the day when autumn sets clocks back.
+
+    Args:
+        hours: timestamp[us] without a zone, each at the beginning of an hour.
+    """
+    distinct = pc.unique(hours.drop_null())
+    twice = [hour for hour in distinct if _is_repeated(hour.as_py())]
+    if not twice:
+        return pc.is_in(hours, value_set=distinct[:0])
+    return pc.is_in(hours, value_set=pc.take(distinct, _positions(distinct, twice)))
+
+
+def _positions(distinct: pa.Array, chosen: list[pa.Scalar]) -> pa.Array:
+    mask = pc.equal(distinct, chosen[0])
+    for hour in chosen[1:]:
+        mask = pc.or_(mask, pc.equal(distinct, hour))
+    return pc.indices_nonzero(mask)
+
+
+@cache
+def _is_repeated(hour: datetime) -> bool:
+    zone = ZoneInfo(NEW_YORK)
+    offsets = [hour.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)]
+    first, second = (offset or timedelta() for offset in offsets)
+    # Of an hour that spring leaves out, the first of the two is the smaller one.
+    return first > second

@@ -1,0 +1,129 @@
+"""Rows that are there twice are counted exactly, however many there are."""
+
+import tempfile
+import tracemalloc
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taxi_platform.trips import duplicates
+from taxi_platform.trips.duplicates import DuplicateCounter
+from taxi_platform.trips.row_hashes import row_hashes
+from taxi_platform_tests.trips.published import (
+    bounded,
+    clean_csv,
+    numbered,
+    trip,
+    write_csv,
+)
+
+SCHEMA = pa.schema(
+    [
+        ("time", pa.timestamp("us")),
+        ("code", pa.int16()),
+        ("seconds", pa.int32()),
+        ("amount", pa.float64()),
+        ("other", pa.float64()),
+        ("letter", pa.string()),
+        ("text", pa.string()),
+    ]
+)
+ROW = st.tuples(
+    st.sampled_from([None, 0, 10**15, 10**15 + 1]),
+    st.sampled_from([None, 0, 1, -1, 256]),
+    st.sampled_from([None, 0, 1, 65_536]),
+    st.sampled_from([None, 0.0, 8.5, -8.5, 8.7, -8.7]),
+    st.sampled_from([None, 0.0, 8.5, -8.5, 8.7, -8.7]),
+    st.sampled_from([None, "N", "Y"]),
+    st.sampled_from([None, "", "B02764", "B02765", "a longer one", "\u00e9"]),
+)
+
+
+def batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist(
+        [dict(zip(SCHEMA.names, row, strict=True)) for row in rows], schema=SCHEMA
+    )
+
+
+@bounded
+@given(rows=st.lists(ROW, max_size=200), cut=st.integers(0, 200))
+def test_rows_that_are_equal_are_counted_however_they_are_batched(
+    rows: list[tuple[Any, ...]], cut: int
+) -> None:
+    counter = DuplicateCounter()
+    for part in (rows[:cut], rows[cut:]):
+        counter.add(row_hashes(batch(part)))
+    assert counter.count() == sum(n - 1 for n in Counter(rows).values())
+    counter.close()
+
+
+def test_a_reversal_is_no_duplicate_however_many_amounts_it_negates() -> None:
+    rows: list[tuple[Any, ...]] = [
+        (1, 1, 1, sign * amount, sign * 2.5, "N", "")
+        for amount in (0.0, 3.5, 8.7)
+        for sign in (1, -1)
+    ]
+    assert len(set(row_hashes(batch(rows)).tolist())) == 6
+
+
+@pytest.mark.parametrize("at_once", [16, 1 << 15])
+def test_many_rows_are_laid_aside_on_disk_and_counted_exactly(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(duplicates, "IN_MEMORY_BYTES", 10_000)
+    monkeypatch.setattr(duplicates, "AT_ONCE", at_once)
+    random = np.random.default_rng(1)
+    hashes = random.integers(0, 2**64, 30_000, dtype=np.uint64)
+    again = hashes[random.integers(0, 30_000, 5_000)]
+    counter = DuplicateCounter()
+    for part in (hashes[:7], hashes[7:20_000], hashes[20_000:], again, hashes[:0]):
+        counter.add(part)
+    assert counter.count() == 5_000
+    counter.close()
+
+
+def test_a_long_file_takes_no_more_memory_than_a_short_one() -> None:
+    def peak(blocks: int) -> int:
+        random = np.random.default_rng(1)
+        counter = DuplicateCounter()
+        tracemalloc.start()
+        for _ in range(blocks):
+            counter.add(random.integers(0, 2**64, 32_768, dtype=np.uint64))
+        counter.count()
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        counter.close()
+        return found
+
+    assert peak(400) < 1.5 * peak(60)
+
+
+def test_where_there_is_no_room_counting_is_given_up_and_the_month_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(tempfile.SpooledTemporaryFile[bytes]):
+        def write(self, _data: Any) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", Full)
+    cleaned = clean_csv(write_csv(tmp_path / "g.csv", numbered(5)))
+    assert cleaned.summary.rows_kept == 5
+    assert cleaned.summary.duplicate_rows is None
+    assert cleaned.summary.warnings == [
+        "duplicate rows were not counted: there was no room for a temporary file"
+    ]
+
+
+@pytest.mark.parametrize("block_bytes", [1, 1000, 1 << 20])
+def test_the_kept_rows_of_a_file_are_counted(tmp_path: Path, block_bytes: int) -> None:
+    rows = [*numbered(10), *numbered(10), trip(passenger_count="0"), trip(passenger_count="0")]
+    rows += [trip(store_and_fwd_flag="Y"), trip(store_and_fwd_flag="y")]
+    summary = clean_csv(write_csv(tmp_path / "g.csv", rows), block_bytes).summary
+    assert summary.duplicate_rows == 11
+    assert summary.warnings[-1].startswith("11 of 22 rows are equal to one before them")
