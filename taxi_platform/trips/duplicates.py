@@ -18,7 +18,6 @@ IN_MEMORY_BYTES = 1 << 23
 
 _PARTS = 256
 _PART_SHIFT = np.uint64(56)
-_EDGES = np.arange(1, _PARTS)
 
 AT_ONCE = 1 << 15
 """Hashes that are compared at once: what belongs to them fits into a processor's cache."""
@@ -50,9 +49,10 @@ class DuplicateCounter:
         part = (hashes >> _PART_SHIFT).astype(np.uint8)
         order = np.argsort(part, kind="stable")
         start = self._laid_aside.tell()
-        inner = np.searchsorted(part[order], _EDGES)
         self._laid_aside.write(hashes[order].data)
-        self._cuts.append(start + 8 * np.concatenate([[0], inner, [len(hashes)]]))
+        cuts = np.zeros(_PARTS + 1, dtype=np.int64)
+        np.cumsum(np.bincount(part, minlength=_PARTS), out=cuts[1:])
+        self._cuts.append(start + 8 * cuts)
 
     def count(self) -> int | None:
         """Rows that are equal to one before them; None if there was no room for counting."""

@@ -22,6 +22,8 @@ from taxi_platform.trips.types import trip_type
 _EPOCH = date(1970, 1, 1)
 _MICROSECONDS_OF_A_DAY = 86_400_000_000
 
+_EXACT = 2.0**53
+
 _MANY_DAYS = 1 << 16
 """So many days fit into an array of counts; clocks may be off by more."""
 
@@ -60,10 +62,11 @@ class TripStatistics:
                 found.nulls[column.name] = array.null_count
             if array.null_count == len(array):
                 continue
-            values = array.drop_null() if array.null_count else array
-            found.minimum[column.name], found.maximum[column.name] = _extremes(values)
+            if pa.types.is_floating(array.type) and array.null_count:
+                array = array.drop_null()
+            found.minimum[column.name], found.maximum[column.name] = _extremes(array)
             if column.unit == DOLLARS:
-                found.cents[column.name] = cents_of(values)
+                found.cents[column.name] = cents_of(array)
         return found
 
     def add(self, other: "TripStatistics") -> None:
@@ -108,9 +111,14 @@ def cents_of(amounts: pa.Array) -> int:
 
     Halves are rounded up, in the arithmetic that ``totals.cents_expression`` has the stores do.
     """
-    cents = numbers_of(amounts.drop_null()) * 100.0
+    cents = numbers_of(amounts.drop_null() if amounts.null_count else amounts) * 100.0
     cents += 0.5
     np.floor(cents, out=cents)
+    if not len(cents):
+        return 0
+    # Below 2^53 a sum of whole numbers is exact as a float, and saves their conversion.
+    if max(-cents.min(), cents.max()) * len(cents) < _EXACT:
+        return int(cents.sum())
     return int(cents.astype(np.int64).sum())
 
 
@@ -135,7 +143,7 @@ def _days(times: pa.Array) -> dict[date, int]:
 
 
 def _extremes(array: pa.Array) -> tuple[Any, Any]:
-    """The least and the greatest of some values, of which there is one and none is missing."""
+    """The least and the greatest of some values, one of which is there; floats without missing."""
     if pa.types.is_floating(array.type):  # Arrow's kernel takes five times as long
         numbers = numbers_of(array)
         return float(numbers.min()) + 0.0, float(numbers.max()) + 0.0  # 0.0 for -0.0

@@ -14,7 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_platform.trips.casting import cast_each
 from taxi_platform.trips.errors import TripFileError
+from taxi_platform.trips.numbers import nearest_doubles
+from taxi_platform.trips.reader import open_trip_file
 from taxi_platform.trips.types import trip_type
 from taxi_platform_tests.trips.dialects.months import (
     Rows,
@@ -207,8 +210,6 @@ def test_an_amount_is_the_nearest_double_of_its_decimal(
 
 @pytest.mark.parametrize("cents", [870, 1, -870, 10**15 - 1, 2**53 + 1, -(2**60) - 1])
 def test_a_decimal_of_any_size_is_its_nearest_double(cents: int) -> None:
-    from taxi_platform.trips.numbers import nearest_doubles
-
     for scale in (0, 2, 9, 22, 23):
         value = Decimal(cents).scaleb(-scale)
         array = pa.array([value, None, value], pa.decimal128(38, scale))
@@ -337,3 +338,19 @@ def test_a_null_where_every_trip_has_a_value_rejects_its_row(tmp_path: Path, col
     found, summary = read(written(tmp_path, table(**{column: pa.array(values)})), COLOR)
     assert summary.rejected_by_reason == {"missing_value": 1}
     assert picked(found, ROWS) == [*ROWS[:5], *ROWS[6:]]
+
+
+@pytest.mark.parametrize("type_", [pa.int64(), pa.float64(), pa.date32()], ids=str)
+def test_a_file_of_numbers_for_times_is_refused_before_it_replaces_another(
+    tmp_path: Path, type_: pa.DataType
+) -> None:
+    numbers = pa.array([19_723] * len(ROWS), pa.int32()).cast(type_)
+    with pytest.raises(TripFileError, match="where times belong: the first is"):
+        open_trip_file(written(tmp_path, table(pickup_datetime=numbers)), COLOR)
+
+
+@pytest.mark.parametrize("type_", [pa.int64(), pa.date32()], ids=str)
+def test_a_number_is_no_time_and_a_missing_one_is_missing(type_: pa.DataType) -> None:
+    column = next(c for c in trip_type(COLOR).columns if c.name == "pickup_datetime")
+    values, bad = cast_each(pa.array([1, None], pa.int32()).cast(type_), column)
+    assert (values.to_pylist(), bad.to_pylist()) == ([None, None], [True, False])
