@@ -32,9 +32,9 @@ FLAGS = (
 
 
 def canonical_texts(array: pa.StringArray, column: Column, notes: Notes) -> pa.StringArray:
-    """Brings texts to their column's spelling: trimmed, in capitals, nulls for what is missing.
+    """Brings texts to their column's spelling: trimmed, codes in capitals, nulls for missing values.
 
-    What the column's domain does not have is only trimmed.
+    What the column's domain does not have is only trimmed, and so is a text without a domain.
 
     Args:
         array: the texts, without NUL.
@@ -73,7 +73,9 @@ def canonical_text(text: str, column: Column) -> str | None:
     trimmed = text.strip()
     if trimmed in MISSING_SPELLINGS or trimmed in column.missing_as:
         return None
-    meaning = _meanings(column).get(trimmed.lower(), trimmed.upper())
+    # Only codes have no case; a column without a domain may be anything.
+    as_it_is = trimmed.upper() if column.domain else trimmed
+    meaning = _meanings(column).get(trimmed.lower(), as_it_is)
     return meaning if in_domain(meaning, column) else trimmed
 
 
