@@ -1,7 +1,7 @@
 """What there is to tell: gathered from Dagster's own records, each thing once.
 
 Dagster's run-failure sensors move on even if the telling failed, so an alert would be lost with a
-webhook that is down. Here what was told is a value, `Told`, that the caller keeps only once its
+webhook that is down. Here what was told is a value, `AlertCursor`, that the caller keeps only once its
 channel has taken the alerts.
 """
 
@@ -62,7 +62,7 @@ class Alert:
 
 
 @dataclass(frozen=True)
-class Told:
+class AlertCursor:
     """What was told already; a sensor's cursor.
 
     Attributes:
@@ -77,44 +77,44 @@ class Told:
     overdue: tuple[str, ...] = ()
 
     @classmethod
-    def from_cursor(cls, cursor: str) -> Self:
-        """Reads what ``cursor`` wrote."""
-        known = json.loads(cursor)
+    def from_json(cls, text: str) -> Self:
+        """Reads what ``to_json`` wrote."""
+        known = json.loads(text)
         return cls(known["after"], known["failed"], tuple(known["overdue"]))
 
-    def cursor(self) -> str:
-        """The same as a cursor."""
+    def to_json(self) -> str:
+        """The text that Dagster keeps as the cursor."""
         return json.dumps(asdict(self))
 
 
-def from_now_on(instance: DagsterInstance) -> Told:
+def from_now_on(instance: DagsterInstance) -> AlertCursor:
     """Nothing told, and nothing to tell of runs that ended before now."""
     newest = (
         next(iter(instance.fetch_run_status_changes(kind, limit=1).records), None)
         for kind in (DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_SUCCESS)
     )
-    return Told(after=max((record.storage_id for record in newest if record), default=0))
+    return AlertCursor(after=max((record.storage_id for record in newest if record), default=0))
 
 
-def gather(
+def pending_alerts(
     records: MonthRecords,
-    told: Told,
+    cursor: AlertCursor,
     now: datetime | None = None,
-) -> tuple[list[Alert], Told]:
+) -> tuple[list[Alert], AlertCursor]:
     """What there is to tell now, and what will have been told then.
 
     Args:
         records: what is known of months and runs, and the settings: how many of the newest months
             are expected at all, and from which day on they are overdue.
-        told: what was told before.
+        cursor: what was sent before.
         now: by default the present.
     """
     now = now or datetime.now(UTC)
     instance = records.instance
     alerts: list[Alert] = []
-    failed = dict(told.failed)
-    after = told.after
-    for record in _ends_of_runs(instance, told.after, now.timestamp() - SETTLED_SECONDS):
+    failed = dict(cursor.failed)
+    after = cursor.after
+    for record in _ends_of_runs(instance, cursor.after, now.timestamp() - SETTLED_SECONDS):
         run = instance.get_run_by_id(record.run_id)
         if run is None:
             after = record.storage_id
@@ -126,9 +126,9 @@ def gather(
             alerts += _failure(instance, run, failed)
         else:
             alerts += _recovery(instance, run, failed)
-    late, overdue = _overdue(records, told, now)
+    late, overdue = _overdue(records, cursor, now)
     newest_failed = dict(list(failed.items())[-MOST_OPEN:])
-    return [*alerts, *late], replace(told, after=after, failed=newest_failed, overdue=overdue)
+    return [*alerts, *late], replace(cursor, after=after, failed=newest_failed, overdue=overdue)
 
 
 def _ends_of_runs(instance: DagsterInstance, after: int, until: float) -> Iterator[EventLogRecord]:
@@ -229,7 +229,7 @@ def _recovery(
 
 
 def _overdue(
-    records: MonthRecords, told: Told, now: datetime
+    records: MonthRecords, cursor: AlertCursor, now: datetime
 ) -> tuple[list[Alert], tuple[str, ...]]:
     """Lateness month by month: loading an old one must not make a late one look fresh."""
     expected = newest_months(records.chosen, now)
@@ -252,7 +252,7 @@ def _overdue(
             path=_page(month),
         )
         for month in late
-        if month.key not in told.overdue
+        if month.key not in cursor.overdue
     ]
     arrived = [
         Alert(
@@ -264,6 +264,6 @@ def _overdue(
             path=_page(month),
         )
         for month in expected
-        if month.key in told.overdue and month not in missing
+        if month.key in cursor.overdue and month not in missing
     ]
     return [*new, *arrived], tuple(month.key for month in late)

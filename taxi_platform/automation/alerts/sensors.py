@@ -14,7 +14,7 @@ from dagster import (
 )
 
 from taxi_platform.automation.alerts.channels import Channel, channels_of
-from taxi_platform.automation.alerts.incidents import Told, from_now_on, gather
+from taxi_platform.automation.alerts.incidents import AlertCursor, from_now_on, pending_alerts
 from taxi_platform.automation.alerts.messages import message_of
 from taxi_platform.automation.months import MonthRecords
 from taxi_platform.settings import Settings
@@ -35,11 +35,11 @@ def _sensor(channel: Channel, chosen: Settings) -> SensorDefinition:
     )
     def alerts(context: SensorEvaluationContext) -> SensorResult:
         instance = context.instance
-        told = Told.from_cursor(context.cursor) if context.cursor else from_now_on(instance)
-        found, then = gather(MonthRecords(instance, chosen), told)
+        cursor = AlertCursor.from_json(context.cursor) if context.cursor else from_now_on(instance)
+        found, next_cursor = pending_alerts(MonthRecords(instance, chosen), cursor)
         if found:
             channel.deliver(message_of(found, chosen.ui_url, chosen.secrets()))
         said = "nothing new" if not found else f"told: {'; '.join(a.headline for a in found[:5])}"
-        return SensorResult(skip_reason=said, cursor=then.cursor())
+        return SensorResult(skip_reason=said, cursor=next_cursor.to_json())
 
     return alerts
