@@ -17,7 +17,7 @@ from taxi_platform.landing.atomic_files import (
     PARTIAL,
     atomic_paths,
     disk_errors,
-    held,
+    locked,
     publish,
     unheld,
 )
@@ -224,7 +224,7 @@ class LandingZone:
         It outlives a broken download, so that the next attempt can resume it.
         """
         path = self.root / "raw" / month.color / f".{month.stem}{PARTIAL}"
-        with disk_errors(month), held(path):
+        with disk_errors(month), locked(path):
             yield path
 
 
