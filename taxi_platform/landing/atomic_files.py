@@ -122,7 +122,7 @@ def _try_to_lock(path: Path) -> IO[bytes] | None:
     return None
 
 
-def unheld(folder: Path) -> Iterator[Path]:
+def unlocked_partials(folder: Path) -> Iterator[Path]:
     """The unfinished files below a folder that no process holds."""
     for path in sorted(folder.rglob(f".*{PARTIAL}")):
         with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:

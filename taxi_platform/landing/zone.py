@@ -19,7 +19,7 @@ from taxi_platform.landing.atomic_files import (
     disk_errors,
     locked,
     publish,
-    unheld,
+    unlocked_partials,
 )
 from taxi_platform.landing.files import RawFile, TripParquet, note_source, summary_metadata
 from taxi_platform.landing.parquet_writer import parquet_file
@@ -211,11 +211,11 @@ class LandingZone:
 
     def abandoned(self) -> Iterator[Path]:
         """The unfinished files that killed runs left; the next run of their month replaces them."""
-        return (path for path in unheld(self.root) if not _is_resumable(path))
+        return (path for path in unlocked_partials(self.root) if not _is_resumable(path))
 
     def resumable(self) -> Iterator[Path]:
         """The downloads that broke off; the next run of their month takes them up."""
-        return filter(_is_resumable, unheld(self.root))
+        return filter(_is_resumable, unlocked_partials(self.root))
 
     @contextmanager
     def raw_partial(self, month: TripMonth) -> Iterator[Path]:
