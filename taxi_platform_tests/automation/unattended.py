@@ -299,15 +299,15 @@ class WebServer:
     def start_sensor(self, name: str) -> None:
         self._tell("startSensor(sensorSelector: $selector) { __typename }", name, "sensor")
 
-    def wait_for_looks(self, sensor: str, count: int) -> list[dict[str, Any]]:
-        """Waits until a sensor has looked so many times from now on, from begin to end."""
+    def wait_for_ticks(self, sensor: str, count: int) -> list[dict[str, Any]]:
+        """Waits until so many ticks of a sensor have begun and ended from now on; gives them."""
         now = time.time()
 
-        def looks() -> list[dict[str, Any]]:
+        def ended() -> list[dict[str, Any]]:
             ticks: list[dict[str, Any]] = self._state(sensor, "sensor")["ticks"]
             return [t for t in ticks if t["timestamp"] > now and t["status"] != "STARTED"]
 
-        return wait_until(lambda: found if len(found := looks()) >= count else None, 240)
+        return wait_until(lambda: found if len(found := ended()) >= count else None, 240)
 
     def _tell(self, mutation: str, name: str, kind: str) -> None:
         answer = self.ask(
