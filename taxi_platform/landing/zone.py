@@ -161,10 +161,10 @@ class LandingZone:
         return path
 
     def _is_refused(self, new: TripParquet, options: CleaningOptions) -> bool:
-        loaded = None if options.accept_replacement else self.look_up(new.month)
+        loaded = None if options.accept_replacement else self.find_cleaned_or_none(new.month)
         return loaded is not None and bool(new.differences_from(loaded))
 
-    def look_up(self, month: TripMonth) -> TripParquet | None:
+    def find_cleaned_or_none(self, month: TripMonth) -> TripParquet | None:
         """The cleaned Parquet of a month, None if there is none that can be read."""
         try:
             return self.find_cleaned(month)
