@@ -25,7 +25,7 @@ from taxi_platform.landing.zone import LandingZone
 from taxi_platform.settings import load_settings
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
-from taxi_platform_tests.automation.people import (
+from taxi_platform_tests.automation.receivers import (
     Mailbox,
     Webhook,
     running_mailbox,
