@@ -26,7 +26,7 @@ from taxi_platform_tests.faults.http_fault_proxy import (
     losing_the_answer,
 )
 from taxi_platform_tests.faults.month_runs import (
-    Held,
+    Contents,
     Holdings,
     MonthRuns,
     failures,
@@ -106,22 +106,22 @@ def runs(
 
 
 @pytest.fixture
-def old(runs: MonthRuns, cloud: Cloud) -> Held:
+def old(runs: MonthRuns, cloud: Cloud) -> Contents:
     """The month as BigQuery has it before the fault: what the test before this one left there."""
     with cloud.holds.bigquery_client() as client:
         if not list(client.list_datasets()):
-            held = runs.clean(MONTH, next(_rows))
+            published = runs.clean(MONTH, next(_rows))
             assert runs.run(MONTH, *CLOUD).success
-            assert cloud.holds.in_bigquery(MONTH) == held
+            assert cloud.holds.in_bigquery(MONTH) == published
     return cloud.holds.in_bigquery(MONTH)
 
 
 @pytest.fixture
-def new(old: Held, runs: MonthRuns) -> Held:
+def new(old: Contents, runs: MonthRuns) -> Contents:
     """The month as it is published and cleaned now, and in no store yet."""
-    held = runs.clean(MONTH, next(_rows))
-    assert held != old
-    return held
+    published = runs.clean(MONTH, next(_rows))
+    assert published != old
+    return published
 
 
 def load_jobs(cloud: Cloud) -> dict[str, str | None]:
@@ -148,7 +148,7 @@ FAULTS: dict[str, Does] = {
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_server_that_fails_for_a_while_delays_the_month_and_the_log_shows_the_attempts(
-    runs: MonthRuns, cloud: Cloud, new: Held, kind: str
+    runs: MonthRuns, cloud: Cloud, new: Contents, kind: str
 ) -> None:
     fault = FAULTS[kind]
     upload = Fault(fault, "POST", "^/upload/")
@@ -180,7 +180,7 @@ LASTING = (
 @pytest.mark.parametrize("kind", LASTING)
 @pytest.mark.parametrize("store", ["GCS", "BigQuery"])
 def test_a_server_that_fails_for_good_fails_the_month_clearly_and_keeps_the_old_one(
-    runs: MonthRuns, cloud: Cloud, old: Held, new: Held, store: str, kind: str
+    runs: MonthRuns, cloud: Cloud, old: Contents, new: Contents, store: str, kind: str
 ) -> None:
     in_lake = cloud.holds.in_lake(MONTH)
     broken, step, address = {
@@ -207,7 +207,7 @@ def test_a_server_that_fails_for_good_fails_the_month_clearly_and_keeps_the_old_
 
 
 def test_a_load_job_that_failed_of_bigquery_itself_is_run_again_under_another_id(
-    runs: MonthRuns, cloud: Cloud, new: Held
+    runs: MonthRuns, cloud: Cloud, new: Contents
 ) -> None:
     with cloud.behind.broken(Fault(answering(503), "GET", "alt=media")):
         result = runs.run(MONTH, *CLOUD)
@@ -220,7 +220,7 @@ def test_a_load_job_that_failed_of_bigquery_itself_is_run_again_under_another_id
 
 
 def test_a_load_job_that_failed_of_its_object_is_not_run_again(
-    runs: MonthRuns, cloud: Cloud, old: Held, new: Held
+    runs: MonthRuns, cloud: Cloud, old: Contents, new: Contents
 ) -> None:
     garbage = changing_the_answer(lambda answer: answer.with_body(b"no Parquet at all"))
     with cloud.behind.broken(Fault(garbage, "GET", "alt=media", times=None)):
@@ -235,7 +235,7 @@ def test_a_load_job_that_failed_of_its_object_is_not_run_again(
 
 
 def test_a_job_id_that_somebody_else_used_is_not_taken_for_ours(
-    runs: MonthRuns, cloud: Cloud, new: Held
+    runs: MonthRuns, cloud: Cloud, new: Contents
 ) -> None:
     assert runs.run(MONTH, "gcs_trips").success
     generation, _ = cloud.holds.in_lake(MONTH)
@@ -249,7 +249,7 @@ def test_a_job_id_that_somebody_else_used_is_not_taken_for_ours(
 
 
 def test_a_job_that_still_runs_is_attached_to_and_not_started_twice(
-    runs: MonthRuns, cloud: Cloud, new: Held
+    runs: MonthRuns, cloud: Cloud, new: Contents
 ) -> None:
     asked_after = threading.Event()
 
@@ -291,7 +291,7 @@ ON_ITS_WAY: dict[str, Does] = {
 
 @pytest.mark.parametrize("at", ON_ITS_WAY)
 def test_an_object_that_changes_on_its_way_is_noticed_and_sent_again(
-    runs: MonthRuns, cloud: Cloud, new: Held, at: str
+    runs: MonthRuns, cloud: Cloud, new: Contents, at: str
 ) -> None:
     with cloud.lake.broken(Fault(ON_ITS_WAY[at], "POST", "^/upload/")):
         result = runs.run(MONTH, *CLOUD)
@@ -301,7 +301,7 @@ def test_an_object_that_changes_on_its_way_is_noticed_and_sent_again(
 
 
 def test_the_checksum_of_an_upload_is_said_beforehand_so_that_gcs_itself_compares(
-    runs: MonthRuns, cloud: Cloud, new: Held
+    runs: MonthRuns, cloud: Cloud, new: Contents
 ) -> None:
     said: list[bytes] = []
 
@@ -316,7 +316,7 @@ def test_the_checksum_of_an_upload_is_said_beforehand_so_that_gcs_itself_compare
 
 
 def test_a_page_of_somebody_elses_instead_of_an_answer_is_worth_another_try(
-    runs: MonthRuns, cloud: Cloud, new: Held
+    runs: MonthRuns, cloud: Cloud, new: Contents
 ) -> None:
     def sign_in(answer: Answer) -> Answer:
         page = answer.with_headers(Content_Type="text/html")

@@ -16,7 +16,7 @@ from taxi_platform.local.postgres_server import PostgresServer as LocalPostgres
 from taxi_platform.local.state import ServerRecord
 from taxi_platform.stores.postgres.server import PostgresServer
 from taxi_platform_tests.faults.month_runs import (
-    Held,
+    Contents,
     MonthRuns,
     failures,
     in_postgres,
@@ -112,7 +112,7 @@ def runs(
 
 
 @pytest.fixture
-def old(postgres: OwnPostgres, runs: MonthRuns) -> Held:
+def old(postgres: OwnPostgres, runs: MonthRuns) -> Contents:
     """The month as Postgres has it before the fault."""
     if tables_in(postgres.conninfo, "trips") != TABLES:
         runs.clean(MONTH, next(_rows))
@@ -122,11 +122,11 @@ def old(postgres: OwnPostgres, runs: MonthRuns) -> Held:
 
 
 @pytest.fixture
-def new(old: Held, runs: MonthRuns) -> Held:
+def new(old: Contents, runs: MonthRuns) -> Contents:
     """The month as it is published and cleaned now, and not in Postgres yet."""
-    held = runs.clean(MONTH, next(_rows))
-    assert held != old
-    return held
+    published = runs.clean(MONTH, next(_rows))
+    assert published != old
+    return published
 
 
 CUTS = {
@@ -149,7 +149,7 @@ CUTS = {
 
 @pytest.mark.parametrize("when", CUTS)
 def test_a_connection_that_is_cut_delays_the_month_and_leaves_nothing_behind(
-    runs: MonthRuns, proxy: TcpFaultProxy, postgres: OwnPostgres, new: Held, when: str
+    runs: MonthRuns, proxy: TcpFaultProxy, postgres: OwnPostgres, new: Contents, when: str
 ) -> None:
     with proxy.cutting(replace(CUTS[when])) as cut:
         result = runs.run(MONTH, "postgres_trips")
@@ -165,8 +165,8 @@ def test_connections_that_are_always_cut_fail_the_month_clearly_and_keep_the_old
     runs: MonthRuns,
     proxy: TcpFaultProxy,
     postgres: OwnPostgres,
-    old: Held,
-    new: Held,
+    old: Contents,
+    new: Contents,
     when: str,
 ) -> None:
     with proxy.cutting(replace(CUTS[when], times=None)):
@@ -184,7 +184,7 @@ def test_connections_that_are_always_cut_fail_the_month_clearly_and_keep_the_old
 
 
 def test_postgres_may_be_stopped_and_started_in_the_middle_of_a_load(
-    runs: MonthRuns, proxy: TcpFaultProxy, postgres: OwnPostgres, new: Held
+    runs: MonthRuns, proxy: TcpFaultProxy, postgres: OwnPostgres, new: Contents
 ) -> None:
     def restart() -> None:
         postgres.stop()
@@ -199,7 +199,7 @@ def test_postgres_may_be_stopped_and_started_in_the_middle_of_a_load(
 
 
 def test_postgres_stopped_in_the_middle_of_a_load_fails_the_month_and_keeps_the_old_one(
-    runs: MonthRuns, proxy: TcpFaultProxy, postgres: OwnPostgres, old: Held, new: Held
+    runs: MonthRuns, proxy: TcpFaultProxy, postgres: OwnPostgres, old: Contents, new: Contents
 ) -> None:
     with proxy.cutting(Cut(b"ATTACH PARTITION", arrives=True, meanwhile=postgres.stop)):
         result = runs.run(MONTH, "postgres_trips")
