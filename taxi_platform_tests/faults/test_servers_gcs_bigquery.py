@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from taxi_platform.local.bigquery_server import BigQueryServer
+from taxi_platform.local.bigquery_server import EmbeddedBigQuery
 from taxi_platform.local.server import start
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.faults.http_fault_proxy import (
@@ -66,7 +66,7 @@ def cloud(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Ite
     gcs = stack.environment["STORAGE_EMULATOR_HOST"]
     with http_fault_proxy(gcs) as lake, http_fault_proxy(gcs) as behind:
         folder = tmp_path_factory.mktemp("emulator")
-        emulator = BigQueryServer(folder / "bigquery", lambda: behind.url)
+        emulator = EmbeddedBigQuery(folder / "bigquery", lambda: behind.url)
         running = start(
             emulator,
             log=folder / "bigquery.log",

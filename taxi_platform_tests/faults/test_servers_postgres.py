@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from taxi_platform.local import server as servers
-from taxi_platform.local.postgres_server import DATABASE, ROLE
-from taxi_platform.local.postgres_server import PostgresServer as LocalPostgres
+from taxi_platform.local.postgres_server import DATABASE, ROLE, EmbeddedPostgres
 from taxi_platform.local.state import ServerRecord
 from taxi_platform.stores.postgres.server import PostgresServer
 from taxi_platform_tests.faults.month_runs import (
@@ -37,7 +36,7 @@ _rows = count(8_000, 7)
 class OwnPostgres:
     """A cluster in a folder of its own, always on the same port."""
 
-    local: LocalPostgres
+    local: EmbeddedPostgres
     log: Path
     passwords: dict[str, str]
     records: list[ServerRecord] = field(default_factory=list)
@@ -71,7 +70,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPostgres]:
     folder = tmp_path_factory.mktemp("cluster") / ".taxi"
     folder.mkdir(mode=0o711)
     passwords: dict[str, str] = {}
-    local = LocalPostgres(folder, passwords, lambda: None)
+    local = EmbeddedPostgres(folder, passwords, lambda: None)
     own = OwnPostgres(local, folder / "postgres.log", passwords)
     try:
         own.start()
