@@ -12,7 +12,7 @@ from dagster import (
 from taxi_platform.assets.keys import table_key
 from taxi_platform.automation.jobs import job_from_gcs
 from taxi_platform.automation.months import MonthRecords, metadata_of
-from taxi_platform.automation.requests import Ledger, tagged
+from taxi_platform.automation.requests import VersionLedger, tagged
 from taxi_platform.errors import TransientStoreError
 from taxi_platform.io_managers.metadata import SOURCE_GENERATION
 from taxi_platform.partitions import trip_partitions
@@ -54,7 +54,7 @@ def _gcs_objects(store: StoreType, chosen: Settings) -> SensorDefinition:
             if month.key in known
         }
         records = MonthRecords(context.instance, chosen)
-        ledger = Ledger(context.cursor)
+        ledger = VersionLedger(context.cursor)
         ledger.keep_only({month.key for month in offered})
 
         def is_loaded(month: TripMonth, generation: str) -> bool:
@@ -65,7 +65,7 @@ def _gcs_objects(store: StoreType, chosen: Settings) -> SensorDefinition:
         return SensorResult(
             run_requests=tagged(requests, "object in GCS"),
             skip_reason=None if requests else f"{len(offered)} objects, all loaded or given up",
-            cursor=ledger.cursor(),
+            cursor=ledger.to_json(),
         )
 
     return gcs_objects

@@ -14,7 +14,7 @@ from dagster import (
 
 from taxi_platform.automation.jobs import INGEST_MONTH
 from taxi_platform.automation.months import MonthRecords, newest_months
-from taxi_platform.automation.requests import Ledger, tagged
+from taxi_platform.automation.requests import VersionLedger, tagged
 from taxi_platform.errors import StoreError
 from taxi_platform.resources.source import TripSourceResource
 from taxi_platform.settings import Settings
@@ -73,7 +73,7 @@ def published_months(chosen: Settings) -> SensorDefinition:
     def evaluate(context: SensorEvaluationContext, source: TripSourceResource) -> SensorResult:
         months = newest_months(chosen)
         records = MonthRecords(context.instance, chosen)
-        ledger = Ledger(context.cursor)
+        ledger = VersionLedger(context.cursor)
         ledger.keep_only({month.key for month in months})
         found = ask(source.get_source(), months)
         new = {month.key for month in records.missing(found.versions)}
@@ -89,7 +89,7 @@ def published_months(chosen: Settings) -> SensorDefinition:
         return SensorResult(
             run_requests=runs,
             skip_reason=None if runs else _nothing_to_do(found, len(months)),
-            cursor=ledger.cursor(),
+            cursor=ledger.to_json(),
         )
 
     return evaluate

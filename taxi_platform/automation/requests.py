@@ -28,7 +28,7 @@ LONGEST_WAIT = 86_400.0
 
 
 @dataclass(frozen=True)
-class Seen:
+class VersionState:
     """What was done about a version of a month.
 
     Attributes:
@@ -46,20 +46,20 @@ class Seen:
     settled: bool = False
 
 
-class Ledger:
-    """What a sensor has seen, by partition key; kept as its cursor."""
+class VersionLedger:
+    """What a sensor has done about versions, by partition key; kept as its cursor."""
 
     def __init__(self, cursor: str | None) -> None:
         known = json.loads(cursor) if cursor else {}
-        self._seen = {key: Seen(**entry) for key, entry in known.items()}
+        self._states = {key: VersionState(**entry) for key, entry in known.items()}
 
-    def cursor(self) -> str:
-        """The same as a cursor."""
-        return json.dumps({key: asdict(seen) for key, seen in sorted(self._seen.items())})
+    def to_json(self) -> str:
+        """The text that Dagster keeps as the cursor."""
+        return json.dumps({key: asdict(state) for key, state in sorted(self._states.items())})
 
     def keep_only(self, keys: set[str]) -> None:
         """Forgets months that are looked at no more."""
-        self._seen = {key: seen for key, seen in self._seen.items() if key in keys}
+        self._states = {key: state for key, state in self._states.items() if key in keys}
 
     def due(
         self,
@@ -96,15 +96,15 @@ class Ledger:
         return requested
 
     def _is_settled(self, month: TripMonth, version: str) -> bool:
-        seen = self._seen.get(month.key)
-        return seen is not None and seen.version == version and seen.settled
+        state = self._states.get(month.key)
+        return state is not None and state.version == version and state.settled
 
     def _is_given_up(self, instance: DagsterInstance, month: TripMonth, version: str) -> bool:
         """Whether the last run for this version ended in a way that another would not mend."""
-        seen = self._seen.get(month.key)
-        if seen is None or seen.version != version or not seen.tries:
+        state = self._states.get(month.key)
+        if state is None or state.version != version or not state.tries:
             return False
-        chosen = RunsFilter(tags={RUN_KEY_TAG: _run_key(month, seen)})
+        chosen = RunsFilter(tags={RUN_KEY_TAG: _run_key(month, state)})
         run = next(iter(instance.get_runs(chosen, limit=1)), None)
         if run is None or run.status in (DagsterRunStatus.SUCCESS, DagsterRunStatus.CANCELED):
             return True
@@ -115,36 +115,36 @@ class Ledger:
         )
 
     def _may_be_requested(self, month: TripMonth, version: str, first_wait: float) -> bool:
-        seen = self._seen.get(month.key)
-        if seen is None or seen.version != version or not seen.tries:
+        state = self._states.get(month.key)
+        if state is None or state.version != version or not state.tries:
             return True
-        wait = min(first_wait * 2 ** (seen.tries - 1), LONGEST_WAIT)
-        return time.time() >= seen.at + wait
+        wait = min(first_wait * 2 ** (state.tries - 1), LONGEST_WAIT)
+        return time.time() >= state.at + wait
 
     def _settle(self, month: TripMonth, version: str) -> None:
-        seen = self._seen.get(month.key, Seen(version))
-        self._seen[month.key] = replace(seen, version=version, tries=0, settled=True)
+        state = self._states.get(month.key, VersionState(version))
+        self._states[month.key] = replace(state, version=version, tries=0, settled=True)
 
     def _request(self, month: TripMonth, version: str) -> RunRequest:
-        before = self._seen.get(month.key)
+        before = self._states.get(month.key)
         again = before is not None and before.version == version
-        seen = Seen(
+        state = VersionState(
             version,
             requests=(before.requests if before else 0) + 1,
             tries=(before.tries if before and again else 0) + 1,
             at=time.time(),
         )
-        self._seen[month.key] = seen
+        self._states[month.key] = state
         return RunRequest(
-            run_key=_run_key(month, seen),
+            run_key=_run_key(month, state),
             partition_key=month.key,
             tags={VERSION_TAG: version},
         )
 
 
-def _run_key(month: TripMonth, seen: Seen) -> str:
+def _run_key(month: TripMonth, state: VersionState) -> str:
     # With the number of the request: a version that comes back after another is a new one.
-    return f"{month.key} {seen.version} {seen.requests}"
+    return f"{month.key} {state.version} {state.requests}"
 
 
 def tagged(requests: list[RunRequest], reason: str) -> list[RunRequest]:

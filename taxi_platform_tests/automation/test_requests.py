@@ -8,7 +8,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunRequest
 from dagster._core.test_utils import create_run_for_test
 
 from taxi_platform.automation.months import MonthRecords
-from taxi_platform.automation.requests import MOST_REQUESTS, Ledger
+from taxi_platform.automation.requests import MOST_REQUESTS, VersionLedger
 from taxi_platform.settings import load_settings
 from taxi_platform.trips.month import TripMonth
 
@@ -30,7 +30,7 @@ def instance() -> Iterator[DagsterInstance]:
 
 def due(
     instance: DagsterInstance,
-    ledger: Ledger,
+    ledger: VersionLedger,
     version: str,
     *,
     loaded: bool = False,
@@ -50,19 +50,19 @@ def run_of(
 def test_a_version_is_requested_once_even_if_the_cursor_travels(
     instance: DagsterInstance,
 ) -> None:
-    ledger = Ledger(None)
+    ledger = VersionLedger(None)
     (request,) = due(instance, ledger, "v1")
     assert request.partition_key == MONTH.key
     assert "v1" in (request.run_key or "")
     run_of(instance, request, DagsterRunStatus.SUCCESS)
-    ledger = Ledger(ledger.cursor())
+    ledger = VersionLedger(ledger.to_json())
     assert due(instance, ledger, "v1") == []
 
 
 def test_a_version_that_comes_back_is_requested_with_a_key_of_its_own(
     instance: DagsterInstance,
 ) -> None:
-    ledger = Ledger(None)
+    ledger = VersionLedger(None)
     keys = []
     for version in ("v1", "v2", "v1", "v2"):
         (request,) = due(instance, ledger, version)
@@ -73,7 +73,7 @@ def test_a_version_that_comes_back_is_requested_with_a_key_of_its_own(
 
 
 def test_what_is_loaded_already_is_not_requested(instance: DagsterInstance) -> None:
-    ledger = Ledger(None)
+    ledger = VersionLedger(None)
     assert due(instance, ledger, "v1", loaded=True) == []
     assert due(instance, ledger, "v1", loaded=False) == []  # it was seen to
 
@@ -83,7 +83,7 @@ def test_a_month_in_the_hands_of_a_run_is_judged_when_that_has_ended(
     instance: DagsterInstance, status: DagsterRunStatus
 ) -> None:
     create_run_for_test(instance, status=status, tags={"dagster/partition": MONTH.key})
-    ledger = Ledger(None)
+    ledger = VersionLedger(None)
     assert due(instance, ledger, "v1") == []
     for run in instance.get_runs():
         instance.delete_run(run.run_id)
@@ -93,7 +93,7 @@ def test_a_month_in_the_hands_of_a_run_is_judged_when_that_has_ended(
 def test_a_run_whose_process_died_is_requested_again_after_a_wait_that_doubles(
     instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = Ledger(None)
+    ledger = VersionLedger(None)
     now = time.time()
     for tries, wait in ((1, 3600), (2, 7200), (3, 14400)):
         monkeypatch.setattr(time, "time", lambda now=now: now)
@@ -105,14 +105,14 @@ def test_a_run_whose_process_died_is_requested_again_after_a_wait_that_doubles(
 
 
 def test_a_run_that_dagster_runs_again_itself_is_left_to_it(instance: DagsterInstance) -> None:
-    ledger = Ledger(None)
+    ledger = VersionLedger(None)
     (request,) = due(instance, ledger, "v1", wait=LONG)
     run_of(instance, request, DagsterRunStatus.FAILURE, **{"dagster/will_retry": "true"})
     assert due(instance, ledger, "v1", wait=LONG) == []
 
 
 def test_a_run_that_a_person_canceled_is_not_made_again(instance: DagsterInstance) -> None:
-    ledger = Ledger(None)
+    ledger = VersionLedger(None)
     (request,) = due(instance, ledger, "v1")
     run_of(instance, request, DagsterRunStatus.CANCELED)
     assert due(instance, ledger, "v1") == []
@@ -120,7 +120,7 @@ def test_a_run_that_a_person_canceled_is_not_made_again(instance: DagsterInstanc
 
 def test_a_full_bucket_is_seen_to_in_portions(instance: DagsterInstance) -> None:
     months = {TripMonth.from_key(f"green|20{year}-06"): "1" for year in range(10, 70)}
-    ledger = Ledger(None)
+    ledger = VersionLedger(None)
     counts = [
         len(ledger.due(records_of(instance, LONG), months, lambda _month, _version: False))
         for _ in range(4)
