@@ -148,13 +148,13 @@ def wait_until_told(headline: str, *places: Webhook | Mailbox) -> None:
     wait_until(lambda: all(headline in place.text() for place in places))
 
 
-def test_an_object_that_somebody_puts_into_the_lake_is_loaded_into_bigquery_once(
+def test_an_object_that_somebody_puts_into_gcs_is_loaded_into_bigquery_once(
     platform: UnattendedPlatform, web: WebServer, tmp_path: Path
 ) -> None:
     web.start_sensor("gcs_objects_to_bigquery")
     for number, rows in enumerate((1_200, 1_300), start=1):
         trips = cleaned_month(LandingZone(tmp_path / str(rows)), OLD, rows)
-        platform.put_into_lake(OLD, trips.path)
+        platform.put_into_gcs(OLD, trips.path)
         platform.wait_for_ends(number, dagster__partition=OLD.key)
         assert platform.rows()[OLD.month] == (0, trips.rows)
     web.wait_for_ticks("gcs_objects_to_bigquery", 2)
@@ -169,7 +169,7 @@ def test_a_run_waits_in_the_queue_while_what_it_asks_is_asked_by_as_many_as_may(
     storage = platform.instance.event_log_storage
     storage.set_concurrency_slots("bigquery", 0)
     trips = cleaned_month(LandingZone(tmp_path), OLD, 1_400)
-    platform.put_into_lake(OLD, trips.path)
+    platform.put_into_gcs(OLD, trips.path)
     (run, *_) = wait_until(lambda: found if len(found := platform.runs_of(OLD)) == 3 else None, 240)
     web.wait_for_ticks("gcs_objects_to_bigquery", 2)
     waiting = platform.instance.get_run_by_id(run.run_id)
@@ -187,7 +187,7 @@ def test_the_schedule_loads_what_is_published_and_missing_and_tries_nothing_else
     web.stop_schedule("monthly")
     runs = platform.runs(taxi__reason="monthly")
     assert [run.tags["dagster/partition"] for run in runs] == [GREEN[0].key]
-    # What the platform has loaded itself is not loaded again from the lake.
+    # What the platform has loaded itself is not loaded again from GCS.
     web.wait_for_ticks("gcs_objects_to_bigquery", 2)
     assert len(platform.runs(taxi__reason="object in GCS")) == 3
 

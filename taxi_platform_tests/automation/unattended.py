@@ -157,8 +157,8 @@ class UnattendedPlatform:
         with self._storage() as client:
             client.create_bucket(self.environment["TAXI_GCS_BUCKET"])
 
-    def put_into_lake(self, month: TripMonth, file: Path) -> None:
-        """Puts a file into the lake without the platform, as anybody might."""
+    def put_into_gcs(self, month: TripMonth, file: Path) -> None:
+        """Puts a file into GCS without the platform, as anybody might."""
         with self._storage() as client:
             bucket = client.bucket(self.environment["TAXI_GCS_BUCKET"])
             blob = bucket.blob(f"data/{month.color}/{month.stem}.parquet")
@@ -214,7 +214,7 @@ def unattended_platform(
             "DAGSTER_HOME": str(home),
             "TAXI_DAGSTER_POSTGRES_DATABASE": f"dagster_{name}",
             "TAXI_DATA_DIR": str(folder / "data"),
-            "TAXI_GCS_BUCKET": f"{name}-lake",
+            "TAXI_GCS_BUCKET": f"{name}-trips",
             "TAXI_BIGQUERY_DATASET": name,
             "TAXI_POSTGRES_SCHEMA": name,
             "TAXI_RETRY_SECONDS": "0.05",

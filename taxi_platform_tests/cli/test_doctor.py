@@ -55,7 +55,7 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str]] = {
         "source",
         "cannot be reached",
     ),
-    "an unreachable lake": (
+    "an unreachable GCS": (
         {"STORAGE_EMULATOR_HOST": "http://127.0.0.1:9"},
         "",
         "GCS",

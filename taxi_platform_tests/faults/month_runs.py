@@ -178,7 +178,7 @@ class Holdings:
             client_options={"api_endpoint": self.bigquery_url},
         )
 
-    def in_lake(self, partition: str) -> tuple[int, str]:
+    def in_gcs(self, partition: str) -> tuple[int, str]:
         """Generation and checksum of a month's object."""
         color, _, month = partition.partition("|")
         with self.gcs_client() as client:

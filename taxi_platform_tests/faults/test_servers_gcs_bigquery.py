@@ -49,13 +49,13 @@ class Cloud:
     """The servers of these tests, each behind a proxy.
 
     Attributes:
-        lake: between the platform and GCS.
+        gcs: between the platform and GCS.
         bigquery: between the platform and BigQuery.
         behind: between BigQuery and GCS.
         holds: past all of them.
     """
 
-    lake: HttpFaultProxy
+    gcs: HttpFaultProxy
     bigquery: HttpFaultProxy
     behind: HttpFaultProxy
     holds: Holdings
@@ -63,8 +63,8 @@ class Cloud:
 
 @pytest.fixture(scope="module")
 def cloud(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    gcs = stack.environment["STORAGE_EMULATOR_HOST"]
-    with http_fault_proxy(gcs) as lake, http_fault_proxy(gcs) as behind:
+    gcs_url = stack.environment["STORAGE_EMULATOR_HOST"]
+    with http_fault_proxy(gcs_url) as gcs, http_fault_proxy(gcs_url) as behind:
         folder = tmp_path_factory.mktemp("emulator")
         emulator = EmbeddedBigQuery(folder / "bigquery", lambda: behind.url)
         running = start(
@@ -77,10 +77,10 @@ def cloud(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Ite
         url = emulator.address(running.port)
         try:
             with http_fault_proxy(url) as bigquery:
-                holds = Holdings(gcs, "faults", url, "faults", "faults-project")
+                holds = Holdings(gcs_url, "faults", url, "faults", "faults-project")
                 with holds.gcs_client() as client:
                     client.create_bucket("faults")
-                yield Cloud(lake, bigquery, behind, holds)
+                yield Cloud(gcs, bigquery, behind, holds)
         finally:
             emulator.stop(running.process)
 
@@ -95,7 +95,7 @@ def runs(
     stack: EmbeddedStack, cloud: Cloud, folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> MonthRuns:
     settings = {
-        "STORAGE_EMULATOR_HOST": cloud.lake.url,
+        "STORAGE_EMULATOR_HOST": cloud.gcs.url,
         "BIGQUERY_EMULATOR_HOST": cloud.bigquery.url,
         "TAXI_GCP_PROJECT": cloud.holds.project,
         "TAXI_GCS_BUCKET": cloud.holds.bucket,
@@ -126,7 +126,7 @@ def new(old: Contents, runs: MonthRuns) -> Contents:
 
 def load_jobs(cloud: Cloud) -> dict[str, str | None]:
     """The load jobs of the object as it is now, and what each failed of."""
-    generation, _ = cloud.holds.in_lake(MONTH)
+    generation, _ = cloud.holds.in_gcs(MONTH)
     with cloud.holds.bigquery_client() as client:
         return {
             job.job_id: (job.error_result or {}).get("reason")
@@ -155,7 +155,7 @@ def test_a_server_that_fails_for_a_while_delays_the_month_and_the_log_shows_the_
     footer = Fault(fault, "GET", "alt=media")
     load = Fault(fault, "POST", "/jobs", b'"load"')
     totals = Fault(fault, "POST", "/jobs", b'"query"')
-    with cloud.lake.broken(upload, footer), cloud.bigquery.broken(load, totals):
+    with cloud.gcs.broken(upload, footer), cloud.bigquery.broken(load, totals):
         result = runs.run(MONTH, *CLOUD, TAXI_REQUEST_SECONDS=patience(kind))
     assert result.success, failures(result)
     assert [len(f.spoiled) for f in (upload, footer, load, totals)] == [1, 1, 1, 1]
@@ -182,9 +182,9 @@ LASTING = (
 def test_a_server_that_fails_for_good_fails_the_month_clearly_and_keeps_the_old_one(
     runs: MonthRuns, cloud: Cloud, old: Contents, new: Contents, store: str, kind: str
 ) -> None:
-    in_lake = cloud.holds.in_lake(MONTH)
+    in_gcs = cloud.holds.in_gcs(MONTH)
     broken, step, address = {
-        "GCS": (cloud.lake, "gcs_trips", "GCS, gs://faults/data/yellow/yellow_tripdata_2019-02"),
+        "GCS": (cloud.gcs, "gcs_trips", "GCS, gs://faults/data/yellow/yellow_tripdata_2019-02"),
         "BigQuery": (
             cloud.bigquery,
             "bigquery_trips",
@@ -199,7 +199,7 @@ def test_a_server_that_fails_for_good_fails_the_month_clearly_and_keeps_the_old_
     assert "taxi-platform local up" in said
     assert cloud.holds.in_bigquery(MONTH) == old
     if store == "GCS":
-        assert cloud.holds.in_lake(MONTH) == in_lake
+        assert cloud.holds.in_gcs(MONTH) == in_gcs
     again = runs.run(MONTH, *CLOUD)
     assert again.success, failures(again)
     assert retried(again) == []
@@ -213,7 +213,7 @@ def test_a_load_job_that_failed_of_bigquery_itself_is_run_again_under_another_id
         result = runs.run(MONTH, *CLOUD)
     assert result.success, failures(result)
     assert retried(result) == ["bigquery_trips"]
-    generation, _ = cloud.holds.in_lake(MONTH)
+    generation, _ = cloud.holds.in_gcs(MONTH)
     name = f"taxi_faults_yellow_trips_201902_{generation}"
     assert load_jobs(cloud) == {f"{name}_0": "backendError", f"{name}_1": None}
     assert cloud.holds.in_bigquery(MONTH) == new
@@ -238,7 +238,7 @@ def test_a_job_id_that_somebody_else_used_is_not_taken_for_ours(
     runs: MonthRuns, cloud: Cloud, new: Contents
 ) -> None:
     assert runs.run(MONTH, "gcs_trips").success
-    generation, _ = cloud.holds.in_lake(MONTH)
+    generation, _ = cloud.holds.in_gcs(MONTH)
     name = f"taxi_faults_yellow_trips_201902_{generation}"
     with cloud.holds.bigquery_client() as client:
         client.query("SELECT 1", job_id=f"{name}_0", location="US", job_retry=None).result()
@@ -293,7 +293,7 @@ ON_ITS_WAY: dict[str, Does] = {
 def test_an_object_that_changes_on_its_way_is_noticed_and_sent_again(
     runs: MonthRuns, cloud: Cloud, new: Contents, at: str
 ) -> None:
-    with cloud.lake.broken(Fault(ON_ITS_WAY[at], "POST", "^/upload/")):
+    with cloud.gcs.broken(Fault(ON_ITS_WAY[at], "POST", "^/upload/")):
         result = runs.run(MONTH, *CLOUD)
     assert result.success, failures(result)
     assert retried(result) == ["gcs_trips"]
@@ -309,9 +309,9 @@ def test_the_checksum_of_an_upload_is_said_beforehand_so_that_gcs_itself_compare
         said.append(exchange.body)
         exchange.send(exchange.forward())
 
-    with cloud.lake.broken(Fault(listen, "POST", "^/upload/")):
+    with cloud.gcs.broken(Fault(listen, "POST", "^/upload/")):
         assert runs.run(MONTH, "gcs_trips").success
-    _, checksum = cloud.holds.in_lake(MONTH)
+    _, checksum = cloud.holds.in_gcs(MONTH)
     assert f'"crc32c": "{checksum}"'.encode() in said[0]
 
 
@@ -323,7 +323,7 @@ def test_a_page_of_somebody_elses_instead_of_an_answer_is_worth_another_try(
         return page.with_body(b"<html>Sign in to the guest network</html>")
 
     with (
-        cloud.lake.broken(Fault(changing_the_answer(sign_in), "GET", "/o/")),
+        cloud.gcs.broken(Fault(changing_the_answer(sign_in), "GET", "/o/")),
         cloud.bigquery.broken(Fault(changing_the_answer(sign_in), "POST", "/jobs")),
     ):
         result = runs.run(MONTH, *CLOUD)
