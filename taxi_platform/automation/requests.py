@@ -1,9 +1,9 @@
-"""Runs on request of a sensor: each version of a month once, and again only where that may help.
+"""The runs that a sensor requests: one for each version of a month, and retries if they may help.
 
-Both sensors see versions of months, published files or objects in GCS, and must load each
-that is not loaded yet. What they have seen to is kept in the sensor's cursor. Dagster's own run
-keys are not enough for that: they hold for ever, so a version that comes back would be dropped,
-and a run that failed because the source was down would never be made again.
+Both sensors find versions of months, as published files or as objects in GCS, and must load each
+that is not loaded yet. The cursor records what they have requested. Dagster's run keys are not
+enough for that: they are valid forever, so a version that comes back would be dropped, and a run
+that failed because the source was down would never be requested again.
 """
 
 import json
@@ -22,21 +22,21 @@ RUN_KEY_TAG = "dagster/run_key"
 VERSION_TAG = "taxi/version"
 
 MOST_REQUESTS = 25
-"""Runs that one look may request; what remains is seen to at the next."""
+"""How many runs one tick may request; the next tick requests the others."""
 
 LONGEST_WAIT = 86_400.0
 
 
 @dataclass(frozen=True)
 class VersionState:
-    """What was done about a version of a month.
+    """What a sensor has requested for a version of a month.
 
     Attributes:
-        version: the version that was seen last.
-        requests: how many runs were requested for this month so far, of whatever version.
+        version: the latest version.
+        requests: how many runs were requested for this month so far, for all versions.
         tries: how many of them were for this version.
-        at: when the last was, seconds since 1970.
-        settled: whether nothing remains to be done about it.
+        at: when the last was requested, in seconds since 1970.
+        settled: whether nothing more will be requested for this version.
     """
 
     version: str
@@ -47,7 +47,7 @@ class VersionState:
 
 
 class VersionLedger:
-    """What a sensor has done about versions, by partition key; kept as its cursor."""
+    """The state of each month's latest version, by partition key; a sensor's cursor."""
 
     def __init__(self, cursor: str | None) -> None:
         known = json.loads(cursor) if cursor else {}
@@ -58,7 +58,7 @@ class VersionLedger:
         return json.dumps({key: asdict(state) for key, state in sorted(self._states.items())})
 
     def keep_only(self, keys: set[str]) -> None:
-        """Forgets months that are looked at no more."""
+        """Removes all other months."""
         self._states = {key: state for key, state in self._states.items() if key in keys}
 
     def due(
@@ -67,20 +67,20 @@ class VersionLedger:
         offered: Mapping[TripMonth, str],
         is_loaded: Callable[[TripMonth, str], bool],
     ) -> list[RunRequest]:
-        """The runs to request now; they count as requested from here on.
+        """The runs to request now; records them as requested.
 
         Args:
-            records: what is known of months and runs; its settings say how long to wait before a
-                version is requested again whose run failed for a transient reason.
-            offered: the version of each month that there is.
-            is_loaded: whether a version of a month is loaded, whoever did it.
+            records: the records of months and runs; their settings define how long to wait before
+                a version is requested again after a transient fault.
+            offered: the current version of each month.
+            is_loaded: whether a version of a month is loaded, by whichever run.
         """
         open_ones = {
             month: version
             for month, version in offered.items()
             if not self._is_settled(month, version)
         }
-        # A run that has a month in hand may be loading just this version: its end is waited for.
+        # A queued or running run of a month may be loading this very version: wait for its end.
         busy = records.running(open_ones)
         first_wait = records.chosen.request_again_seconds
         requested: list[RunRequest] = []
@@ -100,7 +100,7 @@ class VersionLedger:
         return state is not None and state.version == version and state.settled
 
     def _is_given_up(self, instance: DagsterInstance, month: TripMonth, version: str) -> bool:
-        """Whether the last run for this version ended in a way that another would not mend."""
+        """Whether the last run for this version ended such that another would not help."""
         state = self._states.get(month.key)
         if state is None or state.version != version or not state.tries:
             return False
@@ -143,12 +143,12 @@ class VersionLedger:
 
 
 def _run_key(month: TripMonth, state: VersionState) -> str:
-    # With the number of the request: a version that comes back after another is a new one.
+    # With the number of the request, so that a version that comes back gets a new key.
     return f"{month.key} {state.version} {state.requests}"
 
 
 def tagged(requests: list[RunRequest], reason: str) -> list[RunRequest]:
-    """The same requests, with what they were made for."""
+    """The same requests, tagged with their reason."""
     return [
         request.with_replaced_attrs(tags={**request.tags, REASON_TAG: reason})
         for request in requests

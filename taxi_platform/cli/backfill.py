@@ -171,7 +171,7 @@ def _report(
                 message = failure_of(instance, state.run).message
             message = f"{message} (run {state.run.run_id})"
         console.print(f"  {month}: {message}", highlight=False, soft_wrap=True)
-    console.print("Once the cause is mended, load them again with:")
+    console.print("Once the cause is fixed, load them again with:")
     for command in repair_commands(failed):
         console.print(f"  {command}", highlight=False, soft_wrap=True)
     return 1

@@ -45,7 +45,7 @@ def instance() -> Iterator[DagsterInstance]:
 def ended(
     instance: DagsterInstance, kind: DagsterEventType, said: str = "", **tags: str
 ) -> DagsterRun:
-    """A run of the month that ended so."""
+    """A run of the month that ended with this event."""
     own = {"dagster/partition": MONTH.key} | tags
     run = create_run_for_test(
         instance, job_name="ingest_month", status=DagsterRunStatus.STARTED, tags=own
@@ -77,7 +77,7 @@ def test_a_failure_is_reported_once_and_so_is_its_recovery(instance: DagsterInst
         ("failed", MONTH.key, "it died", f"/runs/{run.run_id}")
     ]
     assert "--color green --from 2024-01 --to 2024-01" in alerts[0].remedy
-    # The same again from the cursor before, as when the channel did not take it.
+    # From the earlier cursor, as if the channel had not accepted them: the same alerts again.
     assert evaluate(instance, AlertCursor.from_json(cursor.to_json()))[0] == alerts
     later = AlertCursor.from_json(later.to_json())
     assert evaluate(instance, later)[0] == []
@@ -103,13 +103,13 @@ def test_of_a_run_that_dagster_retries_the_last_is_reported(instance: DagsterIns
     instance.add_run_tags(first.run_id, {"dagster/auto_retry_run_id": second.run_id})
     alerts, cursor = evaluate(instance, cursor)
     assert [a.detail for a in alerts] == ["2"]
-    # Dagster said so and did not: in a backfill that has ended, for one.
+    # Dagster announced a retry and made none: in a backfill that has ended, for example.
     ended(instance, DagsterEventType.RUN_FAILURE, "3", **{"dagster/will_retry": "true"})
     assert evaluate(instance, cursor)[0] == []
     assert [a.detail for a in evaluate(instance, cursor, RETRY_SECONDS + 60)[0]] == ["3"]
 
 
-def test_a_flood_is_taken_in_portions_and_nothing_is_left_out(
+def test_many_events_are_read_in_batches_and_none_is_left_out(
     instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(incidents, "MOST_EVENTS", 3)
@@ -125,7 +125,7 @@ def test_a_flood_is_taken_in_portions_and_nothing_is_left_out(
     assert found[-1].kind == "recovered"
 
 
-def test_an_event_that_is_just_written_waits_for_its_elders(instance: DagsterInstance) -> None:
+def test_an_event_just_written_waits_for_earlier_ones(instance: DagsterInstance) -> None:
     cursor = from_now_on(instance)
     ended(instance, DagsterEventType.RUN_FAILURE)
     alerts, cursor = evaluate(instance, cursor, seconds=0)
@@ -133,7 +133,7 @@ def test_an_event_that_is_just_written_waits_for_its_elders(instance: DagsterIns
     assert len(evaluate(instance, cursor)[0]) == 1
 
 
-def test_lateness_is_judged_month_by_month(instance: DagsterInstance) -> None:
+def test_months_are_overdue_one_by_one(instance: DagsterInstance) -> None:
     two = records_of(instance, 2, NEVER).chosen
     newest, before = newest_months(two)[0], newest_months(two)[2]
     assert newest.color == before.color
@@ -152,7 +152,7 @@ def test_lateness_is_judged_month_by_month(instance: DagsterInstance) -> None:
     assert before.key in {a.subject for a in alerts if a.kind == "overdue"}
     assert newest.key not in {a.subject for a in alerts}
     assert late(AlertCursor.from_json(cursor.to_json()), 1)[0] == []
-    # The newest is loaded, which says nothing of the one before.
+    # That the newest is loaded says nothing about the one before.
     for key in trip_keys(two):
         instance.report_runless_asset_event(AssetMaterialization(key, partition=newest.key))
     assert late(cursor, 1)[0] == []

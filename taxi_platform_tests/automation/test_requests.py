@@ -1,4 +1,4 @@
-"""What a sensor requests, and when again; on a real instance, without processes."""
+"""Which runs a sensor requests, and when it retries; on a real instance, without processes."""
 
 import time
 from collections.abc import Iterator
@@ -42,12 +42,12 @@ def due(
 def run_of(
     instance: DagsterInstance, request: RunRequest, status: DagsterRunStatus, **tags: str
 ) -> None:
-    """The run that Dagster makes of a request."""
+    """The run that Dagster creates for a request."""
     own = {"dagster/run_key": request.run_key or "", "dagster/partition": MONTH.key}
     create_run_for_test(instance, job_name="ingest_month", status=status, tags=own | tags)
 
 
-def test_a_version_is_requested_once_even_if_the_cursor_travels(
+def test_a_version_is_requested_once_also_with_a_stored_cursor(
     instance: DagsterInstance,
 ) -> None:
     ledger = VersionLedger(None)
@@ -75,11 +75,11 @@ def test_a_version_that_comes_back_is_requested_with_a_key_of_its_own(
 def test_what_is_loaded_already_is_not_requested(instance: DagsterInstance) -> None:
     ledger = VersionLedger(None)
     assert due(instance, ledger, "v1", loaded=True) == []
-    assert due(instance, ledger, "v1", loaded=False) == []  # it was seen to
+    assert due(instance, ledger, "v1", loaded=False) == []  # it was loaded before
 
 
 @pytest.mark.parametrize("status", [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTED])
-def test_a_month_in_the_hands_of_a_run_is_judged_when_that_has_ended(
+def test_a_month_with_a_queued_or_running_run_waits_for_its_end(
     instance: DagsterInstance, status: DagsterRunStatus
 ) -> None:
     create_run_for_test(instance, status=status, tags={"dagster/partition": MONTH.key})
@@ -104,21 +104,21 @@ def test_a_run_whose_process_died_is_requested_again_after_a_wait_that_doubles(
         now += wait
 
 
-def test_a_run_that_dagster_runs_again_itself_is_left_to_it(instance: DagsterInstance) -> None:
+def test_a_run_that_dagster_retries_is_not_requested_again(instance: DagsterInstance) -> None:
     ledger = VersionLedger(None)
     (request,) = due(instance, ledger, "v1", wait=LONG)
     run_of(instance, request, DagsterRunStatus.FAILURE, **{"dagster/will_retry": "true"})
     assert due(instance, ledger, "v1", wait=LONG) == []
 
 
-def test_a_run_that_a_person_canceled_is_not_made_again(instance: DagsterInstance) -> None:
+def test_a_run_that_a_person_canceled_is_not_requested_again(instance: DagsterInstance) -> None:
     ledger = VersionLedger(None)
     (request,) = due(instance, ledger, "v1")
     run_of(instance, request, DagsterRunStatus.CANCELED)
     assert due(instance, ledger, "v1") == []
 
 
-def test_a_full_bucket_is_seen_to_in_portions(instance: DagsterInstance) -> None:
+def test_a_full_bucket_is_requested_in_batches(instance: DagsterInstance) -> None:
     months = {TripMonth.from_key(f"green|20{year}-06"): "1" for year in range(10, 70)}
     ledger = VersionLedger(None)
     counts = [
