@@ -1,7 +1,7 @@
 """What `image-check` asks in Python.
 
-This machine's pip settings, whether the image contains any of them, and whether the image's services
-work. Standard library only.
+This machine's pip settings, whether the image contains any of them, and whether its services work.
+Standard library only.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-# The options that say where packages come from and how to reach them. Other settings of a machine have
-# no meaning in the build.
+# The options that say where packages come from and how to reach them. Other settings of a machine
+# have no meaning in the build.
 OPTIONS = (
     "default-timeout extra-index-url find-links index-url no-index proxy retries timeout "
     "trusted-host"
@@ -121,7 +121,7 @@ def processes(root: Path, uid: int) -> None:
 
 
 def _pip_settings(python: str) -> dict[str, str]:
-    """pip's settings; the environment overrides files."""
+    """The settings of pip; the environment overrides files."""
     command = [python, "-m", "pip", "config", "list"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     settings: dict[str, str] = {}

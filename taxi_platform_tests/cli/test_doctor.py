@@ -155,7 +155,7 @@ def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
         assert len(left) == 2, found.stdout
         assert str(killed) in left[0]
         assert "left_over.green_trips_2024_01_incoming" in left[1]
-        assert f"{resumable} is a download that broke off" in found.stdout
+        assert f"{resumable} is an interrupted download" in found.stdout
         assert killed.exists()
 
         mended = doctor(stack, "--fix", **where)
