@@ -27,8 +27,8 @@ def trip_partitions(chosen: Settings | None = None) -> MultiPartitionsDefinition
 @cache
 def _partitions(colors: tuple[str, ...], first_month: str) -> MultiPartitionsDefinition:
     # Dagster orders dimensions by name, color before month, and takes a range between two keys in
-    # the order of the keys. So colors must be in alphabetical order, as in the settings; otherwise a
-    # range silently selects nothing.
+    # the order of the keys. So colors must be in alphabetical order, as in the settings; otherwise
+    # a range silently selects nothing.
     return MultiPartitionsDefinition(
         {
             "color": StaticPartitionsDefinition(list(colors)),
