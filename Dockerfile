@@ -2,17 +2,17 @@
 #   dagster api grpc -m taxi_platform.definitions -h 0.0.0.0 -p 4000
 #   dagster-webserver
 #   dagster-daemon run
-# docs/deployment.md tells how to build and run it.
+# docs/deployment.md explains how to build and run it.
 
-# Any base with Python 3.11 and its venv module. Give a digest where a build must repeat exactly.
+# Any base with Python 3.11 and its venv module. For reproducible builds, give a digest.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 
-# The locked packages. Changes of the project's own code leave this stage alone.
+# The locked packages. Changes of the project's own code do not rebuild this stage.
 FROM ${BASE_IMAGE} AS dependencies
 
-# Where packages come from is the builder's affair: its pip.conf and certificates are mounted for
-# the one command that needs them and stay in no layer. Both may be missing.
+# The builder's pip.conf and certificates say where packages come from. They are mounted only for the
+# command that needs them, and are in no layer. Both may be missing.
 ENV PIP_CONFIG_FILE=/run/secrets/pip_conf \
     PIP_COMPILE=0 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
@@ -22,7 +22,7 @@ ENV PIP_CONFIG_FILE=/run/secrets/pip_conf \
 WORKDIR /build
 COPY deploy/install-locked requirements-build.lock requirements-deploy.lock ./
 
-# pip and the build backend live in /opt/build: what is shipped, /opt/venv, has no installer. Bytecode
+# pip and the build backend are in /opt/build, so that /opt/venv, which is shipped, has no installer. Bytecode
 # is compiled here, because the image's user cannot write it, and is never checked against its source,
 # because copying between layers may change files' times.
 RUN --mount=type=secret,id=pip_conf --mount=type=secret,id=ca_bundle \
@@ -34,7 +34,7 @@ RUN --mount=type=secret,id=pip_conf --mount=type=secret,id=ca_bundle \
     && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 
 
-# The project itself, installed beside the packages it needs: a small layer of its own.
+# The project itself, in a small layer of its own.
 FROM dependencies AS application
 
 COPY pyproject.toml README.md LICENSE ./
@@ -49,7 +49,7 @@ RUN /opt/build/bin/pip wheel --quiet --no-index --no-deps --no-build-isolation \
 
 FROM ${BASE_IMAGE}
 
-# `make image` gives both; a Dockerfile cannot read them.
+# `make image` passes both; a Dockerfile cannot determine them.
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="taxi-platform" \
@@ -59,7 +59,7 @@ LABEL org.opencontainers.image.title="taxi-platform" \
       org.opencontainers.image.revision="${REVISION}"
 
 # Fixed numbers, so that volumes and an orchestrator's security policy can name the user. The folders
-# that the service writes to are made here: a new volume takes over their owner.
+# that the service writes to are created here, because a new volume inherits their owner.
 RUN groupadd --gid 10001 dagster \
     && useradd --uid 10001 --gid dagster --no-log-init --no-create-home \
         --home-dir /opt/dagster --shell /usr/sbin/nologin dagster \

@@ -1,4 +1,4 @@
-# Everything from a fresh checkout: each target makes what it needs, .venv included.
+# Every target works in a fresh checkout and makes what it needs, including .venv.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,10 +8,10 @@ READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
 
 .PHONY: help
-help: ## Show this
+help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-# It holds its own folder's name: where that is another, .venv was copied along, and serves another.
+# The file contains the folder's name. If it differs, .venv was copied from another checkout.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
 .PHONY: $(READY)
 endif
@@ -27,9 +27,9 @@ venv: $(READY) ## Make .venv with the locked dependencies
 demo: $(READY) ## Run two synthetic months through the whole platform, offline
 	$(BIN)/taxi-platform demo
 
-# By SIGINT Dagster stops its processes and cancels runs, and a shell has what it starts in the
-# background ignore it.
-HEEDING_SIGINT := $(BIN)/python -c \
+# On SIGINT Dagster stops its processes and cancels runs, but a shell makes background commands ignore
+# SIGINT. So restore its default.
+WITH_SIGINT := $(BIN)/python -c \
   'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])'
 
 PORT ?= 3000
@@ -37,10 +37,10 @@ PORT ?= 3000
 .PHONY: dev
 dev: $(READY) ## Start the embedded stack and the UI on http://127.0.0.1:3000, or at another PORT
 	$(BIN)/taxi-platform local up
-	@$(HEEDING_SIGINT) $(BIN)/dg dev --host 127.0.0.1 --port $(PORT)
+	@$(WITH_SIGINT) $(BIN)/dg dev --host 127.0.0.1 --port $(PORT)
 
 .PHONY: check
-check: lint ## Lint, and run the tests that need no server and little time
+check: lint ## Lint, and run the fast tests that need no server
 	$(BIN)/pytest --quiet -m "not integration and not slow" --numprocesses 2 --dist worksteal
 
 .PHONY: test
@@ -55,7 +55,7 @@ lint: $(READY) ## Check style, types and import directions
 	$(BIN)/lint-imports
 
 .PHONY: format
-format: $(READY) ## Format and mend what can be mended
+format: $(READY) ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -64,16 +64,16 @@ docs: $(READY) ## Write docs/data.md from the code
 	$(BIN)/python -m taxi_platform.trips.documentation > docs/data.md
 
 .PHONY: screenshot
-screenshot: $(READY) ## Take docs/asset-graph.png anew, in the system's Chromium
+screenshot: $(READY) ## Renew docs/asset-graph.png, with the system's Chromium
 	rm -f test-artefacts/browser/asset-graph.png
 	$(BIN)/pytest taxi_platform_tests/browser -k graph
 	cp test-artefacts/browser/asset-graph.png docs/asset-graph.png
 
 .PHONY: bench
-bench: $(READY) ## Measure against the peers, about 20 minutes, and put the table into docs/performance.md
+bench: $(READY) ## Measure this platform and other tools, about 20 minutes, into docs/performance.md
 	$(BIN)/python -m benchmarks all --write docs/performance.md
 
-# Universal: what another Python or system needs is named too, since nothing is resolved at installing.
+# Universal: includes what other Pythons and systems need, since installing resolves nothing.
 COMPILE := $(BIN)/python -m uv pip compile --python-version 3.11 --universal --generate-hashes \
   --no-header --no-emit-index-url --no-strip-extras
 
@@ -91,7 +91,7 @@ lock: $(READY) ## Renew the three lock files from pyproject.toml; with UPGRADE= 
 VERSION = $(shell sed -n 's/^version = "\(.*\)".*/\1/p' pyproject.toml)
 
 .PHONY: image
-image: ## Build the image with Docker; DOCKER_OPTIONS are its own
+image: ## Build the image with Docker; pass options in DOCKER_OPTIONS
 	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION="$$(git rev-parse HEAD)" \
 	  --tag taxi-platform:$(VERSION) --tag taxi-platform:latest $(DOCKER_OPTIONS) .
 

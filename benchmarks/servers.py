@@ -89,7 +89,7 @@ def gcs_bucket() -> "storage.Bucket":
 
 
 def forget_months() -> None:
-    """Empties the landing zone and the lake, so that no round finds its work done already."""
+    """Empties the landing zone and the bucket, so that no round finds its work done already."""
     shutil.rmtree(Path(os.environ["TAXI_DATA_DIR"]), ignore_errors=True)
     for blob in gcs_bucket().list_blobs():
         blob.delete()

@@ -1,7 +1,7 @@
 """What `image-check` asks in Python.
 
-How this machine's pip is set up, what a built image keeps of that, and whether the services that
-run from the image work. Standard library only.
+This machine's pip settings, whether the image contains any of them, and whether its services work.
+Standard library only.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-# What says where packages come from and how to get there. Nothing else of a machine's settings has
-# a meaning in the build.
+# The options that say where packages come from and how to reach them. Other settings of a machine
+# have no meaning in the build.
 OPTIONS = (
     "default-timeout extra-index-url find-links index-url no-index proxy retries timeout "
     "trusted-host"
@@ -40,8 +40,8 @@ QUERY = """{
 def pip_config(python: str, canary: str, folder: Path) -> None:
     """Writes this machine's pip settings and certificates for the build.
 
-    They become the files `pip_conf` and `ca_bundle`. Folders of this machine mean nothing in the
-    build and are left out: the locks name only what an index has.
+    They become the files `pip_conf` and `ca_bundle`. Folders of this machine do not exist in
+    the build and are left out: the lock files list only packages of an index.
     """
     settings = _pip_settings(python)
     certificates = settings.get("cert") or ssl.get_default_verify_paths().cafile
@@ -80,7 +80,7 @@ def leaks(root: Path, folder: Path, config: str) -> None:
 
 
 def webserver(port: int, seconds: float) -> None:
-    """Waits until the web server answers and its code location is loaded, and says what it has."""
+    """Waits until the web server answers and its code location is loaded, and prints its assets."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -104,7 +104,7 @@ def webserver(port: int, seconds: float) -> None:
 
 
 def processes(root: Path, uid: int) -> None:
-    """Fails unless there are processes in the image, and all are the user's."""
+    """Fails unless there are processes in the image, and the user owns all of them."""
     seen = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -121,7 +121,7 @@ def processes(root: Path, uid: int) -> None:
 
 
 def _pip_settings(python: str) -> dict[str, str]:
-    """The settings of pip, the environment's before those of its files."""
+    """The settings of pip; the environment overrides files."""
     command = [python, "-m", "pip", "config", "list"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     settings: dict[str, str] = {}
@@ -136,7 +136,7 @@ def _pip_settings(python: str) -> dict[str, str]:
 
 
 def _public_hosts(python: str) -> str:
-    """The hosts that every pip knows, which packages themselves name: no trace of this machine."""
+    """The hosts that every pip knows and packages mention, so they are no trace of this machine."""
     script = (
         "from pip._internal.models.index import PyPI as p; print(p.netloc, p.file_storage_domain)"
     )
@@ -144,7 +144,7 @@ def _public_hosts(python: str) -> str:
 
 
 def _traces(folder: Path, root: Path) -> dict[str, str]:
-    """What must not be found, and what to call it in a message."""
+    """The texts that must not be in the image, with their names for a message."""
     text = (folder / "pip_conf").read_text()
     public = (folder / "public_hosts").read_text().split()
     traces = {text.splitlines()[0].removeprefix("# "): "pip's settings"}
@@ -156,7 +156,7 @@ def _traces(folder: Path, root: Path) -> dict[str, str]:
     own = _certificates(folder / "ca_bundle")
     for bundle in _public_bundles(root):
         own -= _certificates(bundle)
-    # A line from the middle of a certificate is as good as the whole.
+    # A line from the middle identifies a certificate.
     lines = (certificate.splitlines() for certificate in own)
     return traces | {line[len(line) // 2]: "an own certificate" for line in lines}
 
@@ -167,7 +167,7 @@ def _certificates(bundle: Path) -> set[str]:
 
 
 def _public_bundles(root: Path) -> Iterator[Path]:
-    """The certificates that Debian and Python packages ship, which our own bundle also holds."""
+    """The certificates that Debian and Python packages ship, which our own bundle also contains."""
     yield from root.glob("etc/ssl/certs/ca-certificates.crt")
     yield from root.glob("opt/venv/lib/python3*/site-packages/certifi/cacert.pem")
     yield from root.glob("opt/venv/lib/python3*/site-packages/grpc/_cython/_credentials/roots.pem")

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Run once by the Postgres image, on an empty volume: Dagster's records get a database of their own
-# beside the trips.
+# The Postgres image runs this once, on an empty volume: creates a separate database for Dagster's
+# records.
 set -euo pipefail
 
 if [[ $TAXI_DAGSTER_POSTGRES_DATABASE != "$POSTGRES_DB" ]]; then

@@ -1,8 +1,8 @@
-"""Everything of Dagster's that is not public, in one place.
+"""All uses of Dagster's private API, in one place.
 
-A new version of Dagster may change what is here; ``test_dagster_internals`` says what then. What is
-made of it does not belong here. (``dagster_storage`` builds on dagster-postgres' storages, and has
-a test of its own.)
+A new version of Dagster may change this API; ``test_dagster_internals`` then fails. Logic of the
+platform does not belong here. (``dagster_storage`` uses dagster-postgres' storages, and has a test
+of its own.)
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def request_backfill(
     title: str,
     run_config: dict[str, Any] | None = None,
 ) -> str:
-    """Leaves a backfill of assets for the daemon, and gives its id."""
+    """Requests a backfill of assets from the daemon, and returns its id."""
     backfill = PartitionBackfill.from_asset_partitions(
         backfill_id=make_new_backfill_id(),
         asset_graph=AssetGraph.from_assets(assets),
@@ -53,7 +53,7 @@ def request_backfill(
 
 
 def unfinished_backfills(instance: DagsterInstance) -> Sequence[PartitionBackfill]:
-    """The backfills that the daemon has not ended."""
+    """The backfills that the daemon has not finished."""
     chosen = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
     return instance.get_backfills(filters=chosen)
 
@@ -61,7 +61,7 @@ def unfinished_backfills(instance: DagsterInstance) -> Sequence[PartitionBackfil
 def backfill_targets(
     backfill: PartitionBackfill, assets: Sequence[AssetsDefinition]
 ) -> Sequence[str]:
-    """The partition keys that a backfill materializes all of some assets for; none otherwise."""
+    """The partition keys of a backfill, if it includes all of these assets; else none."""
     keys = {asset.key for asset in assets}
     if not backfill.is_asset_backfill or not keys <= set(backfill.asset_selection or []):
         return []
@@ -78,7 +78,7 @@ def is_backfill_over(instance: DagsterInstance, backfill_id: str) -> bool:
 def failed_partitions(
     instance: DagsterInstance, asset: AssetsDefinition, keys: Sequence[str]
 ) -> set[str]:
-    """Those of an asset's partitions whose last attempt failed."""
+    """The partitions of an asset whose last attempt failed."""
     if asset.partitions_def is None:
         return set()
     found = instance.get_status_by_partition(asset.key, keys, asset.partitions_def) or {}
@@ -86,5 +86,5 @@ def failed_partitions(
 
 
 def set_data_version(context: OutputContext, key: AssetKey, version: str) -> None:
-    """Records the data version of what an IO manager has stored."""
+    """Records the data version of an IO manager's output."""
     context.step_context.set_data_version(key, DataVersion(version))

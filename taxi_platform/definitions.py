@@ -1,4 +1,4 @@
-"""The code location: the platform's own assets, and those that users put into ``defs``."""
+"""The code location: the platform's own assets, and users' assets in ``defs``."""
 
 import warnings
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def build_resources(chosen: Settings) -> dict[str, object]:
 
 
 def _gcs(chosen: Settings) -> Iterator[tuple[str, object]]:
-    # Imported for those who use it, here and below: Google's clients take half a second.
+    # Imported only if it is used, here and below: Google's clients take half a second.
     if chosen.uses_gcs:
         from taxi_platform.io_managers.gcs import GCSObjectIOManager
         from taxi_platform.resources.gcs import TripGCSResource
@@ -69,10 +69,10 @@ def _gcs_sensors(chosen: Settings) -> list[SensorDefinition]:
 
 
 def build_defs(chosen: Settings) -> Definitions:
-    """The whole code location of these settings; tests and commands pass their own.
+    """The code location for these settings; tests and commands pass their own.
 
     Raises:
-        DagsterError: what is in ``defs`` cannot be loaded, or clashes with the platform.
+        DagsterError: the definitions in ``defs`` cannot be loaded, or clash with the platform's.
     """
     platform = Definitions(
         assets=[*trip_assets(chosen), *zone_assets(chosen)],
@@ -81,8 +81,8 @@ def build_defs(chosen: Settings) -> Definitions:
         schedules=[monthly(chosen)],
         sensors=[published_months(chosen), *_gcs_sensors(chosen), *alert_sensors(chosen)],
         resources=build_resources(chosen),
-        # Within a run one process: starting one a step costs four times the work of a small month.
-        # Runs are what goes side by side.
+        # One process per run: starting a process for each step takes four times as long as a small
+        # month. Runs are executed in parallel instead.
         executor=in_process_executor,
     )
     users_own = _users_own()
@@ -90,21 +90,21 @@ def build_defs(chosen: Settings) -> Definitions:
 
 
 def _users_own() -> Definitions | None:
-    """What is found in the folder ``defs``, as `dg` lays it out; None if it is empty."""
+    """The definitions in the folder ``defs``, as `dg` lays it out; None if it is empty."""
     folder = Path(taxi_platform.defs.__path__[0])
     if {path.name for path in folder.iterdir()} <= {"__init__.py", "__pycache__"}:
         # Looking for components in every installed package takes more than a second.
         return None
     with warnings.catch_warnings():
-        # Dagster's own way to find definitions is in preview, and would say so at every start.
+        # This Dagster API is in preview, and would warn at every start.
         warnings.simplefilter("ignore", PreviewWarning)
         return ComponentTree.from_module(taxi_platform.defs, folder.parent.parent).build_defs()
 
 
 def _automated(found: Definitions) -> Definitions:
-    """The same, with a sensor that is on, if an asset has an automation condition.
+    """Adds a running sensor for automation conditions, if an asset has one.
 
-    The one that Dagster adds by itself is off, and the condition would do nothing without a word.
+    The sensor that Dagster adds by default is stopped, so conditions would silently do nothing.
     """
     if not any(spec.automation_condition for spec in found.resolve_all_asset_specs()):
         return found
@@ -118,5 +118,5 @@ def _automated(found: Definitions) -> Definitions:
 
 @definitions
 def defs() -> Definitions:
-    """What `dg` and `dagster` load, with the settings of the environment."""
+    """The definitions that `dg` and `dagster` load, with the environment's settings."""
     return build_defs(load_settings())

@@ -1,19 +1,19 @@
 """The two kinds of store error. Each store maps its client's errors to them, in one place.
 
-Stores do not retry: the step's retry policy is the one layer that does.
+Stores do not retry: the step's retry policy is the only layer that does.
 """
 
 
 class StoreError(Exception):
-    """A store could not do what was asked.
+    """An operation on a store failed.
 
-    The message names the partition, the store and the way out. Secrets are never in it.
+    The message names the partition, the store and what to do. It never contains secrets.
     """
 
 
 class TransientStoreError(StoreError):
-    """Trying again later may help: the network, an overloaded server, a lock that is held."""
+    """A transient fault, which a retry may solve: the network, an overloaded server, a lock."""
 
 
 class PermanentStoreError(StoreError):
-    """Trying again will not help until somebody changes something."""
+    """A permanent fault: a retry is useless until somebody changes something."""

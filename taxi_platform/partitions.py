@@ -1,4 +1,4 @@
-"""Which partitions there are: color x month, with keys such as ``green|2024-01``."""
+"""The partitions: color x month, with keys such as ``green|2024-01``."""
 
 from functools import cache
 
@@ -12,7 +12,7 @@ from taxi_platform.settings import Settings, load_settings
 
 
 def trip_partitions(chosen: Settings | None = None) -> MultiPartitionsDefinition:
-    """The partitions of every asset of trips.
+    """The partitions of every trip asset.
 
     Args:
         chosen: settings with the colors and the first month; by default those of the environment.
@@ -27,8 +27,8 @@ def trip_partitions(chosen: Settings | None = None) -> MultiPartitionsDefinition
 @cache
 def _partitions(colors: tuple[str, ...], first_month: str) -> MultiPartitionsDefinition:
     # Dagster orders dimensions by name, color before month, and takes a range between two keys in
-    # the order of the keys: colors must be in alphabetical order, as the settings keep them, or a
-    # range silently selects nothing.
+    # the order of the keys. So colors must be in alphabetical order, as in the settings; otherwise
+    # a range silently selects nothing.
     return MultiPartitionsDefinition(
         {
             "color": StaticPartitionsDefinition(list(colors)),

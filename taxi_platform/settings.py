@@ -1,8 +1,8 @@
-"""Every environment variable of the platform, typed: its own here, a store's in the store's room.
+"""Every environment variable of the platform, typed; a store's own are in the store's package.
 
-Read where the code location or a command starts; nothing below imports this. Google's own
-variables (``STORAGE_EMULATOR_HOST``, ``BIGQUERY_EMULATOR_HOST``, application default credentials)
-are read by Google's clients; here they are only checked against ``TAXI_ENV``.
+They are read when the code location or a command starts. Google's own variables
+(``STORAGE_EMULATOR_HOST``, ``BIGQUERY_EMULATOR_HOST``, application default credentials) are read by
+Google's clients; here they are only checked against ``TAXI_ENV``.
 """
 
 import os
@@ -27,11 +27,11 @@ EMULATOR_VARIABLES = ("STORAGE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST")
 
 
 class SettingsError(Exception):
-    """The environment does not describe a platform that can run. One line says what and how."""
+    """The settings cannot be used. The message says why and what to do, in one line."""
 
 
 class Settings(BaseSettings):
-    """The platform's settings; each field is the variable ``TAXI_`` and its name."""
+    """The platform's settings; a field is read from the variable ``TAXI_`` plus its name."""
 
     model_config = SettingsConfigDict(env_prefix="TAXI_", extra="ignore", frozen=True)
 
@@ -54,62 +54,68 @@ class Settings(BaseSettings):
     stores: Annotated[tuple[str, ...], NoDecode] = Field(
         ("bigquery", "gcs", "postgres"),
         description="Stores that are loaded, separated by commas. A store that loads from GCS "
-        "brings `gcs` along.",
+        "includes `gcs`.",
     )
-    retries: int = Field(4, ge=0, description="How often a step is retried after a passing fault.")
+    retries: int = Field(
+        4, ge=0, description="How often a step is retried after a transient fault."
+    )
     retry_seconds: float = Field(
         2.0, ge=0, description="Wait before the first retry; it doubles, with jitter."
     )
     automation: bool = Field(
         False,
-        description="Whether the schedule and the sensors run from the start; else they wait to be "
-        "switched on in the UI.",
+        description="Whether the schedule and the sensors are running by default; otherwise switch "
+        "them on in the UI.",
     )
     lookback_months: int = Field(
-        6, ge=1, description="How many of the newest months are looked at for publications."
+        6, ge=1, description="How many of the newest months are checked for new versions."
     )
     schedule_cron: str = Field(
-        "0 5 1 * *", description="When the schedule looks for missing months, New York time."
+        "0 5 1 * *", description="When the schedule checks for missing months, New York time."
     )
     published_seconds: int = Field(
-        1800, ge=1, description="How often the source is asked what it has published."
+        1800, ge=1, description="Seconds between the ticks of the sensor of published months."
     )
     gcs_seconds: int = Field(
-        300, ge=1, description="How often the bucket is looked through for new objects."
+        300, ge=1, description="Seconds between the ticks of the sensors of GCS objects."
     )
     request_again_seconds: int = Field(
         3600,
         ge=1,
-        description="Wait before a sensor requests a month again whose run failed for a passing "
-        "reason; it doubles, up to a day.",
+        description="Wait before a sensor requests a month again after its run failed with a "
+        "transient fault; it doubles, up to a day.",
     )
     ui_url: str | None = Field(
-        None, description="Where people reach Dagster's UI, for the links in alerts."
+        None, description="Address of Dagster's UI, for the links in alerts."
     )
-    alert_seconds: int = Field(60, ge=1, description="How often alerts are gathered and sent.")
+    alert_seconds: int = Field(
+        60, ge=1, description="Seconds between the ticks of the alert sensors."
+    )
     overdue_days: int = Field(
-        75, ge=1, description="Days after a month's end from which it is overdue, if not loaded."
+        75, ge=1, description="Days after its end when a month that is not loaded is overdue."
     )
     alert_webhook_url: SecretStr | None = Field(
-        None, description="Slack-compatible webhook that alerts are sent to."
+        None, description="Slack-compatible webhook for alerts."
     )
     alert_email_to: str | None = Field(
-        None, description="Addresses that alerts are sent to, separated by commas."
+        None, description="Recipients of alerts, separated by commas."
     )
     alert_email_from: str = Field("taxi-platform@localhost", description="Their sender.")
-    smtp_host: str = Field("127.0.0.1", description="SMTP server of alerts.")
+    smtp_host: str = Field("127.0.0.1", description="SMTP server for alerts.")
     smtp_port: int = Field(587, description="Its port.")
     smtp_security: Literal["starttls", "tls", "none"] = Field(
         "starttls", description="How its connection is encrypted; `none` on trusted networks only."
     )
-    smtp_user: str | None = Field(None, description="User of the SMTP server, if it asks for one.")
+    smtp_user: str | None = Field(None, description="User of the SMTP server, if it requires one.")
     smtp_password: SecretStr = Field(SecretStr(""), description="That user's password.")
 
     retry_deadline_seconds: float = Field(
-        1800, ge=0, description="How long after its start a step is still retried."
+        1800, ge=0, description="Seconds after its start when a step is no longer retried."
     )
     request_seconds: float = Field(
-        60, gt=0, description="How long a source or a store may be silent before a request fails."
+        60,
+        gt=0,
+        description="Seconds that a request waits for a silent source or store before it fails.",
     )
     gcs: GCSSettings = Field(default_factory=lambda: GCSSettings())
     tables: Mapping[str, StoreSettings] = Field(
@@ -143,7 +149,7 @@ class Settings(BaseSettings):
         names = value.split(",") if isinstance(value, str) else value
         if not isinstance(names, tuple | list):
             return value
-        # In alphabetical order: Dagster selects nothing from a range in another.
+        # In alphabetical order: in another order, a range of partitions selects nothing.
         return tuple(sorted({str(name).strip() for name in names} - {""}))
 
     @field_validator("colors")
@@ -170,20 +176,20 @@ class Settings(BaseSettings):
 
     @property
     def uses_gcs(self) -> bool:
-        """Whether months are put into GCS."""
+        """Whether months are uploaded to GCS."""
         return GCS in self.stores
 
     @property
     def table_stores(self) -> list[StoreType]:
-        """The stores of trip tables that are loaded, in alphabetical order."""
+        """The table stores in use, in alphabetical order."""
         return [STORES[name] for name in self.stores if name in STORES]
 
     def open_store(self, name: str) -> AbstractContextManager[TableStore]:
-        """The store of a name, for as long as a block lasts."""
+        """A store by name, open within a ``with`` block."""
         return STORES[name].open(self.tables[name])
 
     def secrets(self) -> list[str]:
-        """Every secret of the settings that is set: what no message may show."""
+        """Every secret value of the settings, to be redacted from messages."""
         return [
             secret for part in (self, self.gcs, *self.tables.values()) for secret in _secrets(part)
         ]
@@ -193,7 +199,7 @@ def _one_or_more(names: tuple[str, ...], known: Collection[str]) -> tuple[str, .
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"{', '.join(unknown)} is none of {', '.join(sorted(known))}")
     if not names:
-        raise ValueError(f"name one at least of {', '.join(sorted(known))}")
+        raise ValueError(f"name at least one of {', '.join(sorted(known))}")
     return names
 
 

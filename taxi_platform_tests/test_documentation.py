@@ -39,14 +39,16 @@ def test_every_link_leads_somewhere(document: Path) -> None:
             assert heading in map(anchor, known), target
 
 
-def test_every_promise_is_held_by_tests_that_exist() -> None:
-    table = (PROJECT / "docs/guarantees.md").read_text().split("| held by |")[1].split("\n\n")[0]
+def test_every_guarantee_is_verified_by_tests_that_exist() -> None:
+    table = (
+        (PROJECT / "docs/guarantees.md").read_text().split("| verified by |")[1].split("\n\n")[0]
+    )
     rows = [row for row in table.splitlines() if row.startswith("| ")]
     assert len(rows) > 10
     for row in rows:
-        held_by = re.findall(r"`(\S+\.py)`", row.split("|")[3])
-        assert held_by, row
-        for pattern in held_by:
+        verified_by = re.findall(r"`(\S+\.py)`", row.split("|")[3])
+        assert verified_by, row
+        for pattern in verified_by:
             assert list((PROJECT / "taxi_platform_tests").glob(pattern)), pattern
 
 

@@ -50,7 +50,7 @@ def publisher() -> Iterator[Publisher]:
 
 @dataclass(frozen=True)
 class Stores:
-    """What the two tables' stores and the lake hold, asked through their own clients."""
+    """What Postgres, BigQuery and GCS have, asked through their own clients."""
 
     stack: EmbeddedStack
 
@@ -94,7 +94,7 @@ class Stores:
             row = next(iter(rows))
         return row[0], cents(row[1])
 
-    def lake(self) -> dict[str, int]:
+    def gcs(self) -> dict[str, int]:
         with self.gcs_client() as client:
             bucket = self.stack.environment["TAXI_GCS_BUCKET"]
             return {b.name: b.generation for b in client.list_blobs(bucket)}
@@ -107,7 +107,7 @@ class Stores:
         return (
             self.postgres(color, month),
             self.bigquery(color, month),
-            self.lake(),
+            self.gcs(),
             self.files(),
         )
 
@@ -163,7 +163,7 @@ def test_a_real_month_reaches_every_store_whole_from_the_command_line(
     expected = (kept, cents(facts["total_amount"]))
     assert stores.bigquery("green", month) == expected
     assert stores.postgres("green", month) == expected
-    assert f"data/green/{name}" in stores.lake()
+    assert f"data/green/{name}" in stores.gcs()
 
 
 def last_materialization(stack: EmbeddedStack, asset: str, partition: str) -> dict[str, Any]:

@@ -102,9 +102,9 @@ def test_the_colors_are_those_that_are_chosen_in_the_order_of_their_names(
     ("name", "value", "said"),
     [
         ("TAXI_STORES", "postgres,oracle", "TAXI_STORES: oracle is none of bigquery, gcs,"),
-        ("TAXI_STORES", ",", "TAXI_STORES: name one at least of bigquery, gcs, postgres"),
+        ("TAXI_STORES", ",", "TAXI_STORES: name at least one of bigquery, gcs, postgres"),
         ("TAXI_COLORS", "pink", "TAXI_COLORS: pink is none of fhvhv, green, yellow"),
-        ("TAXI_COLORS", "", "TAXI_COLORS: name one at least of"),
+        ("TAXI_COLORS", "", "TAXI_COLORS: name at least one of"),
     ],
 )
 def test_a_store_or_color_that_is_none_is_named_with_those_that_there_are(

@@ -1,1 +1,1 @@
-"""What is produced: the five assets of a month, and the zones. A few lines each."""
+"""The assets: five for each month, and the zones. A few lines each."""

@@ -1,4 +1,4 @@
-"""The names of the assets, for what refers to them: checks, jobs, sensors, commands."""
+"""The keys of the assets, for checks, jobs, sensors and commands."""
 
 from collections.abc import Sequence
 
@@ -14,16 +14,16 @@ ZONES = AssetKey("taxi_zones")
 
 
 def table_key(store: StoreType) -> AssetKey:
-    """The asset of a store of trip tables."""
+    """The asset of a table store."""
     return AssetKey(store.asset)
 
 
 def source_key(store: StoreType) -> AssetKey:
-    """The asset that a store of trip tables is loaded from."""
+    """The asset that a table store is loaded from."""
     return GCS if store.reads_gcs else CLEANED
 
 
 def trip_keys(chosen: Settings) -> Sequence[AssetKey]:
-    """Every asset of a month, the downloaded file first."""
+    """Every asset of a month, starting with the downloaded file."""
     gcs = [GCS] if chosen.uses_gcs else []
     return [RAW, CLEANED, *gcs, *map(table_key, chosen.table_stores)]

@@ -1,4 +1,4 @@
-"""How steps are retried: the one layer that does. Stores and clients do not."""
+"""The retry policy of steps, the only layer that retries. Stores and clients do not."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from taxi_platform.settings import Settings
 
 
 def retried(chosen: Settings) -> dict[str, Any]:
-    """The arguments of an asset or a check whose transient failures are retried."""
+    """Arguments for an asset or a check whose transient faults are retried."""
     return {
         "retry_policy": RetryPolicy(
             max_retries=chosen.retries,

@@ -17,23 +17,23 @@ from taxi_platform.trips.zones import parse_zones
 def taxi_zones(
     context: AssetExecutionContext, source: TripSourceResource
 ) -> Iterator[Output[pa.Table]]:
-    """The TLC's taxi zones, which location ids of trips refer to, in every store of tables.
+    """The TLC's taxi zones, which the trips' location ids refer to, in every table store.
 
-    Left as it is where the source of the trips has no lookup beside them.
+    Unchanged if the source of the trips has no zone lookup.
     """
     with as_failures(context.asset_key.to_user_string(), context):
         published = source.fetch_zones()
         zones = parse_zones(published) if published is not None else None
     if zones is None:
         context.log.warning(
-            f"no zone lookup at {source.zones_address()}: taxi_zones stays as it is"
+            f"no zone lookup at {source.zones_address()}: taxi_zones stays unchanged"
         )
     else:
         yield Output(zones)
 
 
 def zone_assets(chosen: Settings) -> list[AssetsDefinition]:
-    """The zones, in the stores of the settings; none where there is no table to put them into."""
+    """The zones, in the table stores in use; no asset if there is none."""
     if not chosen.table_stores:
         return []
     zones = asset(

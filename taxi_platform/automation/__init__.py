@@ -1,4 +1,4 @@
-"""What runs without a hand: jobs, the schedule, sensors, alerts, and backfills by command.
+"""Automation: jobs, the schedule, sensors, alerts, and backfills by command.
 
-What is loaded, and how, is decided in the assets; here only when, and who is told.
+Assets define what is loaded and how. This package decides when, and sends alerts.
 """

@@ -1,8 +1,8 @@
-"""Backfills of months: requested of Dagster's daemon, found again, and followed.
+"""Backfills of months: requests them from Dagster's daemon, finds them, and follows their progress.
 
-They are Dagster's own asset backfills, so the daemon does the work, a run a month, whether or not
-anybody looks on. (A job's backfill would do too, but loses a month if the daemon dies between
-making its run and submitting it; an asset's backfill reserves its run ids first.)
+They are Dagster's own asset backfills, so the daemon makes one run per month, whether or not the
+command still runs. (A job's backfill loses a month if the daemon dies between creating its run and
+submitting it. An asset's backfill reserves its run ids first.)
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -23,9 +23,9 @@ from taxi_platform.trips.month import TripMonth
 BACKFILL_TAG = "dagster/backfill"
 
 DAEMONS = ("BACKFILL", "QUEUED_RUN_COORDINATOR")
-"""The daemons without which a backfill does not move."""
+"""The daemons that a backfill needs to make progress."""
 
-# History waits for what is new: the queue takes runs of higher priority first.
+# New months come before history: the queue starts runs of higher priority first.
 _TAGS = {REASON_TAG: "backfill", "dagster/priority": "-1"}
 
 
@@ -33,7 +33,7 @@ _ACCEPTING = {"ops": {CLEANED.to_python_identifier(): {"config": {"accept_replac
 
 
 class Progress(StrEnum):
-    """How far a month is."""
+    """The state of a month in a backfill."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -43,24 +43,24 @@ class Progress(StrEnum):
 
 @dataclass(frozen=True)
 class MonthProgress:
-    """How far a month is, and in which run; None before it has one."""
+    """A month's state, and its run; None before it has one."""
 
     progress: Progress
     run: DagsterRun | None = None
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Whether its state is final."""
         return self.progress in (Progress.DONE, Progress.FAILED)
 
 
 def months_between(
     chosen: Settings, colors: Iterable[str], first: str, last: str
 ) -> list[TripMonth]:
-    """The months of colors from one to another, such as ``2019-01``, both included.
+    """The months of colors from ``first`` to ``last``, such as ``2019-01``, both included.
 
     Raises:
-        ValueError: there are none, or not all of them are partitions; says which there are.
+        ValueError: there are none, or not all are partitions; the message says which exist.
     """
     months = month_keys(chosen)
     if unknown := set(colors) - set(chosen.colors):
@@ -80,7 +80,7 @@ def months_between(
 
 
 def months_to_load(records: MonthRecords, months: Sequence[TripMonth]) -> list[TripMonth]:
-    """Those of the months that are not loaded whole, or of which the last attempt failed."""
+    """The months that are not loaded completely, or whose last attempt failed."""
     wanted = {month.key for month in records.missing(months)}
     keys = [month.key for month in months]
     for asset in trip_assets(records.chosen):
@@ -91,12 +91,13 @@ def months_to_load(records: MonthRecords, months: Sequence[TripMonth]) -> list[T
 def request_backfill(
     records: MonthRecords, months: Sequence[TripMonth], *, accept_replacement: bool = False
 ) -> str:
-    """Asks the daemon to load months, all assets of each in a run of its own.
+    """Asks the daemon to load months, with one run per month for all its assets.
 
     Args:
-        records: with the instance whose daemon it is.
-        months: the months.
-        accept_replacement: replace them however their new versions differ from the loaded ones.
+        records: with the instance of that daemon.
+        months: the months to load.
+        accept_replacement: replace them even if their new versions differ from the loaded ones
+            beyond the limits.
 
     Returns:
         The backfill's id.
@@ -114,11 +115,11 @@ def request_backfill(
 def unfinished_backfills(
     records: MonthRecords, months: Collection[TripMonth]
 ) -> dict[TripMonth, str]:
-    """The unfinished backfills of some of the months, whoever requested them.
+    """The unfinished backfills that include some of the months, whoever requested them.
 
     Returns:
-        For each month that a backfill has loaded or has still to load, its id. Months that failed
-        in it are left out: they have to be requested anew.
+        The backfill's id, for each month that it has loaded or will load. Months that failed in it
+        are left out: they have to be requested again.
     """
     assets = trip_assets(records.chosen)
     found: dict[TripMonth, str] = {}
@@ -126,7 +127,7 @@ def unfinished_backfills(
         targets = map(TripMonth.from_key, dagster_internals.backfill_targets(backfill, assets))
         progress = follow(records.instance, dict.fromkeys(targets, backfill.backfill_id))
         if all(month.is_over for month in progress.values()):
-            continue  # it has ended, and the daemon has not noted it yet
+            continue  # all its runs have ended, but the daemon has not recorded that yet
         found |= {
             month: backfill.backfill_id
             for month, state in progress.items()
@@ -138,14 +139,14 @@ def unfinished_backfills(
 def follow(
     instance: DagsterInstance, backfills: Mapping[TripMonth, str]
 ) -> dict[TripMonth, MonthProgress]:
-    """How far months are, each in the backfill that sees to it."""
+    """The states of months, each in its backfill."""
     ids = sorted(set(backfills.values()))
     runs: dict[tuple[str, str], DagsterRun] = {}
     ended: set[str] = set()
     for backfill_id in ids:
         if dagster_internals.is_backfill_over(instance, backfill_id):
             ended.add(backfill_id)
-        # The newest first; of a month that was run again after a crash, the last run counts.
+        # The newest first: if a month was retried after a crash, its last run counts.
         for run in instance.get_runs(RunsFilter(tags={BACKFILL_TAG: backfill_id})):
             runs.setdefault((backfill_id, run.tags.get(PARTITION_TAG, "")), run)
     return {
@@ -167,5 +168,5 @@ def _progress(run: DagsterRun | None, ended: bool) -> MonthProgress:
 
 
 def daemon_is_alive(instance: DagsterInstance) -> bool:
-    """Whether a daemon runs that sees to backfills."""
+    """Whether the daemons that process backfills are running."""
     return all(status.healthy for status in instance.get_daemon_statuses(DAEMONS).values())

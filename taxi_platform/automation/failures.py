@@ -1,4 +1,4 @@
-"""Why a run failed, from its own events: for people to read and for sensors to act on."""
+"""Why a run failed, from its events: for people to read and for sensors to decide by."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ RETRIED_BY_TAG = "dagster/auto_retry_run_id"
 MOST_CHARACTERS = 600
 
 PROCESS_ENDED = "Run execution process"
-"""What the code server's event about a dead run begins with; it names the signal."""
+"""How the code server's event about a dead run begins; the event names the signal."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class RunFailure:
     """Why a run failed.
 
     Attributes:
-        steps: the steps that failed; none if the run's process died.
+        steps: the steps that failed; empty if the run's process died.
         checks: the blocking checks that did not pass.
-        message: what the first of them said, shortened.
-        permanent: whether trying again is of no use until somebody changes something.
+        message: the message of the first failed step or of the checks, shortened.
+        permanent: whether a retry is useless until somebody changes something.
     """
 
     steps: tuple[str, ...]
@@ -71,7 +71,7 @@ def failure_of(instance: DagsterInstance, run: DagsterRun) -> RunFailure:
 
 
 def will_be_retried(run: DagsterRun) -> bool:
-    """Whether Dagster runs it again by itself: its process died, and it has not done so yet."""
+    """Whether Dagster will retry it: its process died, and it has not been retried yet."""
     return (
         run.status is DagsterRunStatus.FAILURE
         and run.tags.get(WILL_RETRY_TAG) == "true"
@@ -80,7 +80,7 @@ def will_be_retried(run: DagsterRun) -> bool:
 
 
 def was_retried(run: DagsterRun) -> bool:
-    """Whether another run has taken its place."""
+    """Whether Dagster has retried it with another run."""
     return RETRIED_BY_TAG in run.tags
 
 
@@ -98,20 +98,20 @@ def _what_checks_found(evaluations: Sequence[AssetCheckEvaluation]) -> str:
 
 
 def _how_it_died(events: Sequence[EventLogEntry]) -> str:
-    """What is known of a run that ended without a failed step: best, its process's end."""
-    told = [entry for entry in events if entry.dagster_event is not None]
+    """Why a run ended without a failed step; the best source is the event about its process."""
+    dagster_events = [entry for entry in events if entry.dagster_event is not None]
     of_run = [
         entry.message
-        for entry in told
+        for entry in dagster_events
         if entry.dagster_event_type is DagsterEventType.RUN_FAILURE and entry.message
     ]
     of_process = [
         entry.message
-        for entry in told
+        for entry in dagster_events
         if entry.dagster_event_type is DagsterEventType.ENGINE_EVENT
         and entry.message.startswith(PROCESS_ENDED)
     ]
-    return (of_process or of_run or ["the run's process ended without a word"])[-1]
+    return (of_process or of_run or ["the run's process ended without an error message"])[-1]
 
 
 def _short(message: str) -> str:

@@ -1,4 +1,4 @@
-"""The sensors of GCS: a new object, whoever put it there, is loaded into the stores that do so."""
+"""The sensors of GCS: a new object, whoever uploaded it, is loaded into stores that read GCS."""
 
 from dagster import (
     DefaultSensorStatus,
@@ -12,7 +12,7 @@ from dagster import (
 from taxi_platform.assets.keys import table_key
 from taxi_platform.automation.jobs import job_from_gcs
 from taxi_platform.automation.months import MonthRecords, metadata_of
-from taxi_platform.automation.requests import Ledger, tagged
+from taxi_platform.automation.requests import VersionLedger, tagged
 from taxi_platform.errors import TransientStoreError
 from taxi_platform.io_managers.metadata import SOURCE_GENERATION
 from taxi_platform.partitions import trip_partitions
@@ -22,19 +22,19 @@ from taxi_platform.trips.month import TripMonth
 
 
 def gcs_sensors(chosen: Settings) -> list[SensorDefinition]:
-    """A sensor for each store that loads objects."""
+    """A sensor for each store that loads GCS objects."""
     return [_gcs_objects(store, chosen) for store in chosen.table_stores if store.reads_gcs]
 
 
 def _gcs_objects(store: StoreType, chosen: Settings) -> SensorDefinition:
-    # Imported for those who use it: Google's clients take half a second.
+    # Imported only if it is used: Google's clients take half a second.
     from taxi_platform.resources.gcs import TripGCSResource
 
     @sensor(
         job_name=job_from_gcs(store),
         name=f"gcs_objects_to_{store.name}",
         description=f"Loads each new generation of a month's object into {store.label}, once. A "
-        "generation that is loaded already, or about to be, is not loaded again.",
+        "generation that is loaded, or has a queued or running run, is not loaded again.",
         minimum_interval_seconds=chosen.gcs_seconds,
         default_status=DefaultSensorStatus.RUNNING
         if chosen.automation
@@ -46,7 +46,7 @@ def _gcs_objects(store: StoreType, chosen: Settings) -> SensorDefinition:
         try:
             generations = gcs.get_trips().generations()
         except TransientStoreError as error:
-            return SkipReason(f"GCS did not answer and will be asked again: {error}")
+            return SkipReason(f"GCS did not answer; the next tick asks again: {error}")
         known = set(trip_partitions(chosen).get_partition_keys())
         offered = {
             month: str(generation)
@@ -54,7 +54,7 @@ def _gcs_objects(store: StoreType, chosen: Settings) -> SensorDefinition:
             if month.key in known
         }
         records = MonthRecords(context.instance, chosen)
-        ledger = Ledger(context.cursor)
+        ledger = VersionLedger(context.cursor)
         ledger.keep_only({month.key for month in offered})
 
         def is_loaded(month: TripMonth, generation: str) -> bool:
@@ -64,8 +64,8 @@ def _gcs_objects(store: StoreType, chosen: Settings) -> SensorDefinition:
         requests = ledger.due(records, offered, is_loaded)
         return SensorResult(
             run_requests=tagged(requests, "object in GCS"),
-            skip_reason=None if requests else f"{len(offered)} objects, all loaded or given up",
-            cursor=ledger.cursor(),
+            skip_reason=None if requests else f"{len(offered)} objects: nothing to request",
+            cursor=ledger.to_json(),
         )
 
     return gcs_objects

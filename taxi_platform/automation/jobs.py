@@ -8,7 +8,7 @@ from taxi_platform.settings import Settings
 from taxi_platform.stores.base import StoreType
 
 REASON_TAG = "taxi/reason"
-"""The tag of a run that nobody started by hand: what it was started for."""
+"""The tag of a run that was not started by hand: the reason why it was requested."""
 
 INGEST_MONTH = "ingest_month"
 
@@ -19,18 +19,18 @@ def job_from_gcs(store: StoreType) -> str:
 
 
 def jobs(chosen: Settings) -> list[UnresolvedAssetJobDefinition]:
-    """The whole way, and the ways to and from each store of the settings."""
+    """The job of all assets, and the jobs to and from each store in use."""
     found = [
         _job(
             INGEST_MONTH,
-            f"Take a month the whole way: files and {', '.join(chosen.stores)}.",
+            f"Materialize all assets of a month: files and {', '.join(chosen.stores)}.",
             *trip_keys(chosen),
         )
     ]
     if chosen.uses_gcs:
         found.append(
             _job(
-                "web_to_gcs", "Download and clean a month, and put it into GCS.", RAW, CLEANED, GCS
+                "web_to_gcs", "Download and clean a month, and upload it to GCS.", RAW, CLEANED, GCS
             )
         )
     for store in chosen.table_stores:

@@ -1,4 +1,4 @@
-"""What Dagster knows of months: which there are, which are loaded, which have a run."""
+"""What Dagster records about months: which exist, which are loaded, which have a run."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,22 +32,22 @@ UNFINISHED = [
 
 
 def month_keys(chosen: Settings, now: datetime | None = None) -> Sequence[str]:
-    """The months that have ended, such as ``2024-01``, from the first one on.
+    """The months that have ended, such as ``2024-01``, oldest first.
 
     Args:
-        chosen: the settings, which say where they begin.
-        now: by default the present.
+        chosen: the settings, which define the first month.
+        now: by default the current time.
     """
     months = trip_partitions(chosen).get_partitions_def_for_dimension("month")
     return months.get_partition_keys(current_time=now)
 
 
 def newest_months(chosen: Settings, now: datetime | None = None) -> list[TripMonth]:
-    """The months of the look-back window, of each color, the newest first.
+    """The newest months (``TAXI_LOOKBACK_MONTHS``) of each color, newest first.
 
     Args:
-        chosen: the settings, which say how many.
-        now: by default the present.
+        chosen: the settings, which define how many.
+        now: by default the current time.
     """
     months = month_keys(chosen, now)[-chosen.lookback_months :]
     return [
@@ -59,24 +59,24 @@ def newest_months(chosen: Settings, now: datetime | None = None) -> list[TripMon
 
 @dataclass(frozen=True)
 class MonthRecords:
-    """What is recorded of months, for the stores of the settings.
+    """Dagster's records of months, for the stores in use.
 
     Attributes:
         instance: where runs and materializations are recorded.
-        chosen: the settings, which say what a whole month is.
+        chosen: the settings, which define the assets of a month.
     """
 
     instance: DagsterInstance
     chosen: Settings
 
     def missing(self, months: Iterable[TripMonth]) -> list[TripMonth]:
-        """Those of the months of which an asset was never materialized, in the order given."""
+        """The months that have an asset that was never materialized, in the given order."""
         keys = trip_keys(self.chosen)
         whole = set.intersection(*(self.instance.get_materialized_partitions(k) for k in keys))
         return [month for month in months if month.key not in whole]
 
     def running(self, months: Collection[TripMonth]) -> set[TripMonth]:
-        """Those of the months that have a run, or one that waits in the queue."""
+        """The months that have a queued or running run."""
         if not months:
             return set()
         tags = {PARTITION_TAG: [month.key for month in months]}
@@ -90,10 +90,9 @@ class MonthRecords:
         return next(iter(self.instance.fetch_materializations(chosen, limit=1).records), None)
 
     def loaded_version(self, month: TripMonth) -> str | None:
-        """The published version that a month is loaded from, the whole way.
+        """The published version from which all assets of a month were materialized.
 
-        None if it is not: an asset is missing, or is older than the published file that was
-        landed last.
+        None if there is none: an asset is missing, or is older than the latest raw file.
         """
         raw, *others = (self.latest(key, month) for key in trip_keys(self.chosen))
         if raw is None or any(o is None or o.storage_id < raw.storage_id for o in others):
@@ -102,6 +101,6 @@ class MonthRecords:
 
 
 def metadata_of(record: EventLogRecord) -> Mapping[str, Any]:
-    """The plain values of a materialization's metadata."""
+    """The values of a materialization's metadata."""
     event = record.asset_materialization
     return {name: entry.value for name, entry in event.metadata.items()} if event else {}

@@ -1,4 +1,4 @@
-"""The sensor of published months: what the source has, new or published again, is loaded."""
+"""The sensor that loads what the source has published, for the first time or again."""
 
 import time
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from dagster import (
 
 from taxi_platform.automation.jobs import INGEST_MONTH
 from taxi_platform.automation.months import MonthRecords, newest_months
-from taxi_platform.automation.requests import Ledger, tagged
+from taxi_platform.automation.requests import VersionLedger, tagged
 from taxi_platform.errors import StoreError
 from taxi_platform.resources.source import TripSourceResource
 from taxi_platform.settings import Settings
@@ -22,16 +22,16 @@ from taxi_platform.sources.publications import TripSource
 from taxi_platform.trips.month import TripMonth
 
 ASK_SECONDS = 30.0
-"""How long the source is asked before the rest waits for the next look: Dagster gives a look 60."""
+"""After so long, the remaining months wait for the next tick; Dagster allows a tick 60 seconds."""
 
 
 @dataclass
 class Publications:
-    """What a source said of some months.
+    """A source's answers about some months.
 
     Attributes:
-        versions: the version of each month that it has published.
-        problems: what went wrong with those that it could not be asked about.
+        versions: the version of each month that is published.
+        problems: the errors of the requests that failed.
     """
 
     versions: dict[TripMonth, str] = field(default_factory=dict)
@@ -39,12 +39,14 @@ class Publications:
 
 
 def ask(source: TripSource, months: Iterable[TripMonth]) -> Publications:
-    """Asks a source for the versions of months; a problem with one does not hide the others."""
+    """Asks a source for the versions of months; an error with one does not affect the others."""
     found = Publications()
     deadline = time.monotonic() + ASK_SECONDS
     for month in months:
         if time.monotonic() > deadline:
-            found.problems.append(f"{month} and on: not asked, the source is slow")
+            found.problems.append(
+                f"{month} and later ones: not asked yet, because the source is slow"
+            )
             break
         try:
             version = source.published(month)
@@ -57,14 +59,14 @@ def ask(source: TripSource, months: Iterable[TripMonth]) -> Publications:
 
 
 def published_months(chosen: Settings) -> SensorDefinition:
-    """The sensor that loads each of the newest months as it is published, and published again."""
+    """The sensor that loads each of the newest months when it is published or published again."""
 
     @sensor(
         job_name=INGEST_MONTH,
         name="published_months",
-        description="Loads each of the newest months as it is published, and again as it is "
-        "published anew. The source is asked for the version (ETag) of each month, not for the "
-        "file. While it cannot be reached nothing is requested and nothing forgotten.",
+        description="Loads each of the newest months when it is published, and again when it is "
+        "published again. Asks the source for the version (ETag) of each month, not for the file. "
+        "While the source cannot be reached, requests nothing and keeps its cursor.",
         minimum_interval_seconds=chosen.published_seconds,
         default_status=DefaultSensorStatus.RUNNING
         if chosen.automation
@@ -73,7 +75,7 @@ def published_months(chosen: Settings) -> SensorDefinition:
     def evaluate(context: SensorEvaluationContext, source: TripSourceResource) -> SensorResult:
         months = newest_months(chosen)
         records = MonthRecords(context.instance, chosen)
-        ledger = Ledger(context.cursor)
+        ledger = VersionLedger(context.cursor)
         ledger.keep_only({month.key for month in months})
         found = ask(source.get_source(), months)
         new = {month.key for month in records.missing(found.versions)}
@@ -88,15 +90,17 @@ def published_months(chosen: Settings) -> SensorDefinition:
         ]
         return SensorResult(
             run_requests=runs,
-            skip_reason=None if runs else _nothing_to_do(found, len(months)),
-            cursor=ledger.cursor(),
+            skip_reason=None if runs else _skip_reason(found, len(months)),
+            cursor=ledger.to_json(),
         )
 
     return evaluate
 
 
-def _nothing_to_do(found: Publications, asked: int) -> str:
-    said = f"{len(found.versions)} of the {asked} newest months are published, and seen to"
+def _skip_reason(found: Publications, asked: int) -> str:
     if found.problems:
-        return f"the source did not answer for all, which will be asked again: {found.problems[0]}"
-    return said
+        return (
+            "the source did not answer for all months; the next tick asks again: "
+            f"{found.problems[0]}"
+        )
+    return f"{len(found.versions)} of the {asked} newest months are published: nothing to request"

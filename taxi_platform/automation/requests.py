@@ -1,9 +1,9 @@
-"""Runs on request of a sensor: each version of a month once, and again only where that may help.
+"""The runs that a sensor requests: one for each version of a month, and retries if they may help.
 
-Both sensors see versions of months, published files or objects in GCS, and must load each
-that is not loaded yet. What they have seen to is kept in the sensor's cursor. Dagster's own run
-keys are not enough for that: they hold for ever, so a version that comes back would be dropped,
-and a run that failed because the source was down would never be made again.
+Both sensors find versions of months, as published files or as objects in GCS, and must load each
+that is not loaded yet. The cursor records what they have requested. Dagster's run keys are not
+enough for that: they are valid forever, so a version that comes back would be dropped, and a run
+that failed because the source was down would never be requested again.
 """
 
 import json
@@ -22,21 +22,21 @@ RUN_KEY_TAG = "dagster/run_key"
 VERSION_TAG = "taxi/version"
 
 MOST_REQUESTS = 25
-"""Runs that one look may request; what remains is seen to at the next."""
+"""How many runs one tick may request; the next tick requests the others."""
 
 LONGEST_WAIT = 86_400.0
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What was done about a version of a month.
+class VersionState:
+    """What a sensor has requested for a version of a month.
 
     Attributes:
-        version: the version that was seen last.
-        requests: how many runs were requested for this month so far, of whatever version.
+        version: the latest version.
+        requests: how many runs were requested for this month so far, for all versions.
         tries: how many of them were for this version.
-        at: when the last was, seconds since 1970.
-        settled: whether nothing remains to be done about it.
+        at: when the last was requested, in seconds since 1970.
+        settled: whether nothing more will be requested for this version.
     """
 
     version: str
@@ -46,20 +46,20 @@ class Seen:
     settled: bool = False
 
 
-class Ledger:
-    """What a sensor has seen, by partition key; kept as its cursor."""
+class VersionLedger:
+    """The state of each month's latest version, by partition key; a sensor's cursor."""
 
     def __init__(self, cursor: str | None) -> None:
         known = json.loads(cursor) if cursor else {}
-        self._seen = {key: Seen(**entry) for key, entry in known.items()}
+        self._states = {key: VersionState(**entry) for key, entry in known.items()}
 
-    def cursor(self) -> str:
-        """The same as a cursor."""
-        return json.dumps({key: asdict(seen) for key, seen in sorted(self._seen.items())})
+    def to_json(self) -> str:
+        """The text that Dagster keeps as the cursor."""
+        return json.dumps({key: asdict(state) for key, state in sorted(self._states.items())})
 
     def keep_only(self, keys: set[str]) -> None:
-        """Forgets months that are looked at no more."""
-        self._seen = {key: seen for key, seen in self._seen.items() if key in keys}
+        """Removes all other months."""
+        self._states = {key: state for key, state in self._states.items() if key in keys}
 
     def due(
         self,
@@ -67,20 +67,20 @@ class Ledger:
         offered: Mapping[TripMonth, str],
         is_loaded: Callable[[TripMonth, str], bool],
     ) -> list[RunRequest]:
-        """The runs to request now; they count as requested from here on.
+        """The runs to request now; records them as requested.
 
         Args:
-            records: what is known of months and runs; its settings say how long to wait before a
-                version is requested again whose run failed for a transient reason.
-            offered: the version of each month that there is.
-            is_loaded: whether a version of a month is loaded, whoever did it.
+            records: the records of months and runs; their settings define how long to wait before
+                a version is requested again after a transient fault.
+            offered: the current version of each month.
+            is_loaded: whether a version of a month is loaded, by whichever run.
         """
         open_ones = {
             month: version
             for month, version in offered.items()
             if not self._is_settled(month, version)
         }
-        # A run that has a month in hand may be loading just this version: its end is waited for.
+        # A queued or running run of a month may be loading this very version: wait for its end.
         busy = records.running(open_ones)
         first_wait = records.chosen.request_again_seconds
         requested: list[RunRequest] = []
@@ -96,15 +96,15 @@ class Ledger:
         return requested
 
     def _is_settled(self, month: TripMonth, version: str) -> bool:
-        seen = self._seen.get(month.key)
-        return seen is not None and seen.version == version and seen.settled
+        state = self._states.get(month.key)
+        return state is not None and state.version == version and state.settled
 
     def _is_given_up(self, instance: DagsterInstance, month: TripMonth, version: str) -> bool:
-        """Whether the last run for this version ended in a way that another would not mend."""
-        seen = self._seen.get(month.key)
-        if seen is None or seen.version != version or not seen.tries:
+        """Whether the last run for this version ended such that another would not help."""
+        state = self._states.get(month.key)
+        if state is None or state.version != version or not state.tries:
             return False
-        chosen = RunsFilter(tags={RUN_KEY_TAG: _run_key(month, seen)})
+        chosen = RunsFilter(tags={RUN_KEY_TAG: _run_key(month, state)})
         run = next(iter(instance.get_runs(chosen, limit=1)), None)
         if run is None or run.status in (DagsterRunStatus.SUCCESS, DagsterRunStatus.CANCELED):
             return True
@@ -115,40 +115,40 @@ class Ledger:
         )
 
     def _may_be_requested(self, month: TripMonth, version: str, first_wait: float) -> bool:
-        seen = self._seen.get(month.key)
-        if seen is None or seen.version != version or not seen.tries:
+        state = self._states.get(month.key)
+        if state is None or state.version != version or not state.tries:
             return True
-        wait = min(first_wait * 2 ** (seen.tries - 1), LONGEST_WAIT)
-        return time.time() >= seen.at + wait
+        wait = min(first_wait * 2 ** (state.tries - 1), LONGEST_WAIT)
+        return time.time() >= state.at + wait
 
     def _settle(self, month: TripMonth, version: str) -> None:
-        seen = self._seen.get(month.key, Seen(version))
-        self._seen[month.key] = replace(seen, version=version, tries=0, settled=True)
+        state = self._states.get(month.key, VersionState(version))
+        self._states[month.key] = replace(state, version=version, tries=0, settled=True)
 
     def _request(self, month: TripMonth, version: str) -> RunRequest:
-        before = self._seen.get(month.key)
+        before = self._states.get(month.key)
         again = before is not None and before.version == version
-        seen = Seen(
+        state = VersionState(
             version,
             requests=(before.requests if before else 0) + 1,
             tries=(before.tries if before and again else 0) + 1,
             at=time.time(),
         )
-        self._seen[month.key] = seen
+        self._states[month.key] = state
         return RunRequest(
-            run_key=_run_key(month, seen),
+            run_key=_run_key(month, state),
             partition_key=month.key,
             tags={VERSION_TAG: version},
         )
 
 
-def _run_key(month: TripMonth, seen: Seen) -> str:
-    # With the number of the request: a version that comes back after another is a new one.
-    return f"{month.key} {seen.version} {seen.requests}"
+def _run_key(month: TripMonth, state: VersionState) -> str:
+    # With the number of the request, so that a version that comes back gets a new key.
+    return f"{month.key} {state.version} {state.requests}"
 
 
 def tagged(requests: list[RunRequest], reason: str) -> list[RunRequest]:
-    """The same requests, with what they were made for."""
+    """The same requests, tagged with their reason."""
     return [
         request.with_replaced_attrs(tags={**request.tags, REASON_TAG: reason})
         for request in requests

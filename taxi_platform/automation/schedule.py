@@ -1,4 +1,4 @@
-"""The monthly schedule: what the sensor of published months may have missed is made good."""
+"""The monthly schedule: loads what the sensor ``published_months`` may have missed."""
 
 from dagster import (
     DefaultScheduleStatus,
@@ -17,16 +17,16 @@ from taxi_platform.settings import Settings
 
 
 def monthly(chosen: Settings) -> ScheduleDefinition:
-    """The schedule of the months that are published and were never loaded whole, of each color.
+    """The schedule that loads months that are published and were never loaded completely.
 
-    Not of the last closed month: the TLC publishes about two months late. A month that it has not
-    published yet is left for a later time, not tried and failed.
+    It does not simply request the last month: the TLC publishes about two months late. It does not
+    request a month that is not published yet, since the run would fail.
     """
 
     @schedule(
         job_name=INGEST_MONTH,
         name="monthly",
-        description="Loads the newest months that are published and were never loaded whole.",
+        description="Loads the newest months that are published and were never loaded completely.",
         cron_schedule=chosen.schedule_cron,
         # The TLC's own time zone, in which its months end.
         execution_timezone="America/New_York",
@@ -45,7 +45,7 @@ def monthly(chosen: Settings) -> ScheduleDefinition:
         if not found.versions:
             reason = found.problems[0] if found.problems else "none of them is published"
             return SkipReason(
-                f"{len(missing)} months are missing, {len(waiting)} of them have a run; {reason}"
+                f"{len(missing)} months are missing; {len(waiting)} are queued or running; {reason}"
             )
         return [
             RunRequest(

@@ -1,5 +1,5 @@
-"""Asset checks: nearly all of them block, the others warn.
+"""Asset checks: most of them block, the others warn.
 
-A month is judged after it is cleaned and before it is stored (``cleaned``), and each copy of it is
-compared with what it was made from (``reconciliation``).
+``cleaned`` checks a month after it is cleaned and before it is loaded. ``reconciliation`` compares
+each copy of it with its source.
 """

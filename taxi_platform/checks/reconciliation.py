@@ -1,7 +1,7 @@
-"""Checks that each copy of a month is the whole month: the object, and the month in every store.
+"""Checks that each copy of a month is complete: the object, and the month in every store.
 
-They ask the stores themselves, and not what a materialization said of them. A copy that differs
-fails its run, and what is built on it is not built.
+They query the stores themselves instead of using the metadata of materializations. A copy that
+differs fails its run, and downstream assets are not materialized.
 """
 
 from typing import Any
@@ -44,7 +44,7 @@ def gcs_trips_check(trips: TripParquet, stored: TripObject) -> AssetCheckResult:
 
 
 def trip_checks(chosen: Settings) -> list[AssetChecksDefinition]:
-    """Every check of a month, from the cleaned file to each store of the settings."""
+    """Every check of a month, for the cleaned file and each store in use."""
     found = [cleaned_checks(chosen)]
     if chosen.uses_gcs:
         found.append(_gcs_check(chosen))
@@ -86,7 +86,7 @@ def _table_check(store: StoreType, chosen: Settings) -> AssetChecksDefinition:
 
 
 def _step_of(asset: AssetKey, check: str) -> str:
-    """What runs and alerts call the step, as Dagster would if it made it of one check."""
+    """The name of the check's step in runs and alerts, as Dagster would name it."""
     return f"{asset.to_python_identifier()}_{check}"
 
 

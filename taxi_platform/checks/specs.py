@@ -1,4 +1,4 @@
-"""What every check of a month has in common: it is of one partition."""
+"""The common part of all checks of a month: each checks one partition."""
 
 import warnings
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ def month_spec(
     """A check of a month.
 
     Args:
-        chosen: the settings, which say what the partitions are.
+        chosen: the settings, which define the partitions.
         name: of the check.
-        asset: what is checked.
-        description: what holds if it passes.
+        asset: the asset to check.
+        description: what is true if it passes.
         compared_with: other assets that it reads.
-        blocking: whether it keeps what follows from the asset from being made.
+        blocking: whether downstream assets are not materialized if it fails.
     """
     with warnings.catch_warnings():
-        # Checks of partitions are in preview, and say so at every start; they do what is needed.
+        # Checks of partitions are in preview, and would warn at every start.
         warnings.simplefilter("ignore", PreviewWarning)
         return AssetCheckSpec(
             name,

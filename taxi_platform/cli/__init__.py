@@ -1,5 +1,5 @@
-"""`taxi-platform`: the commands beside Dagster's own.
+"""`taxi-platform`: the commands besides Dagster's own.
 
-A command parses its options, calls the package and prints. What it prints about is decided
-elsewhere. Heavy modules are imported within the command that needs them.
+A command parses its options, calls the package and prints. It contains no logic of the platform.
+Heavy modules are imported within the command that needs them.
 """

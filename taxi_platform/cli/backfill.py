@@ -1,7 +1,7 @@
-"""`taxi-platform backfill`: requests a backfill, or finds the one that runs, and shows it live.
+"""`taxi-platform backfill`: requests or finds a backfill, and shows its progress.
 
-The daemon does the work: to end the command does not end the backfill, and to run it again goes
-on where it is.
+The daemon does the work: interrupting the command does not end the backfill, and running it again
+shows the same backfill.
 """
 
 import os
@@ -27,17 +27,17 @@ from taxi_platform.automation.failures import failure_of
 from taxi_platform.automation.months import MonthRecords
 from taxi_platform.trips.month import TripMonth
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 INTERRUPTED = 130
 
 NO_DAEMON = (
-    "No daemon is running, so nothing happens yet: start one with `dagster-daemon run`, or all of "
-    "Dagster with `make dev`."
+    "No daemon is running, so nothing happens yet: start one with `dagster-daemon run`, or start "
+    "everything with `make dev`."
 )
 
 
 class NoInstanceError(Exception):
-    """There is no Dagster to ask; says why, and how to get one."""
+    """Dagster's instance cannot be used; says why, and what to do."""
 
 
 def open_instance() -> DagsterInstance:
@@ -52,7 +52,7 @@ def open_instance() -> DagsterInstance:
     try:
         instance = DagsterInstance.get()
         try:
-            instance.get_daemon_statuses()  # whether anybody answers
+            instance.get_daemon_statuses()  # fails if the storage does not answer
         except BaseException:
             instance.dispose()
             raise
@@ -76,24 +76,24 @@ def run_backfill(
     detach: bool = False,
     accept_replacement: bool = False,
 ) -> int:
-    """Loads months and shows how far they are.
+    """Loads months and shows progress.
 
     Args:
-        records: what is known of months, with the Dagster instance whose daemon loads them.
+        records: the records of months, with the Dagster instance whose daemon loads them.
         months: the months to load.
-        console: where to show it.
-        missing_only: leave out months that are loaded whole.
-        detach: request it and do not wait.
-        accept_replacement: replace months however their new versions differ from the loaded ones.
+        console: where to show progress.
+        missing_only: leave out months that are loaded completely.
+        detach: request the backfill and do not wait.
+        accept_replacement: replace months even if their new versions differ beyond the limits.
 
     Returns:
-        An exit code: 0 if all months are loaded, 1 if some failed, 130 if one stopped looking.
+        An exit code: 0 if all months are loaded, 1 if some failed, 130 if interrupted.
     """
     instance = records.instance
     backfills = unfinished_backfills(records, months)
     if backfills:
         ids = ", ".join(sorted(set(backfills.values())))
-        console.print(f"{len(backfills)} of the months are in the hands of backfill {ids} already.")
+        console.print(f"{len(backfills)} of the months are part of the unfinished backfill {ids}.")
     wanted = [month for month in months if month not in backfills]
     if missing_only:
         wanted = months_to_load(records, wanted)
@@ -112,8 +112,8 @@ def run_backfill(
         progress = _watch(instance, backfills, console)
     except KeyboardInterrupt:
         console.print(
-            "\nThe backfill goes on in the daemon. Run the same command again to look on; cancel "
-            "it in the UI, under Runs, Backfills."
+            "\nThe backfill continues in the daemon. Run the same command again to see progress; "
+            "cancel it in the UI, under Runs, Backfills."
         )
         return INTERRUPTED
     return _report(instance, progress, console)
@@ -122,8 +122,8 @@ def run_backfill(
 def _watch(
     instance: DagsterInstance, backfills: Mapping[TripMonth, str], console: Console
 ) -> dict[TripMonth, MonthProgress]:
-    """Shows the months until each is over."""
-    told: set[TripMonth] = set()
+    """Shows progress until every month is loaded or failed."""
+    printed: set[TripMonth] = set()
     with ProgressBar(
         TextColumn("  {task.description}"),
         BarColumn(bar_width=24),
@@ -138,14 +138,14 @@ def _watch(
             progress = follow(instance, backfills)
             over = [month for month, state in progress.items() if state.is_over]
             bar.update(task, completed=len(over), state=_state(progress))
-            for month in sorted(set(over) - told):
+            for month in sorted(set(over) - printed):
                 failed = progress[month].progress is Progress.FAILED
                 if failed or not console.is_terminal:
                     bar.console.print(f"  {month}: {progress[month].progress}", highlight=False)
-                told.add(month)
+                printed.add(month)
             if len(over) == len(progress):
                 return progress
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
 def _state(progress: Mapping[TripMonth, MonthProgress]) -> str:
@@ -171,14 +171,14 @@ def _report(
                 message = failure_of(instance, state.run).message
             message = f"{message} (run {state.run.run_id})"
         console.print(f"  {month}: {message}", highlight=False, soft_wrap=True)
-    console.print("Once the cause is mended, load them again with:")
+    console.print("Once the cause is fixed, load them again with:")
     for command in repair_commands(failed):
         console.print(f"  {command}", highlight=False, soft_wrap=True)
     return 1
 
 
 def repair_commands(months: Iterable[TripMonth]) -> list[str]:
-    """A command for each color that loads its months again, and no other."""
+    """Commands that load the failed months again, one for each color."""
     by_color: dict[str, list[str]] = {}
     for month in sorted(months):
         by_color.setdefault(month.color, []).append(month.year_month)

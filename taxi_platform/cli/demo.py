@@ -1,7 +1,7 @@
-"""The demo: two synthetic months through the whole platform, then the stores asked what they hold.
+"""The demo: loads two synthetic months through the whole platform, then counts rows in the stores.
 
-It runs what everybody runs, the code location's own assets on the embedded stack, and trusts none
-of it: every store is asked through its own client.
+It materializes the code location's own assets on the embedded stack. To verify the result, it
+queries every store through the store's own client.
 """
 
 import os
@@ -39,8 +39,8 @@ class DemoError(Exception):
 
 
 @dataclass(frozen=True)
-class Holding:
-    """What a store holds of a month: rows, and the sum of their total_amount in US dollars."""
+class Contents:
+    """A store's contents for a month: rows, and the sum of their total_amount in US dollars."""
 
     rows: int
     total_amount: Decimal
@@ -48,37 +48,37 @@ class Holding:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What came of one month: what the platform says, and what the stores say."""
+    """The result of one month: what the platform reports, and what the stores contain."""
 
     month: TripMonth
     rows_read: int
     rejected_by_reason: Mapping[str, int]
-    cleaned: Holding
-    stores: Mapping[str, Holding]
+    cleaned: Contents
+    stores: Mapping[str, Contents]
     seconds: Mapping[str, float]
 
     @property
     def reconciled(self) -> bool:
-        """Whether no row was lost and every store holds exactly what was kept."""
+        """Whether no row was lost and every store contains exactly the kept rows."""
         rejected = sum(self.rejected_by_reason.values())
         return self.rows_read == self.cleaned.rows + rejected and all(
-            holding == self.cleaned for holding in self.stores.values()
+            contents == self.cleaned for contents in self.stores.values()
         )
 
 
 def run_demo(project_dir: Path, *, force: bool = False) -> bool:
-    """Runs the demo and prints what came of it.
+    """Runs the demo and prints its result.
 
     Args:
         project_dir: the folder with dagster.yaml.
-        force: replace the demo's months even where they hold real trips.
+        force: replace the demo's months even if they contain real trips.
 
     Returns:
         Whether everything reconciled.
 
     Raises:
-        DemoError: the environment is the cloud's, or a month failed.
-        LocalStackError: the embedded stack does not come up.
+        DemoError: the environment is not local, or a month failed.
+        LocalStackError: the embedded stack does not start.
     """
     console = Console()
     if os.environ.get("TAXI_ENV", "local") != "local":
@@ -88,7 +88,7 @@ def run_demo(project_dir: Path, *, force: bool = False) -> bool:
     stack.up(lambda line: console.print(f"  {line}", highlight=False))
     os.environ.update(stack.environment() | {"TAXI_SOURCE_URL": "synthetic"})
     console.print(
-        "\nTwo months of synthetic trips: made up, seeded, and dirty as the TLC's are. "
+        "\nTwo months of synthetic trips: generated from a seed, and as dirty as the TLC's files. "
         "No row is real.",
         soft_wrap=True,
     )
@@ -166,7 +166,7 @@ def _materialize(
         instance=instance,
         partition_key=month.key,
         run_id=run_id,
-        # The trips alone: made-up zones must not replace real ones.
+        # Without zones: synthetic zones must not replace real ones.
         asset_selection=keys,
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -210,7 +210,7 @@ def _ask_stores(month: TripMonth, cleaned: dict[str, Any], seconds: dict[str, fl
         month=month,
         rows_read=cleaned["rows_read"],
         rejected_by_reason=cleaned["rejected_by_reason"],
-        cleaned=Holding(cleaned["dagster/row_count"], _cents(cleaned["total_amount"])),
+        cleaned=Contents(cleaned["dagster/row_count"], _cents(cleaned["total_amount"])),
         stores={s.label: _ask(month, chosen, s) for s in chosen.table_stores},
         seconds=seconds,
     )
@@ -220,7 +220,7 @@ def _cents(amount: float | Decimal | None) -> Decimal:
     return Decimal(str(amount or 0)).quantize(CENT)
 
 
-def _ask(month: TripMonth, chosen: Settings, kind: StoreType) -> Holding:
+def _ask(month: TripMonth, chosen: Settings, kind: StoreType) -> Contents:
     with chosen.open_store(kind.name) as store:
         table = store.table_name(f"{month.color}_trips")
         # The name comes from the settings and the month, and the month is a date.
@@ -230,7 +230,7 @@ def _ask(month: TripMonth, chosen: Settings, kind: StoreType) -> Holding:
             1,
         )
     rows, total = answer.rows[0]
-    return Holding(rows, _cents(total))
+    return Contents(rows, _cents(total))
 
 
 def _print_results(console: Console, results: list[DemoResult]) -> None:
@@ -263,26 +263,26 @@ def _print_verdict(console: Console, results: list[DemoResult]) -> bool:
     read = sum(r.rows_read for r in results)
     kept = sum(r.cleaned.rows for r in results)
     rejected = sum(sum(r.rejected_by_reason.values()) for r in results)
-    held = ", ".join(
+    contents = ", ".join(
         f"{store} {sum(r.stores[store].rows for r in results)}" for store in results[0].stores
     )
     reconciled = all(r.reconciled for r in results)
     command = _command()
     console.print(
-        "\nOpen the UI:   make dev, then http://127.0.0.1:3000"
+        "\nOpen the UI:    make dev, then http://127.0.0.1:3000"
         + "".join(
-            f"\n{f'Ask {s.label}:':<14} {command} query --store {s.name} '{LOOK}'"
+            f"\n{f'Query {s.label}:':<15} {command} query --store {s.name} '{LOOK}'"
             for s in load_settings().table_stores
         )
-        + "\n               or with any client: .env has the addresses"
-        f"\nStop it:       {command} local down\n",
+        + "\n                or use any client: .env has the addresses"
+        f"\nStop the stack: {command} local down\n",
         highlight=False,
         soft_wrap=True,
     )
     # The last line, for people and scripts alike.
     console.print(
         f"{'reconciled' if reconciled else 'NOT RECONCILED'}: {len(results)} partitions, "
-        f"{read} rows read = {kept} kept + {rejected} rejected; {held}",
+        f"{read} rows read = {kept} kept + {rejected} rejected; {contents}",
         highlight=False,
         soft_wrap=True,
     )
@@ -290,7 +290,7 @@ def _print_verdict(console: Console, results: list[DemoResult]) -> bool:
 
 
 def _command() -> str:
-    """This command as the user can type it: the virtual environment need not be activated."""
+    """This command as the user can type it, also without an activated virtual environment."""
     beside = Path(sys.executable).with_name("taxi-platform")
     if shutil.which("taxi-platform") or not beside.exists():
         return "taxi-platform"

@@ -1,8 +1,8 @@
-"""Examines an installation: settings, credentials, every store, and what killed runs left there.
+"""Checks an installation: settings, credentials, every store, and what killed runs left behind.
 
-Each finding is one line that says what is wrong and what to do. Nothing is changed, unless it is
-asked for: then what killed runs left is removed, which the next run of their month would do, too.
-What a store needs is known by the store; here it is asked.
+Each finding is one line that says what is wrong and what to do. By default nothing is changed. With
+``fix``, files and tables that killed runs left behind are removed, as the next run of their month
+would do. Each store checks its own requirements.
 """
 
 import os
@@ -19,11 +19,11 @@ from taxi_platform.settings import Settings, SettingsError, load_settings
 from taxi_platform.trips.month import TripMonth
 
 LEAST_FREE_BYTES = 5 << 30
-"""What two of the largest months take, raw, cleaned and unfinished."""
+"""The space for two of the largest months: raw, cleaned and unfinished files."""
 
 
 class State(StrEnum):
-    """How bad a finding is."""
+    """How serious a finding is."""
 
     FINE = "ok"
     LEFT = "left"
@@ -32,7 +32,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found: where, how bad, and one line that says what and what to do."""
+    """A finding: where, how serious, and one line that says what is wrong and what to do."""
 
     where: str
     state: State
@@ -40,10 +40,10 @@ class Finding:
 
 
 def examine(*, fix: bool = False) -> Iterator[Finding]:
-    """Everything that was found, as it is found.
+    """All findings, one after another.
 
     Args:
-        fix: remove what killed runs left.
+        fix: remove what killed runs left behind.
     """
     try:
         chosen = load_settings()
@@ -57,7 +57,7 @@ def examine(*, fix: bool = False) -> Iterator[Finding]:
                 yield Finding(where, state, says)
         except StoreError as error:
             yield Finding(where, State.WRONG, " ".join(str(error).split()))
-        except Exception as error:  # noqa: BLE001 (one broken thing must not hide the others)
+        except Exception as error:  # noqa: BLE001 (one failed check must not hide the others)
             message = " ".join(str(error).split())
             yield Finding(where, State.WRONG, f"unexpected {type(error).__name__}: {message}")
 
@@ -117,7 +117,7 @@ def _landing_zone(chosen: Settings, fix: bool) -> Said:
         yield State.FINE, room
     zone = LandingZone(folder)
     for path in zone.resumable():
-        yield State.FINE, f"{path} is a download that broke off; its next run takes it up there"
+        yield State.FINE, f"{path} is an interrupted download; the next run of its month resumes it"
     for path in zone.abandoned():
         if fix:
             with suppress(FileNotFoundError):
@@ -132,7 +132,7 @@ def _source(chosen: Settings, _fix: bool) -> Said:
     version = source_of(chosen.source_url, chosen.request_seconds).published(month)
     yield (
         State.FINE,
-        f"{chosen.source_url} answers; {month} is {'there' if version else 'not published'}",
+        f"{chosen.source_url} answers; {month} is {'published' if version else 'not published'}",
     )
 
 
@@ -159,7 +159,10 @@ def _table_store(name: str) -> Examination:
 
 
 def _table(name: str, there: bool) -> tuple[State, str]:
-    return State.FINE, f"{name} {'fits the schema' if there else 'will be made by the first load'}"
+    return (
+        State.FINE,
+        f"{name} {'fits the schema' if there else 'will be created by the first load'}",
+    )
 
 
 def _wrong(says: str) -> tuple[State, str]:

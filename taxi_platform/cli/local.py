@@ -1,7 +1,7 @@
 """`taxi-platform local`: the embedded stack from the command line.
 
-The stack is imported when a command runs, so that the command line works, and says what is
-missing, without the `local` extra.
+The stack is imported when a command runs. So without the `local` extra the command line still
+works, and reports what is missing.
 """
 
 import json
@@ -22,7 +22,7 @@ NOT_ALL_RUNNING = 3
 
 local_app = typer.Typer(
     name="local",
-    help="The embedded stack: GCS, BigQuery and Postgres as processes of your own.",
+    help="The embedded stack: GCS, BigQuery and Postgres as processes of your user.",
     no_args_is_help=True,
 )
 
@@ -30,7 +30,7 @@ ProjectDir = Annotated[
     Path,
     typer.Option(
         "--project-dir",
-        help="The folder with dagster.yaml; the stack's data go to .taxi in it.",
+        help="The folder with dagster.yaml; the stack's data is in its folder .taxi.",
         exists=True,
         file_okay=False,
     ),
@@ -39,7 +39,7 @@ ProjectDir = Annotated[
 
 @local_app.command()
 def up(project_dir: ProjectDir = Path()) -> None:
-    """Start the servers that do not run, and write what clients need into .env."""
+    """Start the servers that are not running, and write the variables for clients into .env."""
     with _stack(project_dir) as stack:
         stack.up(typer.echo)
         found = stack.environment()
@@ -54,12 +54,12 @@ def up(project_dir: ProjectDir = Path()) -> None:
             f"  Postgres  {found['TAXI_POSTGRES_HOST']}:{found['TAXI_POSTGRES_PORT']}"
             f"  database {found['TAXI_POSTGRES_DATABASE']}, user {found['TAXI_POSTGRES_USER']}"
         )
-        typer.echo(f"Commands run in {stack.project_dir} find it through .env.")
+        typer.echo(f"Commands in {stack.project_dir} read these addresses from .env.")
 
 
 @local_app.command()
 def down(project_dir: ProjectDir = Path()) -> None:
-    """Stop the servers. Their data stay."""
+    """Stop the servers. Their data is kept."""
     with _stack(project_dir) as stack:
         stack.down(typer.echo)
 
@@ -69,7 +69,7 @@ def status(
     project_dir: ProjectDir = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
-    """Say how the servers are. Exits with 0 if all run, else with 3."""
+    """Show the state of the servers. Exits with 0 if all run, else with 3."""
     with _stack(project_dir) as stack:
         servers = stack.status()
     if as_json:
@@ -86,7 +86,7 @@ def reset(
     project_dir: ProjectDir = Path(),
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Stop the servers and delete all that is in them, Dagster's records and trip files too."""
+    """Stop the servers and delete all data, including Dagster's records and trip files."""
     with _stack(project_dir) as stack:
         if not yes:
             typer.confirm(f"Delete all data in {stack.folder}?", abort=True)
@@ -95,7 +95,7 @@ def reset(
 
 @contextmanager
 def _stack(project_dir: Path) -> Iterator["LocalStack"]:
-    """The stack of a project; what goes wrong with it becomes a message and exit code 1."""
+    """The stack of a project; its errors become a message and exit code 1."""
     try:
         require_local_extra()
         from taxi_platform.local.stack import LocalStack

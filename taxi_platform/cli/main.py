@@ -1,8 +1,4 @@
-"""`taxi-platform`: the command line beside Dagster's own.
-
-Commands parse their options, call the package and print; what they print about is decided
-elsewhere. Heavy modules are imported within the command that needs them.
-"""
+"""The entry point `taxi-platform` and its commands."""
 
 import json
 import signal
@@ -49,17 +45,17 @@ def options(
 
 
 def main() -> None:
-    """The entry point: takes settings from .env in the working folder, as dagster does."""
+    """The entry point: reads settings from .env in the working folder, as dagster does."""
     load_dotenv(Path.cwd() / ".env")
     _stop_as_by_ctrl_c()
     app()
 
 
 def _stop_as_by_ctrl_c() -> None:
-    """Lets SIGTERM end a command as Ctrl-C does, however it was started.
+    """Makes SIGTERM end a command as Ctrl-C does, also in the background.
 
-    What a shell starts in the background ignores SIGINT, and Dagster, which does on SIGTERM what is
-    done on SIGINT, would ignore both.
+    Commands that a shell starts in the background ignore SIGINT. Dagster handles SIGTERM as it
+    handles SIGINT, so it would ignore both.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
@@ -92,9 +88,11 @@ def demo(
 
 @app.command()
 def doctor(
-    fix: Annotated[bool, typer.Option("--fix", help="Remove what killed runs left.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Remove what killed runs left behind.")
+    ] = False,
 ) -> None:
-    """Examine settings, credentials, every store, and what killed runs left there."""
+    """Check settings, credentials and every store, and find what killed runs left behind."""
     from rich.console import Console
     from rich.text import Text
 
@@ -118,13 +116,14 @@ def inspect(
     file: Annotated[Path, typer.Argument(help="A trip file: Parquet, CSV or gzipped CSV.")],
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
     color: Annotated[
-        str | None, typer.Option(help="Its color; by default what its header or name says.")
+        str | None, typer.Option(help="Its color; by default derived from its header or name.")
     ] = None,
     month: Annotated[
-        str | None, typer.Option(help="Its month, 2024-01; by default what it says itself.")
+        str | None,
+        typer.Option(help="Its month, such as 2024-01; by default derived from the file."),
     ] = None,
 ) -> None:
-    """Read a trip file with the platform's own reader and rules, and say what is in it."""
+    """Read a trip file with the platform's reader and rules, and report what is in it."""
     from rich.console import Console
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
@@ -157,7 +156,7 @@ def _inspect(file: Path, color: str | None, month: str | None, progress: Any) ->
         which = infer_month(file, reader) if month is None else _month(reader.color, month)
     finally:
         reader.close()
-    # However much is rejected: to look at a file is not to load it.
+    # Without a limit on rejected rows: nothing is loaded.
     trips = clean_trips(file, which, CleaningOptions(max_rejected_share=1.0))
     for _ in trips:
         progress(trips.summary.rows_read)
@@ -198,7 +197,7 @@ def rules(
         ]
         typer.echo(json.dumps(listed, indent=2))
         return
-    # People type the names of the rules.
+    # Users type the names of the rules.
     table = Table(Column("rule", no_wrap=True), "reason of its rejects", "default", "rejects")
     for rule, colors in every_rule().items():
         default = "on" if rule.on_by_default else "off"
@@ -206,7 +205,7 @@ def rules(
         table.add_row(rule.name, rule.reason, default, rejects)
     Console().print(table)
     typer.echo(
-        "The config of cleaned_trips switches them: rules names those that apply, "
+        "The config of cleaned_trips changes them: rules lists those that apply, "
         "days_outside_month is a parameter."
     )
 
@@ -214,10 +213,10 @@ def rules(
 @app.command()
 def rejects(
     partition: Annotated[str, typer.Argument(help="A partition, such as 'green|2024-01'.")],
-    examples: Annotated[int, typer.Option(min=0, help="Rows to show of each reason.")] = 3,
+    examples: Annotated[int, typer.Option(min=0, help="Rows to show for each reason.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
-    """Show what was rejected of a month, by reason, with examples."""
+    """Show the rejected rows of a month, by reason, with examples."""
     from taxi_platform.cli.rejects import describe_rejects, find_rejects
     from taxi_platform.errors import StoreError
     from taxi_platform.landing.zone import LandingZone
@@ -234,25 +233,27 @@ def rejects(
 
 @app.command()
 def backfill(
-    color: Annotated[list[str], typer.Option(help="A color; give it twice for both.")],
+    color: Annotated[list[str], typer.Option(help="A color; repeat the option for more colors.")],
     first: Annotated[str, typer.Option("--from", help="The first month, such as 2019-01.")],
     last: Annotated[str, typer.Option("--to", help="The last month.")],
     missing_only: Annotated[
-        bool, typer.Option("--missing-only", help="Leave out what is loaded whole.")
+        bool, typer.Option("--missing-only", help="Leave out months that are loaded completely.")
     ] = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Request it, and do not wait.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Request the backfill, and do not wait.")
+    ] = False,
     accept_replacement: Annotated[
         bool,
         typer.Option(
             "--accept-replacement",
-            help="Replace months however their new versions differ from the loaded ones.",
+            help="Replace months even if their new versions differ beyond the limits.",
         ),
     ] = False,
 ) -> None:
-    """Load a range of months through Dagster's daemon, a run each, and show how far it is.
+    """Load a range of months through Dagster's daemon, with one run per month; show progress.
 
-    It may be interrupted at any time: the daemon goes on, and the same command looks on again.
-    Exits with 1 if months failed, and says which, why, and what to do.
+    You may interrupt it at any time: the daemon continues, and the same command shows progress
+    again. Exits with 1 if months failed, and reports which, why, and what to do.
     """
     from rich.console import Console
 
@@ -280,11 +281,11 @@ def backfill(
 
 @app.command()
 def query(
-    statement: Annotated[str, typer.Argument(help="One SQL statement that reads.")],
-    store: Annotated[str, typer.Option(help="Which store of TAXI_STORES to ask.")] = "postgres",
+    statement: Annotated[str, typer.Argument(help="One SQL statement that only reads.")],
+    store: Annotated[str, typer.Option(help="Which store of TAXI_STORES to query.")] = "postgres",
     limit: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 50,
 ) -> None:
-    """Ask a store of trip tables, as configured in the environment, and print the answer."""
+    """Query a table store that is configured in the environment, and print the result."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,5 +1,5 @@
-"""How each asset meets its store: thin, over ``taxi_platform.stores``.
+"""The IO managers: a thin layer over ``taxi_platform.stores``.
 
-An IO manager turns a Dagster context into a month, calls the store, and describes what came of it
-as metadata. What a store does, and how it fails, is the store's business.
+An IO manager derives the month from the Dagster context, calls the store, and records the result as
+metadata. Loading, and mapping of errors, are in the store.
 """

@@ -1,8 +1,8 @@
-"""Rows as an asset asks for them: by the annotation of its input.
+"""Rows in the type that the annotation of an asset's input requests.
 
 ``pandas.DataFrame``, ``pyarrow.Table``, or ``pyarrow.RecordBatchReader``, which streams;
-``AssetIn(metadata={"columns": [...]})`` chooses columns. Of several partitions, the rows follow one
-another in the order of the keys.
+``AssetIn(metadata={"columns": [...]})`` selects columns. The rows of several partitions are
+concatenated in the order of the keys.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 Rows: TypeAlias = "pa.RecordBatchReader | pa.Table | pd.DataFrame"
 
 Stream = Callable[[TripMonth], Iterator[pa.RecordBatch]]
-"""Gives the rows of a month, with the chosen columns."""
+"""Returns the rows of a month, with the selected columns."""
 
 
 def chosen_columns(context: InputContext) -> Sequence[str] | None:
-    """The columns that an input's metadata names, None for all."""
+    """The columns that an input's metadata selects, None for all."""
     return (context.definition_metadata or {}).get("columns")
 
 
 def wants_rows(context: InputContext) -> bool:
-    """Whether an input is annotated as one of the types that rows are given as."""
+    """Whether an input is annotated with a type of rows."""
     wanted = context.dagster_type.typing_type
     return wanted in (pa.RecordBatchReader, pa.Table) or _is_frame(wanted)
 
@@ -40,17 +40,17 @@ def trips_as_annotated(context: InputContext, stream: Stream) -> Rows:
 
     Args:
         context: of the input.
-        stream: gives the rows of a month.
+        stream: returns the rows of a month.
 
     Raises:
-        Failure: there is no such column, the input is annotated as something else, or the months
-            have other columns than one another.
+        Failure: there is no such column, the input has another annotation, or the months have
+            different columns.
     """
     months = months_of(context)
     subject = ", ".join(month.key for month in months[:3]) + ", …" * (len(months) > 3)
     with as_failures(subject, context):
         if not months:
-            raise ValueError("the input has no partitions: nothing says which months are meant")
+            raise ValueError("the input has no partitions, so its months are unknown")
         schema = _common_schema(months, chosen_columns(context))
 
         def batches() -> Iterator[pa.RecordBatch]:
@@ -75,10 +75,10 @@ def as_annotated(
     Args:
         context: of the input.
         rows: the rows.
-        frame: makes a pandas frame of them.
+        frame: converts them to a pandas frame.
 
     Raises:
-        Failure: it is annotated as something else.
+        Failure: it has another annotation.
     """
     wanted = context.dagster_type.typing_type
     if wanted is pa.RecordBatchReader:
@@ -95,16 +95,16 @@ def as_annotated(
 
 
 def _is_frame(wanted: Any) -> bool:
-    # By its name: pandas is imported by those who use it, and takes a second.
+    # By its name: importing pandas takes a second, so only code that uses it imports it.
     name = f"{getattr(wanted, '__module__', '')}.{getattr(wanted, '__name__', '')}"
     return name.startswith("pandas.") and name.endswith(".DataFrame")
 
 
 def _common_schema(months: Sequence[TripMonth], names: Sequence[str] | None) -> pa.Schema:
-    """The schema that the months of every color share.
+    """The common schema of months of several colors.
 
     Raises:
-        ValueError: a color lacks a column, or they differ.
+        ValueError: a color lacks a column, or the schemas differ.
     """
     schemas = {month.color: chosen_schema(month.color, names) for month in months}
     first = schemas[months[0].color]

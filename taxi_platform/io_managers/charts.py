@@ -1,8 +1,8 @@
-"""Pictures in a materialization's metadata, as the UI shows them.
+"""Charts in a materialization's metadata.
 
-The UI renders Markdown and lets images with `data:` addresses through (its sanitizer names `data`
-among the sources of images, and its content security policy does not restrict them), so a picture
-needs no server and no plotting library: it is an SVG written here.
+The UI renders Markdown and allows images with `data:` URLs (its sanitizer lists `data` as a source
+of images, and its content security policy does not restrict them). So a chart needs no server and
+no plotting library: it is an SVG written here.
 """
 
 import base64
@@ -23,7 +23,7 @@ def trips_by_day(month: TripMonth, rows_by_day: Mapping[str, int]) -> MetadataVa
     """A bar chart of a month's trips by day of pickup.
 
     Args:
-        month: color and month; its days are the bars, those without trips too.
+        month: color and month; each of its days is a bar, also those without trips.
         rows_by_day: trips by day, such as ``2024-01-31``, New York local time.
     """
     days = []
@@ -46,14 +46,14 @@ def trips_by_day(month: TripMonth, rows_by_day: Mapping[str, int]) -> MetadataVa
 
 
 def _bar_chart(title: str, bars: list[tuple[str, int, str]]) -> str:
-    """An SVG of labelled bars; each says its count when pointed at in a file of its own."""
+    """An SVG of labelled bars; in a file of its own, hovering over a bar shows its count."""
     most = max((count for _, count, _ in bars), default=0) or 1
     space = _HEIGHT - _TOP - _BOTTOM
     step = (_WIDTH - _LEFT) / max(len(bars), 1)
     size = f'width="{_WIDTH}" height="{_HEIGHT}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">',
-        # Its own ground: the UI may be dark.
+        # With a background: the UI may be dark.
         f'<rect {size} fill="#ffffff"/>',
         f'<text x="{_LEFT}" y="16" font-size="13">{escape(title)}</text>',
     ]

@@ -1,7 +1,7 @@
-"""Errors of stores and files as Dagster's failures: retried where that may help, else not.
+"""Maps errors of stores and files to Dagster's failures: transient ones are retried, others not.
 
-The step's retry policy is the one layer that retries: so many times, with growing, jittered waits,
-all of it in the run's log. What a policy does not know is a deadline; it is kept here.
+The step's retry policy is the only layer that retries. It has a maximum number of retries and
+growing, jittered waits, all in the run's log. It has no deadline; the deadline is implemented here.
 """
 
 import time
@@ -22,18 +22,18 @@ from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.month import TripMonth
 
 RETRY_DEADLINE_TAG = "taxi_platform/retry_deadline_seconds"
-"""The tag of an asset's op that says how long after its start it may be tried again."""
+"""The tag of an asset's op with the seconds after its start when it is no longer retried."""
 
 StepContext = InputContext | OutputContext | AssetExecutionContext | AssetCheckExecutionContext
 
 
 @contextmanager
 def as_failures(subject: object, context: StepContext) -> Iterator[None]:
-    """Raises a ``Failure`` that says what failed, and is retried only if that may help.
+    """Raises a ``Failure`` that says what failed; it is retried only after a transient fault.
 
     Args:
-        subject: the month, or the asset that has none.
-        context: of the step, which knows its attempts.
+        subject: the month, or an asset without partitions.
+        context: of the step, with its attempts.
     """
     try:
         yield
@@ -55,7 +55,7 @@ def as_failures(subject: object, context: StepContext) -> Iterator[None]:
             f"{subject}: {error}", metadata=_facts(subject, "permanent"), allow_retries=False
         ) from error
     except Exception as error:
-        # A fault of the platform's own: the retry policy would repeat it and hide it.
+        # A bug in the platform: retries would repeat it and hide it.
         raise Failure(
             f"{subject}: unexpected {type(error).__name__}: {error}",
             metadata=_facts(subject, "unexpected"),
@@ -64,7 +64,7 @@ def as_failures(subject: object, context: StepContext) -> Iterator[None]:
 
 
 def _past_deadline(context: StepContext) -> str | None:
-    """What to say if the step may not be tried again, however many retries are left."""
+    """The message if the deadline has passed and the step is no longer retried, else None."""
     if isinstance(context, InputContext | OutputContext):
         step = context.step_context
     else:
@@ -87,7 +87,7 @@ def _facts(subject: object, kind: str) -> dict[str, MetadataValue]:
 
 
 def month_of(context: InputContext | OutputContext) -> TripMonth:
-    """The month that a run's partition stands for.
+    """The month of a run's partition.
 
     Raises:
         Failure: the run has no partition, or several.
@@ -95,18 +95,18 @@ def month_of(context: InputContext | OutputContext) -> TripMonth:
     months = months_of(context)
     if len(months) != 1:
         raise Failure(
-            f"one partition a run is needed, such as green|2024-01, but this has {len(months)}: "
-            "choose one with --partition, or use a backfill, which makes a run of each",
+            f"one partition per run is needed, such as green|2024-01, but this has {len(months)}: "
+            "choose one with --partition, or use a backfill, which makes one run per partition",
             allow_retries=False,
         )
     return months[0]
 
 
 def months_of(context: InputContext | OutputContext) -> list[TripMonth]:
-    """The months that a run's partitions stand for, in order.
+    """The months of a run's partitions, in order.
 
     Raises:
-        Failure: they are partitions of something else.
+        Failure: their keys are not a color and a month.
     """
     keys = list(context.asset_partition_keys) if context.has_asset_partitions else []
     try:

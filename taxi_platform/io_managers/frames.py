@@ -1,7 +1,7 @@
-"""Trips as pandas frames, where people meet them: described and checked by dagster-pandas.
+"""Trips as pandas frames for users' assets, described and checked by dagster-pandas.
 
-Never on the bulk path, which is Arrow throughout; imported only when a frame is asked for, because
-pandas takes more than a second to import.
+The platform itself uses only Arrow. This is imported only if a frame is requested, because pandas
+takes more than a second to import.
 """
 
 import warnings
@@ -31,7 +31,7 @@ _DTYPE_NAMES = {
 
 
 def trip_frame_type(color: str, names: Sequence[str] | None = None) -> DagsterType:
-    """The dagster-pandas type of a frame of trips, for assets that hand one on.
+    """The dagster-pandas type of a frame of trips, for assets that return one.
 
     Args:
         color: the color whose schema it has.
@@ -39,7 +39,7 @@ def trip_frame_type(color: str, names: Sequence[str] | None = None) -> DagsterTy
     """
     chosen = [c for c in columns(color) if names is None or c.name in names]
     with warnings.catch_warnings():
-        # The columns of dagster-pandas are in beta, and would say so for each.
+        # The columns of dagster-pandas are in beta, and each would warn.
         warnings.simplefilter("ignore", BetaWarning)
         return create_dagster_pandas_dataframe_type(
             name=f"{color.capitalize()}TripFrame",

@@ -11,16 +11,16 @@ from taxi_platform.stores.gcs.objects import TripObject
 
 
 class GCSObjectIOManager(ConfigurableIOManager):
-    """Uploads a cleaned month, and finds it again."""
+    """Uploads a cleaned month, and finds its object for the next asset."""
 
     gcs: TripGCSResource
 
     def handle_output(self, context: OutputContext, obj: TripParquet) -> None:
-        """Uploads the month's file, unless just that is there, and describes the object."""
+        """Uploads the month's file, unless the same content is there, and records metadata."""
         with as_failures(obj.month, context):
             stored, uploaded = self.gcs.get_trips().upload(obj)
         if not uploaded:
-            context.log.info(f"{obj.month}: {stored.uri} holds exactly this already")
+            context.log.info(f"{obj.month}: {stored.uri} has exactly this content already")
         set_content_version(context, stored.crc32c, stored.size)
         context.add_output_metadata(
             {

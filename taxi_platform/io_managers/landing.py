@@ -27,12 +27,12 @@ BATCH_ROWS = 65_536
 
 
 class RawFileIOManager(ConfigurableIOManager):
-    """Gives a month's published file, which ``raw_trips`` itself has put into its place."""
+    """Loads a month's published file, which ``raw_trips`` itself writes."""
 
     landing: LandingZoneResource
 
     def handle_output(self, context: OutputContext, obj: RawFile) -> None:
-        """Records the version of the file, which is where it belongs."""
+        """Records the data version of the file, which is in its place already."""
         set_content_version(context, obj.sha256)
 
     def load_input(self, context: InputContext) -> RawFile:
@@ -43,12 +43,12 @@ class RawFileIOManager(ConfigurableIOManager):
 
 
 class TripParquetIOManager(ConfigurableIOManager):
-    """Writes a stream of cleaned trips, and the rejected rows beside it."""
+    """Writes a stream of cleaned trips to two files, the kept and the rejected rows."""
 
     landing: LandingZoneResource
 
     def handle_output(self, context: OutputContext, obj: CleanedTrips) -> None:
-        """Writes both files of the month and describes them."""
+        """Writes both files of the month and records metadata."""
         month = obj.month
         say = every_few_seconds(context.log.info)
         with as_failures(month, context):
@@ -59,8 +59,8 @@ class TripParquetIOManager(ConfigurableIOManager):
             set_content_version(context, trips.crc32c, trips.size)
         if refused := self.landing.get_zone().find_unaccepted(month):
             context.log.warning(
-                f"{month}: this version differs from the loaded one beyond the limits and is kept "
-                f"apart in {refused.path}; the check replacement_within_limits says how"
+                f"{month}: this version differs from the loaded one beyond the limits and is "
+                f"kept apart in {refused.path}; see the check replacement_within_limits"
             )
         context.log.info(
             f"{month}: {trips.rows_read:,} rows read = {trips.rows:,} kept + "
@@ -93,7 +93,7 @@ class TripParquetIOManager(ConfigurableIOManager):
         )
 
     def load_input(self, context: InputContext) -> "TripParquet | Rows":
-        """The cleaned file of the partition, or its rows, as the input is annotated."""
+        """The cleaned file of the partition, or its rows, depending on the input's annotation."""
         if not wants_rows(context):
             month = month_of(context)
             with as_failures(month, context):

@@ -1,4 +1,4 @@
-"""What the UI shows of a materialization, built from Arrow. No store is met here."""
+"""Metadata of materializations, for the UI. Uses no store."""
 
 import time
 from collections.abc import Callable
@@ -15,16 +15,16 @@ from taxi_platform.trips.schema import trip_schema
 PREVIEW_ROWS = 5
 
 SOURCE_VERSION = "source_version"
-"""The entry of a landed file's metadata that says which version of it was published."""
+"""The metadata entry of a raw file with the published version."""
 
 SOURCE_GENERATION = "source_generation"
-"""The entry of a table's metadata that says which object in GCS it was loaded from."""
+"""The metadata entry of a table with the generation of the GCS object it was loaded from."""
 
 REPORT_SECONDS = 5.0
 
 
 def publication_metadata(raw: RawFile, published: Published) -> dict[str, MetadataValue]:
-    """What the UI shows of a published file: where it came from, and where it lies."""
+    """Metadata of a published file: its source, and its path."""
     return {
         "source": MetadataValue.url(published.url),
         SOURCE_VERSION: MetadataValue.text(published.version),
@@ -77,7 +77,7 @@ def preview_of(rows: pa.Table) -> MetadataValue:
 
 
 def every_few_seconds(say: Callable[[str], None]) -> Callable[[str], None]:
-    """Passes a message on at most every ``REPORT_SECONDS``: progress for long work only."""
+    """Forwards at most one message every ``REPORT_SECONDS``, so only long work shows progress."""
     last = time.monotonic()
 
     def report(message: str) -> None:

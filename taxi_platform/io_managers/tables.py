@@ -1,9 +1,9 @@
-"""The IO manager of a store of tables: trips in and out, and the tables that people derive.
+"""The IO manager of a table store: for trips, and for tables of users' assets.
 
-A month of trips is loaded from its file or object. What another asset returns, as Arrow or pandas,
-becomes a table of its own: ``green_tips`` and ``yellow_tips`` for an asset ``tips`` that is
-partitioned as the trips are, ``tips`` for one partitioned by month or not at all. Either way a
-partition is replaced whole or not at all.
+A month of trips is loaded from its file or object. The result of another asset, Arrow or pandas, is
+written to a table of its own. An asset ``tips`` with the partitions of the trips has the tables
+``green_tips`` and ``yellow_tips``; partitioned by month or not at all, it has the table ``tips``.
+In either case a partition is replaced whole or not at all.
 """
 
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ class TableIOManager(ConfigurableIOManager):
             self._load_rows(context, _reader(context, obj))
 
     def load_input(self, context: InputContext) -> Rows:
-        """The partitions' rows as Arrow or pandas, as the input is annotated."""
+        """The partitions' rows as Arrow or pandas, depending on the input's annotation."""
         if context.asset_key.path == [STORES[self.store_name].asset]:
             return trips_as_annotated(context, lambda month: self._stream_trips(context, month))
         table, month = _derived_table(context)
@@ -86,7 +86,7 @@ class TableIOManager(ConfigurableIOManager):
         )
 
     def _stream_trips(self, context: InputContext, month: TripMonth) -> Iterator[pa.RecordBatch]:
-        # The client lives as long as the stream, which may be read long after this returns.
+        # The client stays open as long as the stream, which may be read long after this returns.
         with as_failures(month, context), self.store.get_store() as store:
             yield from store.stream_month(month, chosen_columns(context))
 
@@ -107,7 +107,7 @@ def _described(load: Load) -> dict[str, Any]:
 
 
 def _derived_table(context: InputContext | OutputContext) -> tuple[str, date | None]:
-    """The table of an asset of somebody's own, and the first day of its month if it has one."""
+    """The table of a user's asset, and the first day of its month if it has one."""
     name = "_".join(context.asset_key.path)
     if not context.has_asset_partitions:
         _refuse_reserved(name, name)
@@ -130,17 +130,17 @@ def _derived_table(context: InputContext | OutputContext) -> tuple[str, date | N
 
 
 def _refuse_reserved(asset: str, table: str) -> None:
-    """Keeps the tables of the trips and zones from an asset that would have their name."""
+    """Refuses an asset whose table would have the name of a table of trips or zones."""
     if table == "taxi_zones" or table.endswith("_trips"):
         raise Failure(
-            f"{asset}: its table would be {table}, and such names are kept for the trips: give the "
-            "asset another name",
+            f"{asset}: its table would be {table}, a name reserved for the trips: give the asset "
+            "another name",
             allow_retries=False,
         )
 
 
 def _reader(context: OutputContext, obj: Any) -> pa.RecordBatchReader:
-    """What an asset returned as a stream of Arrow batches."""
+    """The result of an asset as a stream of Arrow batches."""
     if isinstance(obj, pa.RecordBatchReader):
         return obj
     if isinstance(obj, pa.RecordBatch):

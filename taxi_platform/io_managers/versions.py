@@ -1,7 +1,7 @@
-"""Data versions from content: what makes what follows from an asset stale, and what does not.
+"""Data versions from content, which decide whether downstream assets are stale.
 
-Left to itself, Dagster takes a new version for each run, and a file that was published again
-unchanged would make everything downstream look out of date.
+By default, Dagster makes a new data version for each run. Then a file that was published again
+unchanged would make everything downstream stale.
 """
 
 from dagster import OutputContext
@@ -10,11 +10,11 @@ from taxi_platform.dagster_internals import set_data_version
 
 
 def set_content_version(context: OutputContext, *content: object) -> None:
-    """Records what was stored as the partition's data version.
+    """Derives the partition's data version from its content, and records it.
 
     Args:
         context: the output that was stored.
-        content: checksums and sizes that differ if the content does, and only then.
+        content: checksums and sizes, which differ if and only if the content differs.
     """
     version = "-".join(str(part) for part in content)
     set_data_version(context, context.asset_key, version)

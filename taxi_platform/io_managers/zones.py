@@ -22,7 +22,7 @@ TABLE = "taxi_zones"
 
 
 def zone_tables(stores: Sequence[str]) -> IOManagerDefinition:
-    """The IO manager of the zones, over the resources of these names."""
+    """The IO manager of the zones, with the stores of these names."""
 
     @io_manager(required_resource_keys=set(stores), description="The zones, in every store.")
     def manager(context: InitResourceContext) -> ZoneTablesIOManager:
@@ -32,13 +32,13 @@ def zone_tables(stores: Sequence[str]) -> IOManagerDefinition:
 
 
 class ZoneTablesIOManager(IOManager):
-    """Puts the zone lookup into a table of each store, and reads it from the first."""
+    """Writes the zone lookup to a table of each store, and reads it from the first."""
 
     def __init__(self, stores: Mapping[str, TableStoreResource]) -> None:
         self._stores = stores
 
     def handle_output(self, context: OutputContext, obj: pa.Table) -> None:
-        """Replaces the table of every store and describes it."""
+        """Replaces the table in every store and records metadata."""
         tables = {}
         for name, resource in self._stores.items():
             with as_failures(TABLE, context), resource.get_store() as store:
@@ -53,7 +53,7 @@ class ZoneTablesIOManager(IOManager):
         )
 
     def load_input(self, context: InputContext) -> Rows:
-        """The zones, ordered by id, as the input is annotated; as an Arrow table by default."""
+        """The zones, ordered by id, in the annotated type; by default an Arrow table."""
         with as_failures(TABLE, context), next(iter(self._stores.values())).get_store() as store:
             rows = store.stream_rows(TABLE, None, ZONE_SCHEMA.names).read_all()
         zones = rows.cast(ZONE_SCHEMA).sort_by("location_id")

@@ -43,7 +43,7 @@ def atomic_paths(
     """
     with contextlib.ExitStack() as stack:
         partials = [
-            stack.enter_context(held(target.with_name(f".{target.name}{PARTIAL}")))
+            stack.enter_context(locked(target.with_name(f".{target.name}{PARTIAL}")))
             for target in targets
         ]
         try:
@@ -58,7 +58,7 @@ def atomic_paths(
             raise
 
 
-class HeldFile:
+class LockedFile:
     """An unfinished file that this process alone may write.
 
     The lock is on the file and not on its name: once it is renamed to its place, the name is free
@@ -83,7 +83,7 @@ class HeldFile:
 
 
 @contextmanager
-def held(path: Path) -> Iterator[HeldFile]:
+def locked(path: Path) -> Iterator[LockedFile]:
     """Holds an unfinished file, which may be what an earlier attempt left.
 
     The kernel lets go of it when the process ends, however it ends.
@@ -93,7 +93,7 @@ def held(path: Path) -> Iterator[HeldFile]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + WRITER_WAIT_SECONDS
-    while (file := _try_to_hold(path)) is None:
+    while (file := _try_to_lock(path)) is None:
         if time.monotonic() > deadline:
             raise TransientStoreError(
                 f"another run has been writing {path} for {WRITER_WAIT_SECONDS} s; try again when "
@@ -101,16 +101,16 @@ def held(path: Path) -> Iterator[HeldFile]:
             )
         time.sleep(random.uniform(0.05, 0.2))  # noqa: S311
     try:
-        yield HeldFile(path, file.fileno())
+        yield LockedFile(path, file.fileno())
     finally:
         file.close()
 
 
-def _try_to_hold(path: Path) -> IO[bytes] | None:
+def _try_to_lock(path: Path) -> IO[bytes] | None:
     file = path.open("ab")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if HeldFile(path, file.fileno()).is_there():
+        if LockedFile(path, file.fileno()).is_there():
             return file
     except BlockingIOError:
         pass
@@ -122,7 +122,7 @@ def _try_to_hold(path: Path) -> IO[bytes] | None:
     return None
 
 
-def unheld(folder: Path) -> Iterator[Path]:
+def unlocked_partials(folder: Path) -> Iterator[Path]:
     """The unfinished files below a folder that no process holds."""
     for path in sorted(folder.rglob(f".*{PARTIAL}")):
         with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:

@@ -45,7 +45,9 @@ def judge_replacement(zone: LandingZone, trips: TripParquet) -> Verdict:
 
 def judge_beside_neighbours(zone: LandingZone, trips: TripParquet) -> Verdict:
     """Whether the month has about the rows of the months around it and of the years around it."""
-    neighbours = {m.key: z.rows for m in trips.month.neighbours if (z := zone.look_up(m))}
+    neighbours = {
+        m.key: z.rows for m in trips.month.neighbours if (z := zone.find_cleaned_or_none(m))
+    }
     odd = unlike_neighbours(trips.rows, neighbours)
     facts = {"rows": trips.rows, "rows_of_neighbours": neighbours}
     return Verdict(odd is None, facts | ({"differences": [odd]} if odd else {}))

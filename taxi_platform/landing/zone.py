@@ -17,9 +17,9 @@ from taxi_platform.landing.atomic_files import (
     PARTIAL,
     atomic_paths,
     disk_errors,
-    held,
+    locked,
     publish,
-    unheld,
+    unlocked_partials,
 )
 from taxi_platform.landing.files import (
     RawFile,
@@ -174,10 +174,10 @@ class LandingZone:
         return self.root / "unaccepted" / what / month.color / f"{month.stem}.parquet"
 
     def _is_unaccepted(self, new: TripParquet, options: CleaningOptions) -> bool:
-        loaded = None if options.accept_replacement else self.look_up(new.month)
+        loaded = None if options.accept_replacement else self.find_cleaned_or_none(new.month)
         return loaded is not None and bool(new.differences_from(loaded))
 
-    def look_up(self, month: TripMonth) -> TripParquet | None:
+    def find_cleaned_or_none(self, month: TripMonth) -> TripParquet | None:
         """The cleaned Parquet of a month, None if there is none that can be read."""
         try:
             return self.find_cleaned(month)
@@ -241,11 +241,11 @@ class LandingZone:
 
     def abandoned(self) -> Iterator[Path]:
         """The unfinished files that killed runs left; the next run of their month replaces them."""
-        return (path for path in unheld(self.root) if not _is_resumable(path))
+        return (path for path in unlocked_partials(self.root) if not _is_resumable(path))
 
     def resumable(self) -> Iterator[Path]:
         """The downloads that broke off; the next run of their month takes them up."""
-        return filter(_is_resumable, unheld(self.root))
+        return filter(_is_resumable, unlocked_partials(self.root))
 
     @contextmanager
     def raw_partial(self, month: TripMonth) -> Iterator[Path]:
@@ -254,7 +254,7 @@ class LandingZone:
         It outlives a broken download, so that the next attempt can resume it.
         """
         path = self.root / "raw" / month.color / f".{month.stem}{PARTIAL}"
-        with disk_errors(month), held(path):
+        with disk_errors(month), locked(path):
             yield path
 
 

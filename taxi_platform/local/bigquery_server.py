@@ -16,7 +16,7 @@ from taxi_platform.local.server import Launch, Report, Server
 _MODULE = "bigquery_emulator"
 
 
-class BigQueryServer(Server):
+class EmbeddedBigQuery(Server):
     """The emulator over one folder, reading `gs://` objects from the local GCS server."""
 
     name = "bigquery"

@@ -14,7 +14,7 @@ from taxi_platform.local.server import Launch, Report, Server
 _MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
-class GcsServer(Server):
+class EmbeddedGCS(Server):
     """fake-gcs-server over a folder: one sub-folder a bucket, one file an object."""
 
     name = "gcs"

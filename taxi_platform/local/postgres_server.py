@@ -56,7 +56,7 @@ _SETTINGS = {
 }
 
 
-class PostgresServer(Server):
+class EmbeddedPostgres(Server):
     """PostgreSQL over one data folder.
 
     Args:

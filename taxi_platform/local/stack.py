@@ -16,7 +16,7 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from taxi_platform.local import dagster_home, env_file, processes
-from taxi_platform.local.bigquery_server import BigQueryServer
+from taxi_platform.local.bigquery_server import EmbeddedBigQuery
 from taxi_platform.local.client_environment import (
     BUCKET,
     PROJECT,
@@ -24,8 +24,8 @@ from taxi_platform.local.client_environment import (
     client_environment,
 )
 from taxi_platform.local.errors import LocalStackError, require_local_extra
-from taxi_platform.local.gcs_server import GcsServer
-from taxi_platform.local.postgres_server import DAGSTER_DATABASE, ROLE, PostgresServer
+from taxi_platform.local.gcs_server import EmbeddedGCS
+from taxi_platform.local.postgres_server import DAGSTER_DATABASE, ROLE, EmbeddedPostgres
 from taxi_platform.local.server import Report, Server, answers_before, start
 from taxi_platform.local.state import ServerRecord, StackState, StateFile
 
@@ -58,9 +58,9 @@ class ServerStatus:
 class _Servers:
     """The three servers, in the order in which they start."""
 
-    gcs: GcsServer
-    postgres: PostgresServer
-    bigquery: BigQueryServer
+    gcs: EmbeddedGCS
+    postgres: EmbeddedPostgres
+    bigquery: EmbeddedBigQuery
 
     def __iter__(self) -> Iterator[Server]:
         return iter((self.gcs, self.postgres, self.bigquery))
@@ -221,9 +221,9 @@ class LocalStack:
         def gcs_url() -> str:
             return gcs.address(state.ports.get(gcs.name, 0))
 
-        gcs = GcsServer(self._gcs_dir)
-        postgres = PostgresServer(self.folder, state.passwords, remember)
-        return _Servers(gcs, postgres, BigQueryServer(self._bigquery_dir, gcs_url))
+        gcs = EmbeddedGCS(self._gcs_dir)
+        postgres = EmbeddedPostgres(self.folder, state.passwords, remember)
+        return _Servers(gcs, postgres, EmbeddedBigQuery(self._bigquery_dir, gcs_url))
 
     def _start_all(self, servers: _Servers, startup: _Startup) -> None:
         gcs = self._ensure(servers.gcs, startup)

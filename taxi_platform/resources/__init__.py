@@ -1,5 +1,5 @@
-"""Dagster configuration of sources, landing zone and stores: what a client needs, and no more.
+"""Dagster resources for sources, landing zone and stores.
 
-Secrets are no part of it: they are read from the environment where a client is made, so that the
-UI shows none.
+Their config contains no secrets, because the UI shows it: secrets are read from the environment
+when a client is created.
 """

@@ -1,4 +1,4 @@
-"""The resource of BigQuery: dagster-gcp's own, which also knows its dataset and the emulator."""
+"""The BigQuery resource: dagster-gcp's, with the dataset and support for the emulator."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +40,7 @@ class TripBigQueryResource(TableStoreResource, BigQueryResource):
             yield BigQueryStore(client, self._settings())
 
     def get_object_to_set_on_execution_context(self) -> Any:
-        """The resource itself, where it is asked for by its key and not by a parameter."""
+        """The resource itself, if it is accessed by its key instead of a parameter."""
         return self
 
     def _settings(self) -> BigQuerySettings:

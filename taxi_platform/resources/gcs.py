@@ -1,4 +1,4 @@
-"""The resource of GCS: dagster-gcp's own, which also knows its bucket and the emulator."""
+"""The GCS resource: dagster-gcp's, with the bucket and support for the embedded server."""
 
 from dagster_gcp import GCSResource
 from google.cloud import storage
@@ -28,7 +28,7 @@ class TripGCSResource(GCSResource):
         return GCSTrips(self.get_client(), self.bucket, self.request_seconds)
 
     def browser_url(self, name: str) -> str:
-        """Where people look at an object of the bucket, once they may."""
+        """The page of an object in Google's console, for users with access."""
         return browser_url(self._settings(), name)
 
     def _settings(self) -> GCSSettings:

@@ -1,4 +1,4 @@
-"""The resource of Postgres: where it is and who asks."""
+"""The Postgres resource: the server, the user and the database."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -26,26 +26,26 @@ class TripSourceResource(ConfigurableResource):
         """The source that the setting names.
 
         Raises:
-            PermanentStoreError: it names none.
+            PermanentStoreError: the setting is not a source.
         """
         return source_of(self.url, self.request_seconds)
 
     def download(
         self, month: TripMonth, zone: LandingZone, report: Report
     ) -> tuple[RawFile, Published]:
-        """Downloads a month's file into the landing zone, replacing it only if it is whole.
+        """Downloads a month's file; it replaces the file in the landing zone only if it is complete.
 
         Raises:
-            StoreError: the month is not published, is no trip file, or cannot be reached.
+            StoreError: the month is not published, is not a trip file, or cannot be reached.
         """
         return land(self.get_source(), month, zone, report)
 
     def zones_address(self) -> str:
-        """Where the zone lookup is: the TLC's own, or beside the trip files."""
+        """The address of the zone lookup: the TLC's own, or in the folder of the trip files."""
         return zones_address(self.url)
 
     def fetch_zones(self) -> bytes | None:
-        """The zone lookup as published, None where the source has none.
+        """The published zone lookup, None if the source has none.
 
         Raises:
             StoreError: the source cannot be reached or refuses.

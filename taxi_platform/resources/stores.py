@@ -1,4 +1,4 @@
-"""The resource of each store of trip tables: its own where it has one, else the common one."""
+"""The resource of each table store: its own if it has one, else the common one."""
 
 from typing import Any, get_args
 
@@ -12,7 +12,7 @@ from taxi_platform.stores.settings import StoreSettings
 def store_resource(store: StoreType, chosen: StoreSettings) -> TableStoreResource:
     """The resource of a store with these settings."""
     public = _public(chosen)
-    # Imported for those who use them: Google's clients take half a second.
+    # Imported only if they are used: Google's clients take half a second.
     if store.name == "bigquery":
         from taxi_platform.resources.bigquery import TripBigQueryResource
 

@@ -1,4 +1,4 @@
-"""What the resources of all stores of trip tables have in common: ``get_store``."""
+"""The common base of the resources of all table stores: ``get_store``."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from taxi_platform.stores.registry import STORES
 
 
 class TableStoreResource(ConfigurableResource, ABC):
-    """A store of trip tables, as assets, checks and IO managers take it."""
+    """A table store, as a resource for assets, checks and IO managers."""
 
     @abstractmethod
     def get_store(self) -> AbstractContextManager[TableStore]:
-        """The store, for as long as a block lasts."""
+        """The store, open within a ``with`` block."""
 
 
 class RegisteredStoreResource(TableStoreResource):
-    """A store that has no resource of its own: its name, and its settings without the secrets."""
+    """A store without a resource of its own: its name, and its settings without secrets."""
 
     store: str = Field(description="Name of the store.")
-    settings: dict[str, Any] = Field(description="Its settings; secrets are left out.")
+    settings: dict[str, Any] = Field(description="Its settings, without secrets.")
 
     @contextmanager
     def get_store(self) -> Iterator[TableStore]:

@@ -111,7 +111,7 @@ class HttpSource:
         if status in NOT_PUBLISHED:
             return None
         if status != 200:
-            kind = TransientStoreError if is_passing(status) else PermanentStoreError
+            kind = TransientStoreError if is_transient_status(status) else PermanentStoreError
             raise kind(f"{month}: {url} answered {status} {response.reason_phrase}")
         file = Published(
             url,
@@ -139,7 +139,7 @@ def _refuse_status(month: TripMonth, url: str, response: "httpx.Response") -> No
             f"{month}: not published: {url} answered {status}. The TLC publishes about two months "
             "late; choose a month that is published, or set TAXI_SOURCE_URL to where it is"
         )
-    if is_passing(status):
+    if is_transient_status(status):
         raise TransientStoreError(
             f"{month}: {url} answered {status} {response.reason_phrase}: try again later"
         )
@@ -158,7 +158,7 @@ def _refuse_coding(month: TripMonth, url: str, response: "httpx.Response") -> No
         )
 
 
-def is_passing(status: int) -> bool:
+def is_transient_status(status: int) -> bool:
     """Whether a status says that asking again later may help."""
     return status in (408, 429) or status >= 500
 

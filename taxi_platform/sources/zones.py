@@ -4,7 +4,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
-from taxi_platform.sources.http_source import NOT_PUBLISHED, REQUEST_SECONDS, is_passing, timeout_of
+from taxi_platform.sources.http_source import (
+    NOT_PUBLISHED,
+    REQUEST_SECONDS,
+    is_transient_status,
+    timeout_of,
+)
 from taxi_platform.sources.source import PRESETS, SYNTHETIC
 from taxi_platform.trips.zones import synthetic_zones
 
@@ -49,7 +54,7 @@ def fetch_zones(address: str) -> bytes | None:
         raise PermanentStoreError(f"{SUBJECT}: {address}: {error}") from error
     if response.status_code in NOT_PUBLISHED:
         return None
-    if is_passing(response.status_code):
+    if is_transient_status(response.status_code):
         raise TransientStoreError(f"{SUBJECT}: {address} answered {response.status_code}")
     if response.status_code != 200:
         raise PermanentStoreError(f"{SUBJECT}: {address} answered {response.status_code}")

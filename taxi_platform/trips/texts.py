@@ -32,7 +32,7 @@ FLAGS = (
 
 
 def canonical_texts(array: pa.StringArray, column: Column, notes: Notes) -> pa.StringArray:
-    """Brings texts to their column's spelling: trimmed, codes in capitals, nulls for missing values.
+    """Brings texts to their column's spelling: trimmed, codes in capitals, null if missing.
 
     What the column's domain does not have is only trimmed, and so is a text without a domain.
 

@@ -93,8 +93,8 @@ def test_a_backfill_outlives_its_command_its_daemon_and_its_runs(
         command.send_signal(number)
         said, _ = command.communicate(timeout=120)
         assert command.returncode == 130, said
-        assert "24 of the months are in the hands of backfill" in said
-        assert "goes on in the daemon" in said
+        assert "24 of the months are part of the unfinished backfill" in said
+        assert "continues in the daemon" in said
 
     platform.start_daemon()
     again = platform.command("backfill", *RANGE)

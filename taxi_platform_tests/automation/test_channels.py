@@ -15,7 +15,7 @@ from taxi_platform.automation.alerts.channels import (
 from taxi_platform.automation.alerts.messages import Message
 from taxi_platform.automation.alerts.sensors import alert_sensors
 from taxi_platform.settings import load_settings
-from taxi_platform_tests.automation.people import running_mailbox, running_webhook
+from taxi_platform_tests.automation.receivers import running_mailbox, running_webhook
 from taxi_platform_tests.conftest import free_port
 
 MESSAGE = Message("subject", "text\n", {"text": "subject", "blocks": []})

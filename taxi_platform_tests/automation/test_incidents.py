@@ -1,4 +1,4 @@
-"""What there is to tell, and what not, from records of a real instance."""
+"""Which alerts are pending, from the records of a real instance."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,9 +19,9 @@ from taxi_platform.automation.alerts import incidents
 from taxi_platform.automation.alerts.incidents import (
     RETRY_SECONDS,
     Alert,
-    Told,
+    AlertCursor,
     from_now_on,
-    gather,
+    pending_alerts,
 )
 from taxi_platform.automation.months import MonthRecords, newest_months
 from taxi_platform.settings import load_settings
@@ -45,7 +45,7 @@ def instance() -> Iterator[DagsterInstance]:
 def ended(
     instance: DagsterInstance, kind: DagsterEventType, said: str = "", **tags: str
 ) -> DagsterRun:
-    """A run of the month that ended so."""
+    """A run of the month that ended with this event."""
     own = {"dagster/partition": MONTH.key} | tags
     run = create_run_for_test(
         instance, job_name="ingest_month", status=DagsterRunStatus.STARTED, tags=own
@@ -55,83 +55,85 @@ def ended(
     return run
 
 
-def look(instance: DagsterInstance, told: Told, seconds: float = 60) -> tuple[list[Alert], Told]:
-    """A look so many seconds from now."""
+def evaluate(
+    instance: DagsterInstance, cursor: AlertCursor, seconds: float = 60
+) -> tuple[list[Alert], AlertCursor]:
+    """An evaluation so many seconds from now."""
     now = datetime.now(UTC) + timedelta(seconds=seconds)
-    return gather(records_of(instance, 6, NEVER), told, now)
+    return pending_alerts(records_of(instance, 6, NEVER), cursor, now)
 
 
-def test_what_ended_before_the_first_look_is_not_told(instance: DagsterInstance) -> None:
+def test_what_ended_before_the_first_evaluation_is_not_reported(instance: DagsterInstance) -> None:
     ended(instance, DagsterEventType.RUN_FAILURE)
-    alerts, _ = look(instance, from_now_on(instance))
+    alerts, _ = evaluate(instance, from_now_on(instance))
     assert alerts == []
 
 
-def test_a_failure_is_told_once_and_so_is_its_recovery(instance: DagsterInstance) -> None:
-    told = from_now_on(instance)
+def test_a_failure_is_reported_once_and_so_is_its_recovery(instance: DagsterInstance) -> None:
+    cursor = from_now_on(instance)
     run = ended(instance, DagsterEventType.RUN_FAILURE, "it died")
-    alerts, then = look(instance, told)
+    alerts, later = evaluate(instance, cursor)
     assert [(a.kind, a.subject, a.detail, a.path) for a in alerts] == [
         ("failed", MONTH.key, "it died", f"/runs/{run.run_id}")
     ]
     assert "--color green --from 2024-01 --to 2024-01" in alerts[0].remedy
-    # The same again from the cursor before, as when the channel did not take it.
-    assert look(instance, Told.from_cursor(told.cursor()))[0] == alerts
-    then = Told.from_cursor(then.cursor())
-    assert look(instance, then)[0] == []
+    # From the earlier cursor, as if the channel had not accepted them: the same alerts again.
+    assert evaluate(instance, AlertCursor.from_json(cursor.to_json()))[0] == alerts
+    later = AlertCursor.from_json(later.to_json())
+    assert evaluate(instance, later)[0] == []
     ended(instance, DagsterEventType.RUN_FAILURE, "it died")
-    again, then = look(instance, then)
+    again, later = evaluate(instance, later)
     assert again == []  # nothing new
     ended(instance, DagsterEventType.RUN_FAILURE, "it died otherwise")
-    otherwise, then = look(instance, then)
+    otherwise, later = evaluate(instance, later)
     assert [a.detail for a in otherwise] == ["it died otherwise"]
     ended(instance, DagsterEventType.RUN_SUCCESS)
-    recovered, then = look(instance, then)
+    recovered, later = evaluate(instance, later)
     assert [a.kind for a in recovered] == ["recovered"]
     ended(instance, DagsterEventType.RUN_SUCCESS)
-    assert look(instance, then)[0] == []
+    assert evaluate(instance, later)[0] == []
 
 
-def test_of_a_run_that_dagster_runs_again_the_last_is_told(instance: DagsterInstance) -> None:
-    told = from_now_on(instance)
+def test_of_a_run_that_dagster_retries_the_last_is_reported(instance: DagsterInstance) -> None:
+    cursor = from_now_on(instance)
     first = ended(instance, DagsterEventType.RUN_FAILURE, "1", **{"dagster/will_retry": "true"})
-    alerts, told = look(instance, told)
+    alerts, cursor = evaluate(instance, cursor)
     assert alerts == []
     second = ended(instance, DagsterEventType.RUN_FAILURE, "2")
     instance.add_run_tags(first.run_id, {"dagster/auto_retry_run_id": second.run_id})
-    alerts, told = look(instance, told)
+    alerts, cursor = evaluate(instance, cursor)
     assert [a.detail for a in alerts] == ["2"]
-    # Dagster said so and did not: in a backfill that has ended, for one.
+    # Dagster announced a retry and made none: in a backfill that has ended, for example.
     ended(instance, DagsterEventType.RUN_FAILURE, "3", **{"dagster/will_retry": "true"})
-    assert look(instance, told)[0] == []
-    assert [a.detail for a in look(instance, told, RETRY_SECONDS + 60)[0]] == ["3"]
+    assert evaluate(instance, cursor)[0] == []
+    assert [a.detail for a in evaluate(instance, cursor, RETRY_SECONDS + 60)[0]] == ["3"]
 
 
-def test_a_flood_is_taken_in_portions_and_nothing_is_left_out(
+def test_many_events_are_read_in_batches_and_none_is_left_out(
     instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(incidents, "MOST_EVENTS", 3)
-    told = from_now_on(instance)
+    cursor = from_now_on(instance)
     for number in range(8):
         ended(instance, DagsterEventType.RUN_FAILURE, str(number))
     ended(instance, DagsterEventType.RUN_SUCCESS)
     found = []
     for _ in range(4):
-        alerts, told = look(instance, told)
+        alerts, cursor = evaluate(instance, cursor)
         found += alerts
     assert [alert.detail for alert in found[:-1]] == [str(number) for number in range(8)]
     assert found[-1].kind == "recovered"
 
 
-def test_an_event_that_is_just_written_waits_for_its_elders(instance: DagsterInstance) -> None:
-    told = from_now_on(instance)
+def test_an_event_just_written_waits_for_earlier_ones(instance: DagsterInstance) -> None:
+    cursor = from_now_on(instance)
     ended(instance, DagsterEventType.RUN_FAILURE)
-    alerts, told = look(instance, told, seconds=0)
+    alerts, cursor = evaluate(instance, cursor, seconds=0)
     assert alerts == []
-    assert len(look(instance, told)[0]) == 1
+    assert len(evaluate(instance, cursor)[0]) == 1
 
 
-def test_lateness_is_judged_month_by_month(instance: DagsterInstance) -> None:
+def test_months_are_overdue_one_by_one(instance: DagsterInstance) -> None:
     two = records_of(instance, 2, NEVER).chosen
     newest, before = newest_months(two)[0], newest_months(two)[2]
     assert newest.color == before.color
@@ -141,21 +143,21 @@ def test_lateness_is_judged_month_by_month(instance: DagsterInstance) -> None:
         for key in trip_keys(two):
             instance.report_runless_asset_event(AssetMaterialization(key, partition=month.key))
 
-    def late(told: Told, days: int) -> tuple[list[Alert], Told]:
-        return gather(records_of(instance, 12, 75), told, now + timedelta(days=days))
+    def late(cursor: AlertCursor, days: int) -> tuple[list[Alert], AlertCursor]:
+        return pending_alerts(records_of(instance, 12, 75), cursor, now + timedelta(days=days))
 
-    alerts, _ = late(Told(after=0), -1)
+    alerts, _ = late(AlertCursor(after=0), -1)
     assert before.key not in {a.subject for a in alerts}
-    alerts, told = late(Told(after=0), 0)
+    alerts, cursor = late(AlertCursor(after=0), 0)
     assert before.key in {a.subject for a in alerts if a.kind == "overdue"}
     assert newest.key not in {a.subject for a in alerts}
-    assert late(Told.from_cursor(told.cursor()), 1)[0] == []
-    # The newest is loaded, which says nothing of the one before.
+    assert late(AlertCursor.from_json(cursor.to_json()), 1)[0] == []
+    # That the newest is loaded says nothing about the one before.
     for key in trip_keys(two):
         instance.report_runless_asset_event(AssetMaterialization(key, partition=newest.key))
-    assert late(told, 1)[0] == []
+    assert late(cursor, 1)[0] == []
     for key in trip_keys(two):
         instance.report_runless_asset_event(AssetMaterialization(key, partition=before.key))
-    alerts, told = late(told, 1)
+    alerts, cursor = late(cursor, 1)
     assert [(a.kind, a.subject) for a in alerts] == [("recovered", before.key)]
-    assert late(told, 2)[0] == []
+    assert late(cursor, 2)[0] == []

@@ -9,7 +9,7 @@ ALERT = Alert(
     subject="green|2024-01",
     headline="green|2024-01: raw_trips failed",
     detail="answered <500> & more, by taxi:hunter2@db",
-    remedy="Once its cause is mended: do this",
+    remedy="Once the cause is fixed: do this",
     path="/runs/abc",
 )
 

@@ -18,7 +18,7 @@ from taxi_platform.automation.months import month_keys
 from taxi_platform.settings import load_settings
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
-from taxi_platform_tests.automation.people import Webhook, running_webhook
+from taxi_platform_tests.automation.receivers import Webhook, running_webhook
 from taxi_platform_tests.automation.unattended import (
     UnattendedPlatform,
     WebServer,

@@ -1,4 +1,4 @@
-"""What a sensor requests, and when again; on a real instance, without processes."""
+"""Which runs a sensor requests, and when it retries; on a real instance, without processes."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunRequest
 from dagster._core.test_utils import create_run_for_test
 
 from taxi_platform.automation.months import MonthRecords
-from taxi_platform.automation.requests import MOST_REQUESTS, Ledger
+from taxi_platform.automation.requests import MOST_REQUESTS, VersionLedger
 from taxi_platform.settings import load_settings
 from taxi_platform.trips.month import TripMonth
 
@@ -30,7 +30,7 @@ def instance() -> Iterator[DagsterInstance]:
 
 def due(
     instance: DagsterInstance,
-    ledger: Ledger,
+    ledger: VersionLedger,
     version: str,
     *,
     loaded: bool = False,
@@ -42,27 +42,27 @@ def due(
 def run_of(
     instance: DagsterInstance, request: RunRequest, status: DagsterRunStatus, **tags: str
 ) -> None:
-    """The run that Dagster makes of a request."""
+    """The run that Dagster creates for a request."""
     own = {"dagster/run_key": request.run_key or "", "dagster/partition": MONTH.key}
     create_run_for_test(instance, job_name="ingest_month", status=status, tags=own | tags)
 
 
-def test_a_version_is_requested_once_even_if_the_cursor_travels(
+def test_a_version_is_requested_once_also_with_a_stored_cursor(
     instance: DagsterInstance,
 ) -> None:
-    ledger = Ledger(None)
+    ledger = VersionLedger(None)
     (request,) = due(instance, ledger, "v1")
     assert request.partition_key == MONTH.key
     assert "v1" in (request.run_key or "")
     run_of(instance, request, DagsterRunStatus.SUCCESS)
-    ledger = Ledger(ledger.cursor())
+    ledger = VersionLedger(ledger.to_json())
     assert due(instance, ledger, "v1") == []
 
 
 def test_a_version_that_comes_back_is_requested_with_a_key_of_its_own(
     instance: DagsterInstance,
 ) -> None:
-    ledger = Ledger(None)
+    ledger = VersionLedger(None)
     keys = []
     for version in ("v1", "v2", "v1", "v2"):
         (request,) = due(instance, ledger, version)
@@ -73,17 +73,17 @@ def test_a_version_that_comes_back_is_requested_with_a_key_of_its_own(
 
 
 def test_what_is_loaded_already_is_not_requested(instance: DagsterInstance) -> None:
-    ledger = Ledger(None)
+    ledger = VersionLedger(None)
     assert due(instance, ledger, "v1", loaded=True) == []
-    assert due(instance, ledger, "v1", loaded=False) == []  # it was seen to
+    assert due(instance, ledger, "v1", loaded=False) == []  # it was loaded before
 
 
 @pytest.mark.parametrize("status", [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTED])
-def test_a_month_in_the_hands_of_a_run_is_judged_when_that_has_ended(
+def test_a_month_with_a_queued_or_running_run_waits_for_its_end(
     instance: DagsterInstance, status: DagsterRunStatus
 ) -> None:
     create_run_for_test(instance, status=status, tags={"dagster/partition": MONTH.key})
-    ledger = Ledger(None)
+    ledger = VersionLedger(None)
     assert due(instance, ledger, "v1") == []
     for run in instance.get_runs():
         instance.delete_run(run.run_id)
@@ -93,7 +93,7 @@ def test_a_month_in_the_hands_of_a_run_is_judged_when_that_has_ended(
 def test_a_run_whose_process_died_is_requested_again_after_a_wait_that_doubles(
     instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = Ledger(None)
+    ledger = VersionLedger(None)
     now = time.time()
     for tries, wait in ((1, 3600), (2, 7200), (3, 14400)):
         monkeypatch.setattr(time, "time", lambda now=now: now)
@@ -104,23 +104,23 @@ def test_a_run_whose_process_died_is_requested_again_after_a_wait_that_doubles(
         now += wait
 
 
-def test_a_run_that_dagster_runs_again_itself_is_left_to_it(instance: DagsterInstance) -> None:
-    ledger = Ledger(None)
+def test_a_run_that_dagster_retries_is_not_requested_again(instance: DagsterInstance) -> None:
+    ledger = VersionLedger(None)
     (request,) = due(instance, ledger, "v1", wait=LONG)
     run_of(instance, request, DagsterRunStatus.FAILURE, **{"dagster/will_retry": "true"})
     assert due(instance, ledger, "v1", wait=LONG) == []
 
 
-def test_a_run_that_a_person_canceled_is_not_made_again(instance: DagsterInstance) -> None:
-    ledger = Ledger(None)
+def test_a_run_that_a_person_canceled_is_not_requested_again(instance: DagsterInstance) -> None:
+    ledger = VersionLedger(None)
     (request,) = due(instance, ledger, "v1")
     run_of(instance, request, DagsterRunStatus.CANCELED)
     assert due(instance, ledger, "v1") == []
 
 
-def test_a_full_bucket_is_seen_to_in_portions(instance: DagsterInstance) -> None:
+def test_a_full_bucket_is_requested_in_batches(instance: DagsterInstance) -> None:
     months = {TripMonth.from_key(f"green|20{year}-06"): "1" for year in range(10, 70)}
-    ledger = Ledger(None)
+    ledger = VersionLedger(None)
     counts = [
         len(ledger.due(records_of(instance, LONG), months, lambda _month, _version: False))
         for _ in range(4)

@@ -25,7 +25,7 @@ from taxi_platform.landing.zone import LandingZone
 from taxi_platform.settings import load_settings
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
-from taxi_platform_tests.automation.people import (
+from taxi_platform_tests.automation.receivers import (
     Mailbox,
     Webhook,
     running_mailbox,
@@ -148,16 +148,16 @@ def wait_until_told(headline: str, *places: Webhook | Mailbox) -> None:
     wait_until(lambda: all(headline in place.text() for place in places))
 
 
-def test_an_object_that_somebody_puts_into_the_lake_is_loaded_into_bigquery_once(
+def test_an_object_that_somebody_puts_into_gcs_is_loaded_into_bigquery_once(
     platform: UnattendedPlatform, web: WebServer, tmp_path: Path
 ) -> None:
     web.start_sensor("gcs_objects_to_bigquery")
     for number, rows in enumerate((1_200, 1_300), start=1):
         trips = cleaned_month(LandingZone(tmp_path / str(rows)), OLD, rows)
-        platform.put_into_lake(OLD, trips.path)
+        platform.put_into_gcs(OLD, trips.path)
         platform.wait_for_ends(number, dagster__partition=OLD.key)
         assert platform.rows()[OLD.month] == (0, trips.rows)
-    web.wait_for_looks("gcs_objects_to_bigquery", 2)
+    web.wait_for_ticks("gcs_objects_to_bigquery", 2)
     runs = platform.runs_of(OLD)
     assert [run.job_name for run in runs] == ["gcs_to_bigquery"] * 2
     assert all(run.status is DagsterRunStatus.SUCCESS for run in runs)
@@ -169,9 +169,9 @@ def test_a_run_waits_in_the_queue_while_what_it_asks_is_asked_by_as_many_as_may(
     storage = platform.instance.event_log_storage
     storage.set_concurrency_slots("bigquery", 0)
     trips = cleaned_month(LandingZone(tmp_path), OLD, 1_400)
-    platform.put_into_lake(OLD, trips.path)
+    platform.put_into_gcs(OLD, trips.path)
     (run, *_) = wait_until(lambda: found if len(found := platform.runs_of(OLD)) == 3 else None, 240)
-    web.wait_for_looks("gcs_objects_to_bigquery", 2)
+    web.wait_for_ticks("gcs_objects_to_bigquery", 2)
     waiting = platform.instance.get_run_by_id(run.run_id)
     assert waiting
     assert waiting.status is DagsterRunStatus.QUEUED
@@ -187,8 +187,8 @@ def test_the_schedule_loads_what_is_published_and_missing_and_tries_nothing_else
     web.stop_schedule("monthly")
     runs = platform.runs(taxi__reason="monthly")
     assert [run.tags["dagster/partition"] for run in runs] == [GREEN[0].key]
-    # What the platform has loaded itself is not loaded again from the lake.
-    web.wait_for_looks("gcs_objects_to_bigquery", 2)
+    # What the platform has loaded itself is not loaded again from GCS.
+    web.wait_for_ticks("gcs_objects_to_bigquery", 2)
     assert len(platform.runs(taxi__reason="object in GCS")) == 3
 
 
@@ -196,7 +196,7 @@ def test_a_month_that_is_published_is_loaded_and_one_published_again_is_loaded_a
     platform: UnattendedPlatform, web: WebServer, publisher: Publisher
 ) -> None:
     web.start_sensor("published_months")
-    web.wait_for_looks("published_months", 1)
+    web.wait_for_ticks("published_months", 1)
     month = GREEN[1]
     publish(publisher, month, rows=1_000)
     wait_until_loaded(platform, month, runs=1)
@@ -208,7 +208,7 @@ def test_a_month_that_is_published_is_loaded_and_one_published_again_is_loaded_a
 
     before = len(platform.runs())
     publish(publisher, month, rows=1_050, etag='"v2"')
-    web.wait_for_looks("published_months", 2)
+    web.wait_for_ticks("published_months", 2)
     assert len(platform.runs()) == before
     assert len(platform.runs_of(GREEN[0])) == 1
 
@@ -221,8 +221,8 @@ def test_a_source_that_is_down_costs_no_month_and_no_flood_of_runs(
     publish(publisher, GREEN[2])
     # It answers questions, but breaks off for longer than a step tries.
     publish(publisher, GREEN[3], failures=3)
-    looks = web.wait_for_looks("published_months", 2)
-    assert all("did not answer" in look["skipReason"] for look in looks)
+    ticks = web.wait_for_ticks("published_months", 2)
+    assert all("did not answer" in tick["skipReason"] for tick in ticks)
     assert len(platform.runs()) == before
 
     publisher.down = False
@@ -255,8 +255,8 @@ def test_what_fails_for_good_fails_alone_is_told_once_and_mended_by_the_command_
         wait_until_told(headline, webhook, mailbox)
     assert webhook.refused == 3
 
-    web.wait_for_looks("published_months", 2)
-    web.wait_for_looks("alerts_by_webhook", 2)
+    web.wait_for_ticks("published_months", 2)
+    web.wait_for_ticks("alerts_by_webhook", 2)
     assert [len(platform.runs_of(month)) for month in (damaged, cut_off)] == [1, 1]
     for told in (webhook.text(), mailbox.text()):
         assert told.count(f"{damaged.key}: raw_trips failed") == 1

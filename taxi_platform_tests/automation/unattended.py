@@ -157,8 +157,8 @@ class UnattendedPlatform:
         with self._storage() as client:
             client.create_bucket(self.environment["TAXI_GCS_BUCKET"])
 
-    def put_into_lake(self, month: TripMonth, file: Path) -> None:
-        """Puts a file into the lake without the platform, as anybody might."""
+    def put_into_gcs(self, month: TripMonth, file: Path) -> None:
+        """Puts a file into GCS without the platform, as anybody might."""
         with self._storage() as client:
             bucket = client.bucket(self.environment["TAXI_GCS_BUCKET"])
             blob = bucket.blob(f"data/{month.color}/{month.stem}.parquet")
@@ -214,7 +214,7 @@ def unattended_platform(
             "DAGSTER_HOME": str(home),
             "TAXI_DAGSTER_POSTGRES_DATABASE": f"dagster_{name}",
             "TAXI_DATA_DIR": str(folder / "data"),
-            "TAXI_GCS_BUCKET": f"{name}-lake",
+            "TAXI_GCS_BUCKET": f"{name}-trips",
             "TAXI_BIGQUERY_DATASET": name,
             "TAXI_POSTGRES_SCHEMA": name,
             "TAXI_RETRY_SECONDS": "0.05",
@@ -299,15 +299,15 @@ class WebServer:
     def start_sensor(self, name: str) -> None:
         self._tell("startSensor(sensorSelector: $selector) { __typename }", name, "sensor")
 
-    def wait_for_looks(self, sensor: str, count: int) -> list[dict[str, Any]]:
-        """Waits until a sensor has looked so many times from now on, from begin to end."""
+    def wait_for_ticks(self, sensor: str, count: int) -> list[dict[str, Any]]:
+        """Waits until so many ticks of a sensor have begun and ended from now on; gives them."""
         now = time.time()
 
-        def looks() -> list[dict[str, Any]]:
+        def ended() -> list[dict[str, Any]]:
             ticks: list[dict[str, Any]] = self._state(sensor, "sensor")["ticks"]
             return [t for t in ticks if t["timestamp"] > now and t["status"] != "STARTED"]
 
-        return wait_until(lambda: found if len(found := looks()) >= count else None, 240)
+        return wait_until(lambda: found if len(found := ended()) >= count else None, 240)
 
     def _tell(self, mutation: str, name: str, kind: str) -> None:
         answer = self.ask(

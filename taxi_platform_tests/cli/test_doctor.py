@@ -55,7 +55,7 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str]] = {
         "source",
         "cannot be reached",
     ),
-    "an unreachable lake": (
+    "an unreachable GCS": (
         {"STORAGE_EMULATOR_HOST": "http://127.0.0.1:9"},
         "",
         "GCS",
@@ -109,7 +109,7 @@ def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
     folder = data / "cleaned" / "green"
     folder.mkdir(parents=True)
     (folder / "green_tripdata_2024-01.parquet").write_text("a month")
-    killed, held = (folder / f".green_tripdata_2024-0{n}.parquet.partial" for n in (1, 2))
+    killed, locked = (folder / f".green_tripdata_2024-0{n}.parquet.partial" for n in (1, 2))
     killed.write_text("half")
     raw = data / "raw" / "green"
     raw.mkdir(parents=True)
@@ -118,14 +118,14 @@ def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
     (raw / ".green_tripdata_2024-03.partial.json").write_text(json.dumps({}))
     program = (
         "import sys; from pathlib import Path\n"
-        "from taxi_platform.landing.atomic_files import held\n"
-        "with held(Path(sys.argv[1])):\n"
-        "    print('held', flush=True); sys.stdin.read()\n"
+        "from taxi_platform.landing.atomic_files import locked\n"
+        "with locked(Path(sys.argv[1])):\n"
+        "    print('locked', flush=True); sys.stdin.read()\n"
     )
     with (
         psycopg.connect(stack.postgres().conninfo, autocommit=True) as connection,
         subprocess.Popen(
-            [sys.executable, "-c", program, held],
+            [sys.executable, "-c", program, locked],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         ) as writer,
@@ -155,7 +155,7 @@ def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
         assert len(left) == 2, found.stdout
         assert str(killed) in left[0]
         assert "left_over.green_trips_2024_01_incoming" in left[1]
-        assert f"{resumable} is a download that broke off" in found.stdout
+        assert f"{resumable} is an interrupted download" in found.stdout
         assert killed.exists()
 
         mended = doctor(stack, "--fix", **where)
@@ -172,7 +172,7 @@ def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
             ("others_2024_01_incoming",),
         ]
         assert not killed.exists()
-        assert held.exists()
+        assert locked.exists()
         assert resumable.exists()
         connection.execute("DROP SCHEMA left_over CASCADE")
         os.kill(writer.pid, signal.SIGTERM)

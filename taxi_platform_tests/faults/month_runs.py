@@ -35,11 +35,11 @@ HEADER = (
     "tip_amount,tolls_amount,improvement_surcharge,total_amount,congestion_surcharge\n"
 )
 
-Held = tuple[int, int]
+Contents = tuple[int, int]
 """Rows, and the sum of ``total_amount`` in cents."""
 
 
-def publish(folder: Path, partition: str, rows: int, without_passengers: int = 0) -> Held:
+def publish(folder: Path, partition: str, rows: int, without_passengers: int = 0) -> Contents:
     """Publishes a month of so many rows, spread over its days, in a folder.
 
     Returns:
@@ -84,18 +84,18 @@ class MonthRuns:
         self._folder = folder
         self._monkeypatch = monkeypatch
 
-    def publish(self, partition: str, rows: int) -> Held:
+    def publish(self, partition: str, rows: int) -> Contents:
         """Publishes a month of so many rows, and tells what the stores should hold of it."""
         return publish(self._folder, partition, rows)
 
-    def clean(self, partition: str, rows: int) -> Held:
+    def clean(self, partition: str, rows: int) -> Contents:
         """Publishes a month of so many rows, lands and cleans it; the stores keep the old one."""
-        held = self.publish(partition, rows)
+        contents = self.publish(partition, rows)
         month = TripMonth.from_key(partition)
         landing = LandingZone(Path(self.environment["TAXI_DATA_DIR"]))
         raw, _ = land(source_of(self.environment["TAXI_SOURCE_URL"]), month, landing)
         landing.write_cleaned(clean_trips(raw.path, month, source_sha256=raw.sha256))
-        return held
+        return contents
 
     def run(self, partition: str, *assets: str, **changed: str) -> ExecuteInProcessResult:
         """Materializes the assets of a partition with their checks, with changed settings."""
@@ -178,7 +178,7 @@ class Holdings:
             client_options={"api_endpoint": self.bigquery_url},
         )
 
-    def in_lake(self, partition: str) -> tuple[int, str]:
+    def in_gcs(self, partition: str) -> tuple[int, str]:
         """Generation and checksum of a month's object."""
         color, _, month = partition.partition("|")
         with self.gcs_client() as client:
@@ -187,7 +187,7 @@ class Holdings:
         assert blob is not None
         return int(blob.generation), blob.crc32c
 
-    def in_bigquery(self, partition: str) -> Held:
+    def in_bigquery(self, partition: str) -> Contents:
         """What the month's partition holds."""
         color, _, month = partition.partition("|")
         with self.bigquery_client() as client:
@@ -203,7 +203,7 @@ class Holdings:
         return row[0], row[1] or 0
 
 
-def in_postgres(conninfo: str, schema: str, partition: str) -> Held:
+def in_postgres(conninfo: str, schema: str, partition: str) -> Contents:
     """What the month's child table holds."""
     color, _, month = partition.partition("|")
     with closing(psycopg.connect(conninfo, autocommit=True)) as connection:

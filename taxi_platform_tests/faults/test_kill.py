@@ -36,7 +36,7 @@ ATOMIC = "taxi_platform.landing.atomic_files"
 WRITER = "taxi_platform.landing.parquet_writer"
 DOWNLOAD = "taxi_platform.landing.download"
 CHECKS = "taxi_platform.landing.expectations"
-LAKE = "taxi_platform.stores.gcs.objects"
+GCS_ROOM = "taxi_platform.stores.gcs.objects"
 BIGQUERY = "taxi_platform.stores.bigquery.store"
 JOBS = "taxi_platform.stores.bigquery.loads"
 POSTGRES = "taxi_platform.stores.postgres.store"
@@ -74,14 +74,14 @@ KILL_POINTS: dict[str, list[Step]] = {
     "between the renames of rejects and cleaned file": [(f"{ATOMIC}:_rename", "return", 2)],
     "after the rename of the cleaned file": [(f"{ATOMIC}:_rename", "return", 3)],
     "in the checks of the cleaned month": [(f"{CHECKS}:_rows_conserved", "call", 1)],
-    "before the upload": [(f"{LAKE}:GCSTrips.upload", "call", 1)],
+    "before the upload": [(f"{GCS_ROOM}:GCSTrips.upload", "call", 1)],
     "mid-upload": [
         (f"{BLOB}.upload_from_filename", "call", 1),
         # The first carries the headers.
         (f"{HTTP}.send", "return", 1),
     ],
     "after the upload, before it is verified": [(f"{BLOB}.upload_from_filename", "return", 1)],
-    "after the upload, before its record": [(f"{LAKE}:GCSTrips.upload", "return", 1)],
+    "after the upload, before its record": [(f"{GCS_ROOM}:GCSTrips.upload", "return", 1)],
     "before the load job": [(f"{JOBS}:LoadJobs.load_object", "call", 1)],
     "load job sent, no answer yet": [
         ("google.cloud.bigquery.client:Client.load_table_from_uri", "call", 1),
@@ -115,7 +115,7 @@ class Holdings:
 
     raw: str
     cleaned: str
-    lake: str
+    gcs: str
     bigquery: tuple[int, float]
     postgres: tuple[int, float]
 
@@ -166,7 +166,7 @@ class Places:
         return Holdings(
             raw=sha256_of(self.data / "raw" / "green" / f"{MONTH.stem}.parquet"),
             cleaned=sha256_of(self.data / "cleaned" / "green" / f"{MONTH.stem}.parquet"),
-            lake=blob.crc32c,
+            gcs=blob.crc32c,
             bigquery=(in_bigquery[0], round(in_bigquery[1], 2)),
             postgres=(in_postgres[0], round(in_postgres[1], 2)),
         )

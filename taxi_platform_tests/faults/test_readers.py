@@ -136,7 +136,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def in_lake(
+def in_gcs(
     stack: EmbeddedStack, versions: tuple[TripParquet, TripParquet], april: TripParquet
 ) -> Iterator[tuple[list[TripObject], TripObject]]:
     """The versions as two objects, so that only BigQuery changes under the readers."""
@@ -145,24 +145,24 @@ def in_lake(
         credentials=AnonymousCredentials(),
         client_options={"api_endpoint": stack.environment["STORAGE_EMULATOR_HOST"]},
     ) as client:
-        lakes = []
+        buckets = []
         for name in ("readers-one", "readers-other"):
             client.create_bucket(name)
-            lakes.append(GCSTrips(client, name))
+            buckets.append(GCSTrips(client, name))
         yield (
-            [lake.upload(trips)[0] for lake, trips in zip(lakes, versions, strict=True)],
-            lakes[0].upload(april)[0],
+            [gcs.upload(trips)[0] for gcs, trips in zip(buckets, versions, strict=True)],
+            buckets[0].upload(april)[0],
         )
 
 
 def test_readers_of_bigquery_see_one_whole_version(
     stack: EmbeddedStack,
-    in_lake: tuple[list[TripObject], TripObject],
+    in_gcs: tuple[list[TripObject], TripObject],
     versions: tuple[TripParquet, TripParquet],
     april: TripParquet,
 ) -> None:
     address = stack.environment["BIGQUERY_EMULATOR_HOST"]
-    objects, neighbour = in_lake
+    objects, neighbour = in_gcs
     queries = [query.format(integer="INT64") for query in (OF_THE_MONTH, ROW)]
     with bigquery.Client(
         project="test",

@@ -53,7 +53,7 @@ def client(stack: EmbeddedStack) -> Iterator[storage.Client]:
 
 
 @pytest.fixture
-def lake(
+def gcs(
     proxy: HttpFaultProxy, client: storage.Client, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[GCSTrips]:
     """Through the proxy, as the platform reaches it."""
@@ -92,7 +92,7 @@ FAULTS: dict[str, tuple[Does, str, int]] = {
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_large_upload_that_breaks_off_leaves_the_old_object_and_the_next_attempt_is_whole(
-    lake: GCSTrips,
+    gcs: GCSTrips,
     client: storage.Client,
     proxy: HttpFaultProxy,
     cleaned: TripParquet,
@@ -100,7 +100,7 @@ def test_a_large_upload_that_breaks_off_leaves_the_old_object_and_the_next_attem
     kind: str,
 ) -> None:
     does, method, passed_on = FAULTS[kind]
-    old, _ = lake.upload(cleaned)
+    old, _ = gcs.upload(cleaned)
     trips = large(cleaned, tmp_path, seed=1)
     passing = Fault(lambda exchange: exchange.send(exchange.forward()), method, times=passed_on)
     fault = Fault(does, method)
@@ -108,34 +108,34 @@ def test_a_large_upload_that_breaks_off_leaves_the_old_object_and_the_next_attem
         proxy.broken(passing, fault),
         pytest.raises(TransientStoreError, match=rf"green\|2023-03: .*gs://{BUCKET}/data/green"),
     ):
-        lake.upload(trips)
+        gcs.upload(trips)
     assert len(fault.spoiled) == 1
     blob = client.bucket(BUCKET).get_blob(old.name)
     assert blob is not None
     if kind != "a chunk that changes on its way":
         # That GCS would refuse, and the local server takes: the checks and the next attempt do not.
         assert (int(blob.generation), blob.crc32c) == (old.generation, old.crc32c)
-    stored, uploaded = lake.upload(trips)
+    stored, uploaded = gcs.upload(trips)
     assert uploaded
     assert stored.crc32c == trips.crc32c
     assert client.bucket(BUCKET).blob(old.name).download_as_bytes() == trips.path.read_bytes()
 
 
 def test_a_large_upload_that_arrived_unnoticed_is_not_sent_again(
-    lake: GCSTrips,
+    gcs: GCSTrips,
     client: storage.Client,
     proxy: HttpFaultProxy,
     cleaned: TripParquet,
     tmp_path: Path,
 ) -> None:
-    lake.upload(cleaned)
+    gcs.upload(cleaned)
     trips = large(cleaned, tmp_path, seed=2)
     passing = Fault(lambda exchange: exchange.send(exchange.forward()), "PUT")
     with (
         proxy.broken(passing, Fault(losing_the_answer, "PUT")),
         pytest.raises(TransientStoreError),
     ):
-        lake.upload(trips)
-    stored, uploaded = lake.upload(trips)
+        gcs.upload(trips)
+    stored, uploaded = gcs.upload(trips)
     assert not uploaded
     assert stored.crc32c == trips.crc32c

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from taxi_platform.local.bigquery_server import BigQueryServer
+from taxi_platform.local.bigquery_server import EmbeddedBigQuery
 from taxi_platform.local.server import start
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.faults.http_fault_proxy import (
@@ -26,7 +26,7 @@ from taxi_platform_tests.faults.http_fault_proxy import (
     losing_the_answer,
 )
 from taxi_platform_tests.faults.month_runs import (
-    Held,
+    Contents,
     Holdings,
     MonthRuns,
     failures,
@@ -49,13 +49,13 @@ class Cloud:
     """The servers of these tests, each behind a proxy.
 
     Attributes:
-        lake: between the platform and GCS.
+        gcs: between the platform and GCS.
         bigquery: between the platform and BigQuery.
         behind: between BigQuery and GCS.
         holds: past all of them.
     """
 
-    lake: HttpFaultProxy
+    gcs: HttpFaultProxy
     bigquery: HttpFaultProxy
     behind: HttpFaultProxy
     holds: Holdings
@@ -63,10 +63,10 @@ class Cloud:
 
 @pytest.fixture(scope="module")
 def cloud(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    gcs = stack.environment["STORAGE_EMULATOR_HOST"]
-    with http_fault_proxy(gcs) as lake, http_fault_proxy(gcs) as behind:
+    gcs_url = stack.environment["STORAGE_EMULATOR_HOST"]
+    with http_fault_proxy(gcs_url) as gcs, http_fault_proxy(gcs_url) as behind:
         folder = tmp_path_factory.mktemp("emulator")
-        emulator = BigQueryServer(folder / "bigquery", lambda: behind.url)
+        emulator = EmbeddedBigQuery(folder / "bigquery", lambda: behind.url)
         running = start(
             emulator,
             log=folder / "bigquery.log",
@@ -77,10 +77,10 @@ def cloud(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Ite
         url = emulator.address(running.port)
         try:
             with http_fault_proxy(url) as bigquery:
-                holds = Holdings(gcs, "faults", url, "faults", "faults-project")
+                holds = Holdings(gcs_url, "faults", url, "faults", "faults-project")
                 with holds.gcs_client() as client:
                     client.create_bucket("faults")
-                yield Cloud(lake, bigquery, behind, holds)
+                yield Cloud(gcs, bigquery, behind, holds)
         finally:
             emulator.stop(running.process)
 
@@ -95,7 +95,7 @@ def runs(
     stack: EmbeddedStack, cloud: Cloud, folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> MonthRuns:
     settings = {
-        "STORAGE_EMULATOR_HOST": cloud.lake.url,
+        "STORAGE_EMULATOR_HOST": cloud.gcs.url,
         "BIGQUERY_EMULATOR_HOST": cloud.bigquery.url,
         "TAXI_GCP_PROJECT": cloud.holds.project,
         "TAXI_GCS_BUCKET": cloud.holds.bucket,
@@ -106,27 +106,27 @@ def runs(
 
 
 @pytest.fixture
-def old(runs: MonthRuns, cloud: Cloud) -> Held:
+def old(runs: MonthRuns, cloud: Cloud) -> Contents:
     """The month as BigQuery has it before the fault: what the test before this one left there."""
     with cloud.holds.bigquery_client() as client:
         if not list(client.list_datasets()):
-            held = runs.clean(MONTH, next(_rows))
+            published = runs.clean(MONTH, next(_rows))
             assert runs.run(MONTH, *CLOUD).success
-            assert cloud.holds.in_bigquery(MONTH) == held
+            assert cloud.holds.in_bigquery(MONTH) == published
     return cloud.holds.in_bigquery(MONTH)
 
 
 @pytest.fixture
-def new(old: Held, runs: MonthRuns) -> Held:
+def new(old: Contents, runs: MonthRuns) -> Contents:
     """The month as it is published and cleaned now, and in no store yet."""
-    held = runs.clean(MONTH, next(_rows))
-    assert held != old
-    return held
+    published = runs.clean(MONTH, next(_rows))
+    assert published != old
+    return published
 
 
 def load_jobs(cloud: Cloud) -> dict[str, str | None]:
     """The load jobs of the object as it is now, and what each failed of."""
-    generation, _ = cloud.holds.in_lake(MONTH)
+    generation, _ = cloud.holds.in_gcs(MONTH)
     with cloud.holds.bigquery_client() as client:
         return {
             job.job_id: (job.error_result or {}).get("reason")
@@ -148,14 +148,14 @@ FAULTS: dict[str, Does] = {
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_server_that_fails_for_a_while_delays_the_month_and_the_log_shows_the_attempts(
-    runs: MonthRuns, cloud: Cloud, new: Held, kind: str
+    runs: MonthRuns, cloud: Cloud, new: Contents, kind: str
 ) -> None:
     fault = FAULTS[kind]
     upload = Fault(fault, "POST", "^/upload/")
     footer = Fault(fault, "GET", "alt=media")
     load = Fault(fault, "POST", "/jobs", b'"load"')
     totals = Fault(fault, "POST", "/jobs", b'"query"')
-    with cloud.lake.broken(upload, footer), cloud.bigquery.broken(load, totals):
+    with cloud.gcs.broken(upload, footer), cloud.bigquery.broken(load, totals):
         result = runs.run(MONTH, *CLOUD, TAXI_REQUEST_SECONDS=patience(kind))
     assert result.success, failures(result)
     assert [len(f.spoiled) for f in (upload, footer, load, totals)] == [1, 1, 1, 1]
@@ -180,11 +180,11 @@ LASTING = (
 @pytest.mark.parametrize("kind", LASTING)
 @pytest.mark.parametrize("store", ["GCS", "BigQuery"])
 def test_a_server_that_fails_for_good_fails_the_month_clearly_and_keeps_the_old_one(
-    runs: MonthRuns, cloud: Cloud, old: Held, new: Held, store: str, kind: str
+    runs: MonthRuns, cloud: Cloud, old: Contents, new: Contents, store: str, kind: str
 ) -> None:
-    in_lake = cloud.holds.in_lake(MONTH)
+    in_gcs = cloud.holds.in_gcs(MONTH)
     broken, step, address = {
-        "GCS": (cloud.lake, "gcs_trips", "GCS, gs://faults/data/yellow/yellow_tripdata_2019-02"),
+        "GCS": (cloud.gcs, "gcs_trips", "GCS, gs://faults/data/yellow/yellow_tripdata_2019-02"),
         "BigQuery": (
             cloud.bigquery,
             "bigquery_trips",
@@ -199,7 +199,7 @@ def test_a_server_that_fails_for_good_fails_the_month_clearly_and_keeps_the_old_
     assert "taxi-platform local up" in said
     assert cloud.holds.in_bigquery(MONTH) == old
     if store == "GCS":
-        assert cloud.holds.in_lake(MONTH) == in_lake
+        assert cloud.holds.in_gcs(MONTH) == in_gcs
     again = runs.run(MONTH, *CLOUD)
     assert again.success, failures(again)
     assert retried(again) == []
@@ -207,20 +207,20 @@ def test_a_server_that_fails_for_good_fails_the_month_clearly_and_keeps_the_old_
 
 
 def test_a_load_job_that_failed_of_bigquery_itself_is_run_again_under_another_id(
-    runs: MonthRuns, cloud: Cloud, new: Held
+    runs: MonthRuns, cloud: Cloud, new: Contents
 ) -> None:
     with cloud.behind.broken(Fault(answering(503), "GET", "alt=media")):
         result = runs.run(MONTH, *CLOUD)
     assert result.success, failures(result)
     assert retried(result) == ["bigquery_trips"]
-    generation, _ = cloud.holds.in_lake(MONTH)
+    generation, _ = cloud.holds.in_gcs(MONTH)
     name = f"taxi_faults_yellow_trips_201902_{generation}"
     assert load_jobs(cloud) == {f"{name}_0": "backendError", f"{name}_1": None}
     assert cloud.holds.in_bigquery(MONTH) == new
 
 
 def test_a_load_job_that_failed_of_its_object_is_not_run_again(
-    runs: MonthRuns, cloud: Cloud, old: Held, new: Held
+    runs: MonthRuns, cloud: Cloud, old: Contents, new: Contents
 ) -> None:
     garbage = changing_the_answer(lambda answer: answer.with_body(b"no Parquet at all"))
     with cloud.behind.broken(Fault(garbage, "GET", "alt=media", times=None)):
@@ -235,10 +235,10 @@ def test_a_load_job_that_failed_of_its_object_is_not_run_again(
 
 
 def test_a_job_id_that_somebody_else_used_is_not_taken_for_ours(
-    runs: MonthRuns, cloud: Cloud, new: Held
+    runs: MonthRuns, cloud: Cloud, new: Contents
 ) -> None:
     assert runs.run(MONTH, "gcs_trips").success
-    generation, _ = cloud.holds.in_lake(MONTH)
+    generation, _ = cloud.holds.in_gcs(MONTH)
     name = f"taxi_faults_yellow_trips_201902_{generation}"
     with cloud.holds.bigquery_client() as client:
         client.query("SELECT 1", job_id=f"{name}_0", location="US", job_retry=None).result()
@@ -249,7 +249,7 @@ def test_a_job_id_that_somebody_else_used_is_not_taken_for_ours(
 
 
 def test_a_job_that_still_runs_is_attached_to_and_not_started_twice(
-    runs: MonthRuns, cloud: Cloud, new: Held
+    runs: MonthRuns, cloud: Cloud, new: Contents
 ) -> None:
     asked_after = threading.Event()
 
@@ -291,9 +291,9 @@ ON_ITS_WAY: dict[str, Does] = {
 
 @pytest.mark.parametrize("at", ON_ITS_WAY)
 def test_an_object_that_changes_on_its_way_is_noticed_and_sent_again(
-    runs: MonthRuns, cloud: Cloud, new: Held, at: str
+    runs: MonthRuns, cloud: Cloud, new: Contents, at: str
 ) -> None:
-    with cloud.lake.broken(Fault(ON_ITS_WAY[at], "POST", "^/upload/")):
+    with cloud.gcs.broken(Fault(ON_ITS_WAY[at], "POST", "^/upload/")):
         result = runs.run(MONTH, *CLOUD)
     assert result.success, failures(result)
     assert retried(result) == ["gcs_trips"]
@@ -301,7 +301,7 @@ def test_an_object_that_changes_on_its_way_is_noticed_and_sent_again(
 
 
 def test_the_checksum_of_an_upload_is_said_beforehand_so_that_gcs_itself_compares(
-    runs: MonthRuns, cloud: Cloud, new: Held
+    runs: MonthRuns, cloud: Cloud, new: Contents
 ) -> None:
     said: list[bytes] = []
 
@@ -309,21 +309,21 @@ def test_the_checksum_of_an_upload_is_said_beforehand_so_that_gcs_itself_compare
         said.append(exchange.body)
         exchange.send(exchange.forward())
 
-    with cloud.lake.broken(Fault(listen, "POST", "^/upload/")):
+    with cloud.gcs.broken(Fault(listen, "POST", "^/upload/")):
         assert runs.run(MONTH, "gcs_trips").success
-    _, checksum = cloud.holds.in_lake(MONTH)
+    _, checksum = cloud.holds.in_gcs(MONTH)
     assert f'"crc32c": "{checksum}"'.encode() in said[0]
 
 
 def test_a_page_of_somebody_elses_instead_of_an_answer_is_worth_another_try(
-    runs: MonthRuns, cloud: Cloud, new: Held
+    runs: MonthRuns, cloud: Cloud, new: Contents
 ) -> None:
     def sign_in(answer: Answer) -> Answer:
         page = answer.with_headers(Content_Type="text/html")
         return page.with_body(b"<html>Sign in to the guest network</html>")
 
     with (
-        cloud.lake.broken(Fault(changing_the_answer(sign_in), "GET", "/o/")),
+        cloud.gcs.broken(Fault(changing_the_answer(sign_in), "GET", "/o/")),
         cloud.bigquery.broken(Fault(changing_the_answer(sign_in), "POST", "/jobs")),
     ):
         result = runs.run(MONTH, *CLOUD)

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 
 from taxi_platform.local import server as servers
-from taxi_platform.local.postgres_server import DATABASE, ROLE
-from taxi_platform.local.postgres_server import PostgresServer as LocalPostgres
+from taxi_platform.local.postgres_server import DATABASE, ROLE, EmbeddedPostgres
 from taxi_platform.local.state import ServerRecord
 from taxi_platform.stores.postgres.server import PostgresServer
 from taxi_platform_tests.faults.month_runs import (
-    Held,
+    Contents,
     MonthRuns,
     failures,
     in_postgres,
@@ -37,7 +36,7 @@ _rows = count(8_000, 7)
 class OwnPostgres:
     """A cluster in a folder of its own, always on the same port."""
 
-    local: LocalPostgres
+    local: EmbeddedPostgres
     log: Path
     passwords: dict[str, str]
     records: list[ServerRecord] = field(default_factory=list)
@@ -71,7 +70,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPostgres]:
     folder = tmp_path_factory.mktemp("cluster") / ".taxi"
     folder.mkdir(mode=0o711)
     passwords: dict[str, str] = {}
-    local = LocalPostgres(folder, passwords, lambda: None)
+    local = EmbeddedPostgres(folder, passwords, lambda: None)
     own = OwnPostgres(local, folder / "postgres.log", passwords)
     try:
         own.start()
@@ -112,7 +111,7 @@ def runs(
 
 
 @pytest.fixture
-def old(postgres: OwnPostgres, runs: MonthRuns) -> Held:
+def old(postgres: OwnPostgres, runs: MonthRuns) -> Contents:
     """The month as Postgres has it before the fault."""
     if tables_in(postgres.conninfo, "trips") != TABLES:
         runs.clean(MONTH, next(_rows))
@@ -122,11 +121,11 @@ def old(postgres: OwnPostgres, runs: MonthRuns) -> Held:
 
 
 @pytest.fixture
-def new(old: Held, runs: MonthRuns) -> Held:
+def new(old: Contents, runs: MonthRuns) -> Contents:
     """The month as it is published and cleaned now, and not in Postgres yet."""
-    held = runs.clean(MONTH, next(_rows))
-    assert held != old
-    return held
+    published = runs.clean(MONTH, next(_rows))
+    assert published != old
+    return published
 
 
 CUTS = {
@@ -149,7 +148,7 @@ CUTS = {
 
 @pytest.mark.parametrize("when", CUTS)
 def test_a_connection_that_is_cut_delays_the_month_and_leaves_nothing_behind(
-    runs: MonthRuns, proxy: TcpFaultProxy, postgres: OwnPostgres, new: Held, when: str
+    runs: MonthRuns, proxy: TcpFaultProxy, postgres: OwnPostgres, new: Contents, when: str
 ) -> None:
     with proxy.cutting(replace(CUTS[when])) as cut:
         result = runs.run(MONTH, "postgres_trips")
@@ -165,8 +164,8 @@ def test_connections_that_are_always_cut_fail_the_month_clearly_and_keep_the_old
     runs: MonthRuns,
     proxy: TcpFaultProxy,
     postgres: OwnPostgres,
-    old: Held,
-    new: Held,
+    old: Contents,
+    new: Contents,
     when: str,
 ) -> None:
     with proxy.cutting(replace(CUTS[when], times=None)):
@@ -184,7 +183,7 @@ def test_connections_that_are_always_cut_fail_the_month_clearly_and_keep_the_old
 
 
 def test_postgres_may_be_stopped_and_started_in_the_middle_of_a_load(
-    runs: MonthRuns, proxy: TcpFaultProxy, postgres: OwnPostgres, new: Held
+    runs: MonthRuns, proxy: TcpFaultProxy, postgres: OwnPostgres, new: Contents
 ) -> None:
     def restart() -> None:
         postgres.stop()
@@ -199,7 +198,7 @@ def test_postgres_may_be_stopped_and_started_in_the_middle_of_a_load(
 
 
 def test_postgres_stopped_in_the_middle_of_a_load_fails_the_month_and_keeps_the_old_one(
-    runs: MonthRuns, proxy: TcpFaultProxy, postgres: OwnPostgres, old: Held, new: Held
+    runs: MonthRuns, proxy: TcpFaultProxy, postgres: OwnPostgres, old: Contents, new: Contents
 ) -> None:
     with proxy.cutting(Cut(b"ATTACH PARTITION", arrives=True, meanwhile=postgres.stop)):
         result = runs.run(MONTH, "postgres_trips")

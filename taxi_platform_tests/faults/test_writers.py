@@ -10,7 +10,7 @@ import pytest
 
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.faults.month_runs import (
-    Held,
+    Contents,
     Holdings,
     in_postgres,
     publish,
@@ -81,7 +81,7 @@ def together(pair: list[Worker], partitions: tuple[str, str], environment: dict[
         assert answer["success"], answer
 
 
-def both_hold(stack: EmbeddedStack, holds: Holdings, partition: str, expected: Held) -> None:
+def both_hold(stack: EmbeddedStack, holds: Holdings, partition: str, expected: Contents) -> None:
     assert holds.in_bigquery(partition) == expected
     assert in_postgres(stack.postgres().conninfo, SCHEMA, partition) == expected
 

@@ -40,7 +40,7 @@ def tables(client: bigquery.Client) -> BigQueryStore:
 
 
 @pytest.fixture
-def lake(client: bigquery.Client, stack: EmbeddedStack) -> Iterator[GCSTrips]:
+def gcs(client: bigquery.Client, stack: EmbeddedStack) -> Iterator[GCSTrips]:
     with storage.Client(project="test", credentials=AnonymousCredentials()) as connected:
         yield GCSTrips(connected, stack.environment["TAXI_GCS_BUCKET"])
 
@@ -56,13 +56,13 @@ def holding(client: bigquery.Client, month: TripMonth) -> tuple[int, int]:
 
 
 def test_a_month_is_replaced_and_its_neighbour_is_not_touched(
-    tables: BigQueryStore, lake: GCSTrips, client: bigquery.Client, landing: LandingZone
+    tables: BigQueryStore, gcs: GCSTrips, client: bigquery.Client, landing: LandingZone
 ) -> None:
     april = cleaned_month(landing, APRIL, 500)
-    tables.replace_month(lake.upload(april)[0])
+    tables.replace_month(gcs.upload(april)[0])
     for rows in (2_000, 1_000, 1_000):
         trips = cleaned_month(landing, MARCH, rows)
-        load = tables.replace_month(lake.upload(trips)[0])
+        load = tables.replace_month(gcs.upload(trips)[0])
         assert load.rows == trips.rows
         assert load.details["attached_to_earlier_job"] is False
         assert holding(client, MARCH) == (trips.rows, trips.total_cents)
@@ -70,9 +70,9 @@ def test_a_month_is_replaced_and_its_neighbour_is_not_touched(
 
 
 def test_the_table_is_partitioned_clustered_and_described(
-    tables: BigQueryStore, lake: GCSTrips, client: bigquery.Client, landing: LandingZone
+    tables: BigQueryStore, gcs: GCSTrips, client: bigquery.Client, landing: LandingZone
 ) -> None:
-    load = tables.replace_month(lake.upload(cleaned_month(landing, MARCH, 100))[0])
+    load = tables.replace_month(gcs.upload(cleaned_month(landing, MARCH, 100))[0])
     assert load.table == "test.store_test.green_trips"
     table = client.get_table(load.table)
     assert table.time_partitioning.type_ == "MONTH"
@@ -84,10 +84,10 @@ def test_the_table_is_partitioned_clustered_and_described(
 
 
 def test_rows_come_back_as_they_were_cleaned(
-    tables: BigQueryStore, lake: GCSTrips, landing: LandingZone
+    tables: BigQueryStore, gcs: GCSTrips, landing: LandingZone
 ) -> None:
     trips = cleaned_month(landing, MARCH, 1_000)
-    tables.replace_month(lake.upload(trips)[0])
+    tables.replace_month(gcs.upload(trips)[0])
     names = ["pickup_datetime", "total_amount", "passenger_count", "store_and_fwd_flag"]
     order = [(name, "ascending") for name in names]
     read = tables.stream_month(MARCH, names).read_all().sort_by(order)
@@ -99,9 +99,9 @@ def test_rows_come_back_as_they_were_cleaned(
 
 
 def test_the_totals_are_those_of_the_object(
-    tables: BigQueryStore, lake: GCSTrips, client: bigquery.Client, landing: LandingZone
+    tables: BigQueryStore, gcs: GCSTrips, client: bigquery.Client, landing: LandingZone
 ) -> None:
-    stored, _ = lake.upload(cleaned_month(landing, MARCH, 3_000))
+    stored, _ = gcs.upload(cleaned_month(landing, MARCH, 3_000))
     tables.replace_month(stored)
     assert tables.totals(MARCH) == stored.totals
     assert stored.totals.cents["tip_amount"] > 0
@@ -132,14 +132,14 @@ def older_table(
 
 
 def test_a_table_gains_the_columns_that_it_lacks_without_a_reload(
-    tables: BigQueryStore, lake: GCSTrips, client: bigquery.Client, landing: LandingZone
+    tables: BigQueryStore, gcs: GCSTrips, client: bigquery.Client, landing: LandingZone
 ) -> None:
     older_table(client, tables, bigquery.SchemaField("note", "STRING"))
     client.query_and_wait(
         "INSERT store_test.green_trips (data_file_month, total_amount, note) "
         "VALUES ('2023-04-01', 12.5, 'old')"
     )
-    stored, _ = lake.upload(cleaned_month(landing, MARCH, 700))
+    stored, _ = gcs.upload(cleaned_month(landing, MARCH, 700))
     tables.replace_month(stored)
     assert tables.totals(MARCH) == stored.totals
     assert holding(client, APRIL) == (1, 1250)
@@ -173,14 +173,14 @@ INCOMPATIBLE = {
 @pytest.mark.parametrize("kind", INCOMPATIBLE)
 def test_a_table_that_does_not_fit_is_refused_with_the_way_to_migrate(
     tables: BigQueryStore,
-    lake: GCSTrips,
+    gcs: GCSTrips,
     client: bigquery.Client,
     landing: LandingZone,
     kind: str,
 ) -> None:
     field, said = INCOMPATIBLE[kind]
     older_table(client, tables, field)
-    stored, _ = lake.upload(cleaned_month(landing, MARCH, 100))
+    stored, _ = gcs.upload(cleaned_month(landing, MARCH, 100))
     with pytest.raises(PermanentStoreError, match=said) as refused:
         tables.replace_month(stored)
     assert str(refused.value).startswith("green|2023-03: BigQuery")
@@ -189,17 +189,17 @@ def test_a_table_that_does_not_fit_is_refused_with_the_way_to_migrate(
 
 
 def test_an_object_with_fewer_rows_than_it_claims_is_reported(
-    tables: BigQueryStore, lake: GCSTrips, landing: LandingZone
+    tables: BigQueryStore, gcs: GCSTrips, landing: LandingZone
 ) -> None:
-    stored, _ = lake.upload(cleaned_month(landing, MARCH, 100))
+    stored, _ = gcs.upload(cleaned_month(landing, MARCH, 100))
     with pytest.raises(PermanentStoreError, match=r"green\|2023-03: load job .* wrote"):
         tables.replace_month(replace(stored, totals=MonthTotals(101, {})))
 
 
 def test_a_missing_object_fails_for_good_and_leaves_the_month(
-    tables: BigQueryStore, lake: GCSTrips, client: bigquery.Client, landing: LandingZone
+    tables: BigQueryStore, gcs: GCSTrips, client: bigquery.Client, landing: LandingZone
 ) -> None:
-    stored, _ = lake.upload(cleaned_month(landing, MARCH, 700))
+    stored, _ = gcs.upload(cleaned_month(landing, MARCH, 700))
     tables.replace_month(stored)
     before = holding(client, MARCH)
     with pytest.raises(PermanentStoreError, match=r"green\|2023-03: BigQuery.*gs://taxi-lake/gone"):
@@ -208,9 +208,9 @@ def test_a_missing_object_fails_for_good_and_leaves_the_month(
 
 
 def test_a_month_that_is_not_the_partitions_is_refused(
-    tables: BigQueryStore, lake: GCSTrips, client: bigquery.Client, landing: LandingZone
+    tables: BigQueryStore, gcs: GCSTrips, client: bigquery.Client, landing: LandingZone
 ) -> None:
-    stored, _ = lake.upload(cleaned_month(landing, MARCH, 700))
+    stored, _ = gcs.upload(cleaned_month(landing, MARCH, 700))
     tables.replace_month(stored)
     before = holding(client, APRIL)
     with pytest.raises(PermanentStoreError, match="partition"):
@@ -220,11 +220,11 @@ def test_a_month_that_is_not_the_partitions_is_refused(
 
 def test_an_unreachable_server_is_worth_another_try(
     client: bigquery.Client,
-    lake: GCSTrips,
+    gcs: GCSTrips,
     landing: LandingZone,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    stored, _ = lake.upload(cleaned_month(landing, MARCH, 100))
+    stored, _ = gcs.upload(cleaned_month(landing, MARCH, 100))
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", "http://127.0.0.1:9")
     with (
         bigquery.Client(project="test", credentials=AnonymousCredentials()) as gone,

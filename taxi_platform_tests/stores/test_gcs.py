@@ -29,63 +29,63 @@ def client(stack: EmbeddedStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
 
 
 @pytest.fixture
-def lake(stack: EmbeddedStack, client: storage.Client) -> GCSTrips:
+def gcs(stack: EmbeddedStack, client: storage.Client) -> GCSTrips:
     return GCSTrips(client, stack.environment["TAXI_GCS_BUCKET"])
 
 
 def test_an_object_is_exactly_the_file_and_says_what_it_holds(
-    lake: GCSTrips, client: storage.Client, landing: LandingZone
+    gcs: GCSTrips, client: storage.Client, landing: LandingZone
 ) -> None:
     trips = cleaned_month(landing, MONTH, 2_000)
-    stored, uploaded = lake.upload(trips)
+    stored, uploaded = gcs.upload(trips)
     assert uploaded
     assert stored.uri == "gs://taxi-lake/data/green/green_tripdata_2023-03.parquet"
     assert (stored.size, stored.crc32c) == (trips.size, trips.crc32c)
     assert stored.totals == trips.totals
-    assert client.bucket(lake.bucket).blob(stored.name).download_as_bytes() == (
+    assert client.bucket(gcs.bucket).blob(stored.name).download_as_bytes() == (
         trips.path.read_bytes()
     )
-    assert lake.find(MONTH) == stored
+    assert gcs.find(MONTH) == stored
 
 
 def test_the_same_file_again_keeps_the_generation_and_another_makes_a_new_one(
-    lake: GCSTrips, landing: LandingZone
+    gcs: GCSTrips, landing: LandingZone
 ) -> None:
-    first, _ = lake.upload(cleaned_month(landing, MONTH, 1_000))
-    again, uploaded = lake.upload(cleaned_month(landing, MONTH, 1_000))
+    first, _ = gcs.upload(cleaned_month(landing, MONTH, 1_000))
+    again, uploaded = gcs.upload(cleaned_month(landing, MONTH, 1_000))
     assert (again, uploaded) == (first, False)
-    other, uploaded = lake.upload(cleaned_month(landing, MONTH, 1_500))
+    other, uploaded = gcs.upload(cleaned_month(landing, MONTH, 1_500))
     assert uploaded
     assert other.generation != first.generation
-    assert lake.find(MONTH) == other
+    assert gcs.find(MONTH) == other
 
 
 def test_a_large_file_takes_the_resumable_way_and_arrives_whole(
-    lake: GCSTrips, landing: LandingZone
+    gcs: GCSTrips, landing: LandingZone
 ) -> None:
     trips = cleaned_month(landing, MONTH, 600_000)
     assert trips.size > 8 << 20, "small enough for a single request"
-    stored, _ = lake.upload(trips)
+    stored, _ = gcs.upload(trips)
     assert (stored.size, stored.crc32c) == (trips.size, trips.crc32c)
 
 
 def test_an_object_of_others_is_counted_by_its_footer_however_long_that_is(
-    lake: GCSTrips, client: storage.Client
+    gcs: GCSTrips, client: storage.Client
 ) -> None:
     foreign = io.BytesIO()
     many = pa.table({f"a_long_name_of_a_column_{n}": [1, 2] for n in range(3_000)})
     pq.write_table(many, foreign)
-    blob = client.bucket(lake.bucket).blob(lake.object_name(MONTH))
+    blob = client.bucket(gcs.bucket).blob(gcs.object_name(MONTH))
     blob.upload_from_file(foreign, rewind=True)
-    assert lake.find(MONTH).totals == MonthTotals(2, {})
+    assert gcs.find(MONTH).totals == MonthTotals(2, {})
     blob.upload_from_string(b"PAR1 and no more than that")
     with pytest.raises(PermanentStoreError, match=r"green\|2023-03: gs://.* is no Parquet file"):
-        lake.find(MONTH)
+        gcs.find(MONTH)
 
 
-def test_a_missing_object_names_the_asset_to_materialize(lake: GCSTrips) -> None:
+def test_a_missing_object_names_the_asset_to_materialize(gcs: GCSTrips) -> None:
     with pytest.raises(PermanentStoreError, match=r"green\|1999-01: .*materialize gcs_trips"):
-        lake.find(TripMonth.from_key("green|1999-01"))
+        gcs.find(TripMonth.from_key("green|1999-01"))
 
 
 def test_a_missing_bucket_is_said_with_the_way_out(
@@ -110,7 +110,7 @@ def test_an_unreachable_server_is_worth_another_try(
         GCSTrips(gone, "taxi-lake").upload(trips)
 
 
-def test_a_file_that_changes_on_its_way_is_noticed(lake: GCSTrips, landing: LandingZone) -> None:
+def test_a_file_that_changes_on_its_way_is_noticed(gcs: GCSTrips, landing: LandingZone) -> None:
     trips = cleaned_month(landing, TripMonth.from_key("green|2023-04"), 100)
     with pytest.raises(TransientStoreError, match="not what was sent"):
-        lake.upload(replace(trips, size=trips.size + 1))
+        gcs.upload(replace(trips, size=trips.size + 1))

@@ -132,7 +132,7 @@ def test_a_null_marker_leaves_empty_strings(client: bigquery.Client, dataset: st
         load_csv(client, f"{dataset}.t", b",x\n", columns, null_marker="NA")
 
 
-def test_compressed_objects_are_loaded_from_the_lake(
+def test_compressed_objects_are_loaded_from_gcs(
     client: bigquery.Client, bucket: Bucket, dataset: str
 ) -> None:
     for number in (1, 2):

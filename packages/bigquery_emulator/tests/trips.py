@@ -39,7 +39,7 @@ def month(number: int, rows: int, fare: float = 1.0) -> pa.Table:
 
 
 def stored(bucket: Bucket, table: pa.Table, name: str = "") -> str:
-    """Puts a table into the lake as Parquet and says where."""
+    """Puts a table into GCS as Parquet and gives its address."""
     name = name or f"data/{uuid.uuid4().hex} #1.parquet"
     buffer = io.BytesIO()
     pq.write_table(table, buffer, row_group_size=50_000)
@@ -50,7 +50,7 @@ def stored(bucket: Bucket, table: pa.Table, name: str = "") -> str:
 def load(
     client: bigquery.Client, uris: str | list[str], table: str, **options: Any
 ) -> bigquery.LoadJob:
-    """Loads Parquet from the lake, and waits until it is done."""
+    """Loads Parquet from GCS, and waits until it is done."""
     config = bigquery.LoadJobConfig(source_format="PARQUET", **options)
     job = client.load_table_from_uri(uris, f"{PROJECT}.{table}", job_config=config)
     job.result()

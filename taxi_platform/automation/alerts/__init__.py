@@ -1,1 +1,1 @@
-"""Alerts: what went wrong, what is late, and what came right again, told to people."""
+"""Alerts: failures, overdue months and recoveries, sent to people."""

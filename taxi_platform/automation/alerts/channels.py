@@ -1,4 +1,4 @@
-"""The ways to people: a webhook, and e-mail. Neither retries: the next look of its sensor does."""
+"""The channels of alerts: a webhook and e-mail. They do not retry: the next tick does."""
 
 import logging
 import smtplib
@@ -15,29 +15,29 @@ SECONDS = 15.0
 
 
 class DeliveryError(Exception):
-    """A message was not taken; says why, and nothing of where it was sent."""
+    """A message was not accepted; says why, but not the address, which may be a secret."""
 
 
 class Channel(Protocol):
-    """A way to people."""
+    """A way to send alerts."""
 
     @property
     def name(self) -> str:
-        """What it is called: ``webhook``, ``email``."""
+        """Its name: ``webhook``, ``email``."""
         ...
 
     def deliver(self, message: Message) -> None:
-        """Hands a message over.
+        """Sends a message.
 
         Raises:
-            DeliveryError: it was not taken.
+            DeliveryError: it was not accepted.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Webhook:
-    """An address that takes Slack's JSON. The address itself is the secret."""
+    """A URL that accepts Slack's JSON. The URL itself is the secret."""
 
     url: str
     name: str = "webhook"
@@ -49,13 +49,13 @@ class Webhook:
         """See ``Channel.deliver``."""
         import httpx
 
-        # At INFO, httpx writes the address of each request into the log.
+        # At INFO, httpx logs the URL of every request.
         for logger in ("httpx", "httpcore"):
             logging.getLogger(logger).setLevel(logging.WARNING)
         try:
             response = httpx.post(self.url, json=message.payload, timeout=SECONDS)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            # Not the error itself: its request holds the address.
+            # Without the original error, whose request contains the URL.
             raise DeliveryError(
                 f"the alert webhook cannot be reached ({type(error).__name__}); the alerts are "
                 "kept and sent later. Is TAXI_ALERT_WEBHOOK_URL right?"
@@ -69,7 +69,7 @@ class Webhook:
 
 @dataclass(frozen=True)
 class Email:
-    """An SMTP server and the people to write to."""
+    """An SMTP server and the recipients."""
 
     recipients: tuple[str, ...]
     sender: str
@@ -99,7 +99,7 @@ class Email:
         except (smtplib.SMTPException, OSError) as error:
             said = f"{error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
             raise DeliveryError(
-                f"the SMTP server {self.host}:{self.port} did not take the alerts "
+                f"the SMTP server {self.host}:{self.port} did not accept the alerts "
                 f"({type(error).__name__} {said}); they are kept and sent later. Are TAXI_SMTP_* "
                 "and TAXI_ALERT_EMAIL_* right?"
             ) from None
@@ -112,7 +112,7 @@ class Email:
 
 
 def channels_of(chosen: Settings) -> list[Channel]:
-    """The channels that the settings configure; none by default."""
+    """The channels that are configured; none by default."""
     found: list[Channel] = []
     if chosen.alert_webhook_url is not None:
         found.append(Webhook(chosen.alert_webhook_url.get_secret_value()))

@@ -1,8 +1,8 @@
-"""What there is to tell: gathered from Dagster's own records, each thing once.
+"""The pending alerts: derived from Dagster's own records, each reported once.
 
-Dagster's run-failure sensors move on even if the telling failed, so an alert would be lost with a
-webhook that is down. Here what was told is a value, `Told`, that the caller keeps only once its
-channel has taken the alerts.
+The cursor of Dagster's run-failure sensors advances even if sending an alert failed, so an alert
+would be lost while a webhook is down. Here the cursor is a value, `AlertCursor`. The caller stores
+it only after the channel has accepted the alerts.
 """
 
 import json
@@ -26,29 +26,29 @@ from taxi_platform.automation.months import PARTITION_TAG, MonthRecords, newest_
 from taxi_platform.trips.month import TripMonth
 
 MOST_EVENTS = 200
-"""Ends of runs that one look takes in; the next goes on from there."""
+"""How many ends of runs one evaluation reads; the next continues from there."""
 
 SETTLED_SECONDS = 3.0
-"""Younger events wait for the next look: Postgres may show a later one before an earlier one, and
-Dagster decides a moment after a run's end whether it runs it again."""
+"""Events younger than this wait for the next evaluation. Postgres may show a later event before an
+earlier one, and Dagster decides a moment after a run's end whether it retries it."""
 
 RETRY_SECONDS = 300.0
-"""How long it is waited for Dagster to run a run again that it said it would. It does so within
-seconds, or never: not in a backfill that has ended, for one."""
+"""How long to wait for a retry that Dagster has announced. It starts within seconds or not at all:
+not in a backfill that has ended, for example."""
 
 MOST_OPEN = 500
-"""Failures that are remembered until they come right."""
+"""How many failures the cursor remembers until they are resolved."""
 
 
 @dataclass(frozen=True)
 class Alert:
-    """One thing to tell.
+    """One alert.
 
     Attributes:
-        kind: what sort of thing.
-        subject: the partition; of a run without one, its assets or its job.
-        headline: what and where, in a line.
-        detail: what was said of it; may be empty.
+        kind: what it reports.
+        subject: the partition; for a run without one, its assets or its job.
+        headline: what happened and where, in one line.
+        detail: the error message; may be empty.
         remedy: what to do; may be empty.
         path: the page of Dagster's UI that shows it, such as ``/runs/…``.
     """
@@ -62,14 +62,14 @@ class Alert:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What was told already; a sensor's cursor.
+class AlertCursor:
+    """What has been reported; a sensor's cursor.
 
     Attributes:
-        after: storage id of the last event that was looked at.
-        failed: by subject, the failed steps and a checksum of what was said of them; until it
-            comes right.
-        overdue: partition keys of months that were told to be overdue; until they are loaded.
+        after: storage id of the last event that was evaluated.
+        failed: by subject, the failed steps and a checksum of their message; until they
+            succeed.
+        overdue: partition keys of months that were reported as overdue; until they are loaded.
     """
 
     after: int
@@ -77,62 +77,62 @@ class Told:
     overdue: tuple[str, ...] = ()
 
     @classmethod
-    def from_cursor(cls, cursor: str) -> Self:
-        """Reads what ``cursor`` wrote."""
-        known = json.loads(cursor)
+    def from_json(cls, text: str) -> Self:
+        """Reads what ``to_json`` wrote."""
+        known = json.loads(text)
         return cls(known["after"], known["failed"], tuple(known["overdue"]))
 
-    def cursor(self) -> str:
-        """The same as a cursor."""
+    def to_json(self) -> str:
+        """The text that Dagster keeps as the cursor."""
         return json.dumps(asdict(self))
 
 
-def from_now_on(instance: DagsterInstance) -> Told:
-    """Nothing told, and nothing to tell of runs that ended before now."""
+def from_now_on(instance: DagsterInstance) -> AlertCursor:
+    """A cursor with nothing reported, which skips all runs that ended before now."""
     newest = (
         next(iter(instance.fetch_run_status_changes(kind, limit=1).records), None)
         for kind in (DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_SUCCESS)
     )
-    return Told(after=max((record.storage_id for record in newest if record), default=0))
+    return AlertCursor(after=max((record.storage_id for record in newest if record), default=0))
 
 
-def gather(
+def pending_alerts(
     records: MonthRecords,
-    told: Told,
+    cursor: AlertCursor,
     now: datetime | None = None,
-) -> tuple[list[Alert], Told]:
-    """What there is to tell now, and what will have been told then.
+) -> tuple[list[Alert], AlertCursor]:
+    """The alerts to send now, and the cursor to store once they are sent.
 
     Args:
-        records: what is known of months and runs, and the settings: how many of the newest months
-            are expected at all, and from which day on they are overdue.
-        told: what was told before.
-        now: by default the present.
+        records: the records of months and runs, and the settings: how many of the newest months
+            are expected, and after how many days they are overdue.
+        cursor: what has been reported so far.
+        now: by default the current time.
     """
     now = now or datetime.now(UTC)
     instance = records.instance
     alerts: list[Alert] = []
-    failed = dict(told.failed)
-    after = told.after
-    for record in _ends_of_runs(instance, told.after, now.timestamp() - SETTLED_SECONDS):
+    failed = dict(cursor.failed)
+    after = cursor.after
+    for record in _ends_of_runs(instance, cursor.after, now.timestamp() - SETTLED_SECONDS):
         run = instance.get_run_by_id(record.run_id)
         if run is None:
             after = record.storage_id
             continue
         if will_be_retried(run) and record.timestamp > now.timestamp() - RETRY_SECONDS:
-            break  # what becomes of it is not known yet
+            break  # Dagster may retry it: its outcome is not known yet
         after = record.storage_id
         if record.event_type is DagsterEventType.RUN_FAILURE:
             alerts += _failure(instance, run, failed)
         else:
             alerts += _recovery(instance, run, failed)
-    late, overdue = _overdue(records, told, now)
+    late, overdue = _overdue(records, cursor, now)
     newest_failed = dict(list(failed.items())[-MOST_OPEN:])
-    return [*alerts, *late], replace(told, after=after, failed=newest_failed, overdue=overdue)
+    return [*alerts, *late], replace(cursor, after=after, failed=newest_failed, overdue=overdue)
 
 
 def _ends_of_runs(instance: DagsterInstance, after: int, until: float) -> Iterator[EventLogRecord]:
-    """Failures and successes since an event, up to a time, in their order."""
+    """Failures and successes since an event and up to a time, oldest first."""
     found: list[EventLogRecord] = []
     horizon = None
     for kind in (DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_SUCCESS):
@@ -161,12 +161,12 @@ def _failure(
     instance: DagsterInstance, run: DagsterRun, failed: dict[str, dict[str, Any]]
 ) -> list[Alert]:
     if was_retried(run):
-        return []  # the last run of the row tells
+        return []  # the last of its retries is reported
     subject = _subject(run)
     failure = failure_of(instance, run)
     said = {"steps": list(failure.steps), "said": f"{crc32(failure.message.encode()):08x}"}
     if failed.get(subject) == said:
-        return []  # told, and nothing new: somebody, or a sensor, tried again
+        return []  # reported already: a person or a sensor tried again, with the same result
     failed.pop(subject, None)
     failed[subject] = said
     where = " and ".join(failure.steps) or "the run's process"
@@ -190,8 +190,8 @@ def _remedy(subject: str) -> str:
     try:
         month = TripMonth.from_key(subject)
     except ValueError:
-        return "Once its cause is mended, run it again in the UI."
-    return f"Once its cause is mended: {_backfill_command(month)}"
+        return "Once the cause is fixed, run it again in the UI."
+    return f"Once the cause is fixed: {_backfill_command(month)}"
 
 
 def _page(month: TripMonth) -> str:
@@ -213,14 +213,14 @@ def _recovery(
     events = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_SUCCESS)
     done = {entry.step_key for entry in events}
     if not done.issuperset(said["steps"]):
-        return []  # another part of the month: what failed has not been done since
+        return []  # other steps of the month: those that failed have not succeeded since
     del failed[subject]
     what = " and ".join(said["steps"]) or "the run"
     return [
         Alert(
             kind="recovered",
             subject=subject,
-            headline=f"{subject}: {what} succeeded; all is well again",
+            headline=f"{subject}: {what} succeeded; it had failed before",
             detail="",
             remedy="",
             path=f"/runs/{run.run_id}",
@@ -229,9 +229,9 @@ def _recovery(
 
 
 def _overdue(
-    records: MonthRecords, told: Told, now: datetime
+    records: MonthRecords, cursor: AlertCursor, now: datetime
 ) -> tuple[list[Alert], tuple[str, ...]]:
-    """Lateness month by month: loading an old one must not make a late one look fresh."""
+    """Overdue months, one by one: loading an old month must not hide one that is late."""
     expected = newest_months(records.chosen, now)
     missing = set(records.missing(expected))
     patience = timedelta(days=records.chosen.overdue_days)
@@ -248,11 +248,11 @@ def _overdue(
             headline=f"{month.key}: not loaded {(now.date() - month.following).days} days after "
             "its end",
             detail="The TLC publishes about two months late.",
-            remedy=f"Look whether it is published; if so: {_backfill_command(month)}",
+            remedy=f"Check whether it is published; if so: {_backfill_command(month)}",
             path=_page(month),
         )
         for month in late
-        if month.key not in told.overdue
+        if month.key not in cursor.overdue
     ]
     arrived = [
         Alert(
@@ -264,6 +264,6 @@ def _overdue(
             path=_page(month),
         )
         for month in expected
-        if month.key in told.overdue and month not in missing
+        if month.key in cursor.overdue and month not in missing
     ]
     return [*new, *arrived], tuple(month.key for month in late)

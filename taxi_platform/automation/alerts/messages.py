@@ -1,4 +1,4 @@
-"""Alerts as people read them: one message for all that there is to tell at a time."""
+"""The text of alerts: one message for all alerts that are pending."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from taxi_platform.automation.alerts.incidents import Alert
 
 MOST_ALERTS = 10
-"""Alerts that a message tells in full; the others are counted, and shown in the UI."""
+"""How many alerts a message shows in full; it counts the others, which the UI shows."""
 
 _SIGNS = {"failed": "🔴", "check failed": "🔴", "overdue": "🟠", "recovered": "🟢"}
 
@@ -22,20 +22,20 @@ class Message:
 
 
 def message_of(alerts: Sequence[Alert], ui_url: str | None, secrets: Iterable[str]) -> Message:
-    """Puts alerts into words.
+    """Writes the message of some alerts.
 
     Args:
         alerts: at least one.
-        ui_url: where Dagster's UI is, for links; without it there are none.
-        secrets: what must not be said, should an error message have said it.
+        ui_url: the address of Dagster's UI, for links; without it there are no links.
+        secrets: values to redact, in case an error message contains them.
     """
     hidden = [secret for secret in secrets if secret]
-    told = [_redacted(alert, hidden) for alert in alerts[:MOST_ALERTS]]
-    more = len(alerts) - len(told)
-    subject = told[0].headline if len(alerts) == 1 else f"{len(alerts)} alerts: {_counts(alerts)}"
+    shown = [_redacted(alert, hidden) for alert in alerts[:MOST_ALERTS]]
+    more = len(alerts) - len(shown)
+    subject = shown[0].headline if len(alerts) == 1 else f"{len(alerts)} alerts: {_counts(alerts)}"
     rest = f"and {more} more: {_counts(alerts[MOST_ALERTS:])}" if more else ""
-    parts = [_plain(alert, ui_url) for alert in told]
-    blocks = [_section(_marked(alert, ui_url)) for alert in told]
+    parts = [_plain(alert, ui_url) for alert in shown]
+    blocks = [_section(_marked(alert, ui_url)) for alert in shown]
     if rest:
         link = _link("/runs?view=ALL", ui_url)
         parts.append(f"{rest}{': ' + link if link else ''}")
@@ -81,5 +81,5 @@ def _section(text: str) -> dict[str, Any]:
 
 
 def _escape(text: str) -> str:
-    """What Slack's markup gives a meaning is taken as it is."""
+    """Escapes the characters that have a meaning in Slack's markup."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

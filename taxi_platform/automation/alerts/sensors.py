@@ -1,8 +1,8 @@
-"""The alert sensors: one a channel, each with a cursor of its own.
+"""The alert sensors: one for each channel, each with its own cursor.
 
-So an alert that e-mail took and the webhook did not is sent again to the webhook alone. A sensor
-keeps what it told as its cursor only when the channel has taken it; if not, its look fails, which
-the UI shows, and the next tells the same and what has come since, in one message.
+So an alert that e-mail accepted and the webhook did not is sent again to the webhook only. A sensor
+advances its cursor only after the channel has accepted the message. Otherwise its tick fails, which
+the UI shows, and the next tick sends the same alerts and any new ones in one message.
 """
 
 from dagster import (
@@ -14,7 +14,7 @@ from dagster import (
 )
 
 from taxi_platform.automation.alerts.channels import Channel, channels_of
-from taxi_platform.automation.alerts.incidents import Told, from_now_on, gather
+from taxi_platform.automation.alerts.incidents import AlertCursor, from_now_on, pending_alerts
 from taxi_platform.automation.alerts.messages import message_of
 from taxi_platform.automation.months import MonthRecords
 from taxi_platform.settings import Settings
@@ -30,16 +30,16 @@ def _sensor(channel: Channel, chosen: Settings) -> SensorDefinition:
         name=f"alerts_by_{channel.name}",
         minimum_interval_seconds=chosen.alert_seconds,
         default_status=DefaultSensorStatus.RUNNING,
-        description=f"Tells by {channel.name} of failed runs and checks, of months overdue, and of "
-        "what came right again.",
+        description="Reports failed runs and checks, overdue months and recoveries by "
+        f"{channel.name}.",
     )
     def alerts(context: SensorEvaluationContext) -> SensorResult:
         instance = context.instance
-        told = Told.from_cursor(context.cursor) if context.cursor else from_now_on(instance)
-        found, then = gather(MonthRecords(instance, chosen), told)
+        cursor = AlertCursor.from_json(context.cursor) if context.cursor else from_now_on(instance)
+        found, next_cursor = pending_alerts(MonthRecords(instance, chosen), cursor)
         if found:
             channel.deliver(message_of(found, chosen.ui_url, chosen.secrets()))
-        said = "nothing new" if not found else f"told: {'; '.join(a.headline for a in found[:5])}"
-        return SensorResult(skip_reason=said, cursor=then.cursor())
+        said = "nothing new" if not found else f"sent: {'; '.join(a.headline for a in found[:5])}"
+        return SensorResult(skip_reason=said, cursor=next_cursor.to_json())
 
     return alerts

@@ -40,7 +40,7 @@ _OBJECT_NAME = re.compile(
 
 @dataclass(frozen=True)
 class TripObject:
-    """A month's object in the lake.
+    """A month's object in GCS.
 
     Attributes:
         month: color and month.
@@ -123,7 +123,7 @@ class GCSTrips:
         return found
 
     def upload(self, trips: TripParquet) -> tuple[TripObject, bool]:
-        """Puts a cleaned month into the lake, unless exactly that is there already.
+        """Uploads a cleaned month to GCS, unless exactly that is there already.
 
         Returns:
             The object, and whether it was uploaded.

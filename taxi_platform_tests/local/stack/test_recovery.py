@@ -246,7 +246,7 @@ def test_a_postgres_at_work_on_the_data_is_not_pushed_aside(
     monkeypatch.setattr(postgres_server, "_CRASH_SECONDS", 0.5)
     # Nothing tells that the stack started it: no record, no known command line.
     monkeypatch.setattr(
-        postgres_server.PostgresServer, "distinctive_arguments", lambda _: ("no such argument",)
+        postgres_server.EmbeddedPostgres, "distinctive_arguments", lambda _: ("no such argument",)
     )
     state_path = stack.folder / "stack.json"
     recorded = state_path.read_text()
@@ -348,7 +348,7 @@ def test_an_interrupted_up_leaves_nothing_running(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(postgres_server.PostgresServer, "ensure_databases", interrupt)
+    monkeypatch.setattr(postgres_server.EmbeddedPostgres, "ensure_databases", interrupt)
 
     with pytest.raises(KeyboardInterrupt):
         stack.up()
@@ -380,7 +380,7 @@ def test_a_server_that_never_answers_is_stopped(
     stack: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "READY_SECONDS", 1.0)
-    monkeypatch.setattr(gcs_server.GcsServer, "answers", lambda *_: False)
+    monkeypatch.setattr(gcs_server.EmbeddedGCS, "answers", lambda *_: False)
 
     with pytest.raises(LocalStackError, match=r"GCS server did not answer within 1 s.*gcs\.log"):
         stack.up()

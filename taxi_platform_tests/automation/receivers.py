@@ -1,4 +1,4 @@
-"""Where alerts arrive: a webhook and a mail server on loopback, that can be told to refuse."""
+"""Receivers of alerts on loopback: a webhook and a mail server, which can refuse a message."""
 
 import json
 import threading
@@ -32,7 +32,7 @@ class Webhook:
     payloads: list[dict[str, Any]] = field(default_factory=list)
 
     def text(self) -> str:
-        """All that it was told."""
+        """The text of all alerts that it received."""
         return "\n".join(
             block["text"]["text"] for payload in self.payloads for block in payload["blocks"]
         )
