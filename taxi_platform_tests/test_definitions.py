@@ -8,7 +8,7 @@ from taxi_platform.checks.cleaned import NEIGHBOURS_CHECK, REPLACEMENT_CHECK
 from taxi_platform.checks.reconciliation import OBJECT_CHECK, TABLE_CHECK
 from taxi_platform.definitions import build_defs, build_resources
 from taxi_platform.errors import PermanentStoreError
-from taxi_platform.landing.expectations import EXPECTATIONS
+from taxi_platform.landing.expectations import EXPECTATIONS, Severity
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.resources.gcs import TripGCSResource
 from taxi_platform.settings import load_settings
@@ -67,7 +67,8 @@ def test_the_checks_hold_a_bad_month_back_from_what_follows(defs: Definitions) -
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
     assert checked == {"cleaned_trips", "gcs_trips", "bigquery_trips", "postgres_trips"}
     assert all(spec.partitions_def for spec in checks.values())
-    assert {name for name, spec in checks.items() if not spec.blocking} == {NEIGHBOURS_CHECK}
+    warnings = {e.name for e in EXPECTATIONS if e.severity is Severity.WARNING} | {NEIGHBOURS_CHECK}
+    assert {name for name, spec in checks.items() if not spec.blocking} == warnings
 
 
 def test_partition_keys_are_color_and_month() -> None:

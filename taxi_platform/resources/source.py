@@ -33,7 +33,7 @@ class TripSourceResource(ConfigurableResource):
     def download(
         self, month: TripMonth, zone: LandingZone, report: Report
     ) -> tuple[RawFile, Published]:
-        """Downloads a month's file; it replaces the file in the landing zone only if it is complete.
+        """Downloads a month's file into the landing zone, replacing the old one only if complete.
 
         Raises:
             StoreError: the month is not published, is not a trip file, or cannot be reached.
