@@ -55,9 +55,8 @@ class RawFile:
     @classmethod
     def at(cls, month: TripMonth, path: Path) -> Self:
         """The file at a path; its checksum is computed once in a process."""
-        state = path.stat()
-        sha256 = _sha256_once(path, state.st_ino, state.st_size, state.st_mtime_ns)
-        return cls(month, path, state.st_size, sha256, _noted_source(path, sha256))
+        sha256 = sha256_once(path)
+        return cls(month, path, path.stat().st_size, sha256, _noted_source(path, sha256))
 
 
 def source_notes(path: Path) -> Path:
@@ -198,7 +197,7 @@ class TripParquet:
 
         Another source publishes the month in its own way, so nothing is said of a version of it.
         """
-        if self.source != loaded.source:
+        if None not in (self.source, loaded.source) and self.source != loaded.source:
             return []
         return differences(loaded.statistics, self.statistics, self.limits)
 
@@ -291,10 +290,18 @@ def _summary(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
     return summary | {"statistics": current_json(summary["statistics"])}
 
 
-@lru_cache(maxsize=1)
-def _sha256_once(path: Path, inode: int, size: int, mtime_ns: int) -> str:  # noqa: ARG001
-    """A file's checksum, where the step before this one, in the same process, has not taken it."""
-    return sha256_of(path)
+_sha256s: dict[tuple[int, ...], str] = {}
+
+
+def sha256_once(path: Path) -> str:
+    """A file's SHA-256, computed once in a process, whatever name the file has by then."""
+    state = path.stat()
+    key = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
+    if key not in _sha256s:
+        checksum = sha256_of(path)
+        _sha256s.clear()
+        _sha256s[key] = checksum
+    return _sha256s[key]
 
 
 @lru_cache(maxsize=8)

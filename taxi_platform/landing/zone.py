@@ -27,6 +27,7 @@ from taxi_platform.landing.files import (
     TripParquet,
     note_source,
     refusal_metadata,
+    sha256_once,
     summary_metadata,
 )
 from taxi_platform.landing.parquet_writer import parquet_file
@@ -74,9 +75,10 @@ class LandingZone:
             url: where it was published.
         """
         target = self.raw_path(month, ending)
-        publish(partial, target)
         if url:
-            note_source(target, RawFile.at(month, target).sha256, url)
+            # First, so that a full disk leaves the earlier file in its place.
+            note_source(target, sha256_once(partial), url)
+        publish(partial, target)
         for other in RAW_ENDINGS:
             if other != ending:
                 self.raw_path(month, other).unlink(missing_ok=True)
