@@ -33,7 +33,9 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """The platform's settings; a field is read from the variable ``TAXI_`` plus its name."""
 
-    model_config = SettingsConfigDict(env_prefix="TAXI_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TAXI_", extra="ignore", frozen=True, populate_by_name=True
+    )
 
     env: Literal["local", "gcp"] = Field(
         "local", description="`local` uses the embedded stack, `gcp` the real cloud."
@@ -102,7 +104,7 @@ class Settings(BaseSettings):
     )
     alert_email_from: str = Field("taxi-platform@localhost", description="Their sender.")
     smtp_host: str = Field("127.0.0.1", description="SMTP server for alerts.")
-    smtp_port: int = Field(587, description="Its port.")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Its port.")
     smtp_security: Literal["starttls", "tls", "none"] = Field(
         "starttls", description="How its connection is encrypted; `none` on trusted networks only."
     )
@@ -115,11 +117,16 @@ class Settings(BaseSettings):
     request_seconds: float = Field(
         60,
         gt=0,
+        allow_inf_nan=False,
         description="Seconds that a request waits for a silent source or store before it fails.",
     )
-    gcs: GCSSettings = Field(default_factory=lambda: GCSSettings())
+    # Not read from the environment by these names: no variable has a blank in its name.
+    gcs: GCSSettings = Field(
+        default_factory=lambda: GCSSettings(), validation_alias="settings of GCS"
+    )
     tables: Mapping[str, StoreSettings] = Field(
-        default_factory=lambda: {name: store.settings() for name, store in STORES.items()}
+        default_factory=lambda: {name: store.settings() for name, store in STORES.items()},
+        validation_alias="settings of stores",
     )
 
     @field_validator("first_month")
@@ -141,7 +148,12 @@ class Settings(BaseSettings):
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        if str(value) == ".":
+            raise ValueError("give a folder; leave it out for .taxi/data")
+        try:
+            return value.expanduser().absolute()
+        except RuntimeError as error:
+            raise ValueError(f"{value}: {error}") from None
 
     @field_validator("colors", "stores", mode="before")
     @classmethod

@@ -26,7 +26,7 @@ from taxi_platform.landing.comparisons import (
 )
 from taxi_platform.landing.expectations import EXPECTATIONS, Severity, Verdict
 from taxi_platform.landing.files import TripParquet
-from taxi_platform.landing.zone import LandingZone
+from taxi_platform.landing.zone import LandingZone, MonthVersions
 from taxi_platform.resources.landing import LandingZoneResource
 from taxi_platform.settings import Settings
 
@@ -40,12 +40,12 @@ class _Check:
 
     name: str
     description: str
-    judge: Callable[[LandingZone, TripParquet], Verdict]
+    judge: Callable[[LandingZone, MonthVersions], Verdict]
     blocking: bool = True
 
 
 def _by_itself(judge: Callable[[TripParquet], Verdict]) -> Callable[..., Verdict]:
-    return lambda _zone, trips: judge(trips)
+    return lambda _zone, versions: judge(versions.latest)
 
 
 _CHECKS = (
@@ -57,7 +57,7 @@ _CHECKS = (
         REPLACEMENT_CHECK,
         "The month's latest version differs from the one that was loaded by no more than the "
         "limits in the config of cleaned_trips, or was accepted.",
-        judge_replacement,
+        lambda _zone, versions: judge_replacement(versions),
     ),
     _Check(
         NEIGHBOURS_CHECK,
@@ -70,7 +70,7 @@ _CHECKS = (
 
 
 def cleaned_trips_checks(
-    context: AssetCheckExecutionContext, trips: TripParquet, landing: LandingZoneResource
+    context: AssetCheckExecutionContext, trips: MonthVersions, landing: LandingZoneResource
 ) -> Iterator[AssetCheckResult]:
     """Judges the cleaned month by its own statistics, without reading its rows."""
     selected = {key.name for key in context.selected_asset_check_keys}
@@ -91,7 +91,7 @@ def cleaned_checks(chosen: Settings) -> AssetChecksDefinition:
     )(cleaned_trips_checks)
 
 
-def _result(check: _Check, trips: TripParquet, verdict: Verdict) -> AssetCheckResult:
+def _result(check: _Check, trips: MonthVersions, verdict: Verdict) -> AssetCheckResult:
     metadata: dict[str, Any] = {
         name: MetadataValue.json(fact) if isinstance(fact, dict | list) else fact
         for name, fact in verdict.facts.items()
@@ -100,7 +100,7 @@ def _result(check: _Check, trips: TripParquet, verdict: Verdict) -> AssetCheckRe
     if found and check.blocking:
         found += (
             ". The loaded month is as it was. If the new version is right, accept it: "
-            f"{accept_command(trips)}"
+            f"{accept_command(trips.month)}"
         )
     return AssetCheckResult(
         asset_key=CLEANED,

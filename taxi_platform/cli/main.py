@@ -282,7 +282,12 @@ def backfill(
 @app.command()
 def query(
     statement: Annotated[str, typer.Argument(help="One SQL statement that only reads.")],
-    store: Annotated[str, typer.Option(help="Which store of TAXI_STORES to query.")] = "postgres",
+    store: Annotated[
+        str,
+        typer.Option(
+            help="Which store of TAXI_STORES to query; by default postgres, or the first."
+        ),
+    ] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 50,
 ) -> None:
     """Query a table store that is configured in the environment, and print the result."""
@@ -295,6 +300,9 @@ def query(
     try:
         chosen = load_settings()
         names = [known.name for known in chosen.table_stores]
+        if not names:
+            raise _fail("no store of TAXI_STORES can be asked: gcs has no tables")
+        store = store or ("postgres" if "postgres" in names else names[0])
         if store not in names:
             raise _fail(f"--store is {store!r}: one of {', '.join(names)} (TAXI_STORES)")
         with chosen.open_store(store) as opened:

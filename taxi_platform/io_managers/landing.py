@@ -18,6 +18,7 @@ from taxi_platform.io_managers.metadata import column_schema, every_few_seconds,
 from taxi_platform.io_managers.versions import set_content_version
 from taxi_platform.landing.files import RawFile, TripParquet
 from taxi_platform.landing.trip_batches import batches_ahead
+from taxi_platform.landing.zone import MonthVersions
 from taxi_platform.resources.landing import LandingZoneResource
 from taxi_platform.trips.cleaning import CleanedTrips
 from taxi_platform.trips.month import TripMonth
@@ -49,18 +50,16 @@ class TripParquetIOManager(ConfigurableIOManager):
 
     def handle_output(self, context: OutputContext, obj: CleanedTrips) -> None:
         """Writes both files of the month and records metadata."""
-        month = obj.month
+        month, zone = obj.month, self.landing.get_zone()
         say = every_few_seconds(context.log.info)
         with as_failures(month, context):
-            trips = self.landing.get_zone().write_cleaned(
-                obj, lambda rows: say(f"{month}: {rows:,} rows read")
-            )
+            trips = zone.write_cleaned(obj, lambda rows: say(f"{month}: {rows:,} rows read"))
             first_rows = preview(trips.path)
             set_content_version(context, trips.crc32c, trips.size)
-        if refused := self.landing.get_zone().find_unaccepted(month):
+        if zone.find_unaccepted(month):
             context.log.warning(
-                f"{month}: this version differs from the loaded one beyond the limits and is "
-                f"kept apart in {refused.path}; see the check replacement_within_limits"
+                f"{month}: this version may not take the month's place and is kept apart in "
+                f"{trips.path}; the checks of cleaned_trips say why"
             )
         context.log.info(
             f"{month}: {trips.rows_read:,} rows read = {trips.rows:,} kept + "
@@ -92,12 +91,17 @@ class TripParquetIOManager(ConfigurableIOManager):
             }
         )
 
-    def load_input(self, context: InputContext) -> "TripParquet | Rows":
-        """The cleaned file of the partition, or its rows, depending on the input's annotation."""
+    def load_input(self, context: InputContext) -> "TripParquet | MonthVersions | Rows":
+        """The cleaned file of the partition, or its rows, depending on the input's annotation.
+
+        A check is given the latest version, which may be kept apart.
+        """
         if not wants_rows(context):
-            month = month_of(context)
+            month, zone = month_of(context), self.landing.get_zone()
             with as_failures(month, context):
-                return self.landing.get_zone().find_cleaned(month)
+                if context.dagster_type.typing_type is MonthVersions:
+                    return zone.find_versions(month)
+                return zone.find_cleaned(month)
         return trips_as_annotated(context, lambda month: self._stream(context, month))
 
     def _stream(self, context: InputContext, month: TripMonth) -> Iterator[pa.RecordBatch]:

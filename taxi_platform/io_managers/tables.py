@@ -6,6 +6,7 @@ written to a table of its own. An asset ``tips`` with the partitions of the trip
 In either case a partition is replaced whole or not at all.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from dagster import ConfigurableIOManager, Failure, InputContext, MetadataValue, OutputContext
 
+from taxi_platform.errors import PermanentStoreError
 from taxi_platform.io_managers.annotated import (
     Rows,
     as_annotated,
@@ -39,6 +41,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_RESERVED = re.compile(r"_trips(_\d{4}_\d\d)?$")
+"""Tables of trips, and in Postgres of their months."""
+
+
 class TableIOManager(ConfigurableIOManager):
     """Writes and reads the tables of one store."""
 
@@ -50,12 +56,20 @@ class TableIOManager(ConfigurableIOManager):
         if isinstance(obj, TripParquet | TripObject):
             self._load_trips(context, obj)
         else:
-            self._load_rows(context, _reader(context, obj))
+            with as_failures(context.asset_key.to_user_string(), context):
+                rows = _reader(context, obj)
+            self._load_rows(context, rows)
 
     def load_input(self, context: InputContext) -> Rows:
         """The partitions' rows as Arrow or pandas, depending on the input's annotation."""
         if context.asset_key.path == [STORES[self.store_name].asset]:
             return trips_as_annotated(context, lambda month: self._stream_trips(context, month))
+        if len(context.asset_partition_keys if context.has_asset_partitions else []) > 1:
+            raise Failure(
+                f"{context.asset_key.to_user_string()}: one partition of a derived table is read "
+                "at a time: give the input a partition mapping that chooses one",
+                allow_retries=False,
+            )
         table, month = _derived_table(context)
         with as_failures(table, context), self.store.get_store() as store:
             schema = store.stream_rows(table, month, chosen_columns(context)).schema
@@ -87,8 +101,16 @@ class TableIOManager(ConfigurableIOManager):
 
     def _stream_trips(self, context: InputContext, month: TripMonth) -> Iterator[pa.RecordBatch]:
         # The client stays open as long as the stream, which may be read long after this returns.
+        rows = 0
         with as_failures(month, context), self.store.get_store() as store:
-            yield from store.stream_month(month, chosen_columns(context))
+            for batch in store.stream_month(month, chosen_columns(context)):
+                rows += batch.num_rows
+                yield batch
+            if not rows:  # no month of trips is empty
+                raise PermanentStoreError(
+                    f"{month}: {store.address} has no rows of this month: materialize "
+                    f"{STORES[self.store_name].asset} for this partition first"
+                )
 
     def _stream_rows(
         self, context: InputContext, table: str, month: date | None, names: list[str]
@@ -131,7 +153,7 @@ def _derived_table(context: InputContext | OutputContext) -> tuple[str, date | N
 
 def _refuse_reserved(asset: str, table: str) -> None:
     """Refuses an asset whose table would have the name of a table of trips or zones."""
-    if table == "taxi_zones" or table.endswith("_trips"):
+    if table == "taxi_zones" or _RESERVED.search(table):
         raise Failure(
             f"{asset}: its table would be {table}, a name reserved for the trips: give the asset "
             "another name",
@@ -145,7 +167,7 @@ def _reader(context: OutputContext, obj: Any) -> pa.RecordBatchReader:
         return obj
     if isinstance(obj, pa.RecordBatch):
         obj = pa.Table.from_batches([obj])
-    if type(obj).__module__.startswith("pandas."):
+    if type(obj).__name__ == "DataFrame" and type(obj).__module__.startswith("pandas."):
         obj = _table_of(obj)
     if isinstance(obj, pa.Table):
         return obj.to_reader()
@@ -157,6 +179,9 @@ def _reader(context: OutputContext, obj: Any) -> pa.RecordBatchReader:
 
 
 def _table_of(frame: "pd.DataFrame") -> pa.Table:
+    """A frame as Arrow; an index with a name, as ``groupby`` makes it, becomes columns."""
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
     return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
 
 

@@ -100,6 +100,7 @@ class TripParquet:
         source_sha256: checksum of the published file that it was made from.
         source: where that was published, if it is known.
         limits: how far it may differ from the version that it takes the place of.
+        is_accepted: whether somebody accepted it however it differs.
         duplicate_rows: kept rows that are equal to one before them; None if they were not counted.
         warnings: what was read all the same and should be known; sentences.
     """
@@ -116,6 +117,7 @@ class TripParquet:
     source_sha256: str | None
     source: str | None = None
     limits: ReplacementLimits = field(default_factory=ReplacementLimits)
+    is_accepted: bool = False
     duplicate_rows: int | None = None
     warnings: tuple[str, ...] = ()
 
@@ -144,6 +146,7 @@ class TripParquet:
             source_sha256=summary["source_sha256"],
             source=summary.get("source"),
             limits=ReplacementLimits.from_json(summary.get("limits")),
+            is_accepted=summary.get("accepted", False),
             duplicate_rows=summary.get("duplicate_rows"),
             warnings=tuple(summary.get("warnings", ())),
         )
@@ -192,14 +195,14 @@ class TripParquet:
         total = trip_type(self.month.color).total
         return None if total is None else self.totals.cents[total]
 
-    def differences_from(self, loaded: Self) -> list[str]:
-        """How this version differs from the loaded one beyond its limits.
+    def differences_from(self, accepted: "AcceptedVersion") -> list[str]:
+        """How this version differs from the accepted one beyond its limits.
 
-        Another source publishes the month in its own way, so nothing is said of a version of it.
+        No differences if somebody accepted it. A real month is not compared with a synthetic one.
         """
-        if None not in (self.source, loaded.source) and self.source != loaded.source:
+        if self.is_accepted or _is_synthetic(self.source) != _is_synthetic(accepted.source):
             return []
-        return differences(loaded.statistics, self.statistics, self.limits)
+        return differences(accepted.statistics, self.statistics, self.limits)
 
     @property
     def columns_with_values(self) -> list[str]:
@@ -207,6 +210,34 @@ class TripParquet:
         nulls = self.statistics["nulls"]
         names = trip_schema(self.month.color).names
         return [name for name in names if nulls.get(name, 0) < self.rows] or names
+
+
+@dataclass(frozen=True)
+class AcceptedVersion:
+    """What is known of the version of a month that is in place.
+
+    Attributes:
+        statistics: as in ``TripParquet``.
+        source: where it was published, if that is known.
+    """
+
+    statistics: dict[str, Any]
+    source: str | None
+
+    @classmethod
+    def in_footer(cls, path: Path) -> Self:
+        """From the footer of the kept or of the rejected rows: both have it.
+
+        Raises:
+            KeyError: it is not there.
+            pa.ArrowException, OSError: there is no such file, or it cannot be read.
+        """
+        summary = _summary(pq.read_metadata(path).metadata or {})
+        return cls(summary["statistics"], summary.get("source"))
+
+
+def _is_synthetic(source: str | None) -> bool:
+    return source is not None and source.startswith("synthetic:")
 
 
 def totals_of_footer(month: TripMonth, footer: pq.FileMetaData) -> MonthTotals:
@@ -235,6 +266,7 @@ def summary_metadata(trips: CleanedTrips) -> dict[str, str]:
         "source_sha256": trips.source_sha256,
         "source": trips.source,
         "limits": trips.options.replacement.to_json(),
+        "accepted": trips.options.accept_replacement,
         "duplicate_rows": summary.duplicate_rows,
         "warnings": summary.warnings,
     }

@@ -6,6 +6,7 @@ What a landed file is, is said in ``files``; how one appears whole or not at all
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from taxi_platform.landing.atomic_files import (
     publish,
     unlocked_partials,
 )
+from taxi_platform.landing.expectations import EXPECTATIONS, Severity
 from taxi_platform.landing.files import (
+    AcceptedVersion,
     RawFile,
     Refusal,
     TripParquet,
@@ -37,8 +40,25 @@ from taxi_platform.trips.blocks import LINE_NUMBER, RAW_TEXT, REJECT_REASONS, re
 from taxi_platform.trips.cleaning import CleanedTrips
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.options import CleaningOptions
 from taxi_platform.trips.schema import trip_schema
+
+
+@dataclass(frozen=True)
+class MonthVersions:
+    """A month as its checks see it.
+
+    Attributes:
+        latest: the version that was cleaned last, in its place or kept apart.
+        accepted: the version that is in place, if the latest is kept apart and there is one.
+    """
+
+    latest: TripParquet
+    accepted: AcceptedVersion | None
+
+    @property
+    def month(self) -> TripMonth:
+        """Color and month."""
+        return self.latest.month
 
 
 class LandingZone:
@@ -127,9 +147,10 @@ class LandingZone:
         """Writes a month's kept and rejected rows, replacing both files only if all went well.
 
         The rejected rows of a file that is refused are written to ``refused_path``, where they stay
-        until another file is refused or the month is loaded. A version that differs from the one in
-        place beyond its limits, and is not accepted, is kept apart and replaces nothing:
-        ``find_unaccepted`` gives it until the month is cleaned again.
+        until another file is refused or the month is loaded. A version that fails an expectation,
+        or differs from the one in place beyond its limits and is not accepted, is kept apart and
+        replaces nothing: ``find_unaccepted`` gives it until the month is cleaned again. So no store
+        can be loaded from it, whichever asset is materialized.
 
         Args:
             trips: the stream of cleaned batches; consumed, and closed in any case.
@@ -149,7 +170,7 @@ class LandingZone:
 
         def choose() -> Sequence[Path]:
             new = TripParquet.at(month, kept_partial, rejected_partial)
-            if not self._is_unaccepted(new, trips.options):
+            if self._may_take_its_place(new):
                 return targets
             for path in apart:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -175,9 +196,21 @@ class LandingZone:
     def _unaccepted_path(self, month: TripMonth, what: str) -> Path:
         return self.root / "unaccepted" / what / month.color / f"{month.stem}.parquet"
 
-    def _is_unaccepted(self, new: TripParquet, options: CleaningOptions) -> bool:
-        loaded = None if options.accept_replacement else self.find_cleaned_or_none(new.month)
-        return loaded is not None and bool(new.differences_from(loaded))
+    def _may_take_its_place(self, new: TripParquet) -> bool:
+        """Whether a version passes all that blocks, by itself and beside the loaded one."""
+        if not all(e.judge(new).holds for e in EXPECTATIONS if e.severity is Severity.BLOCKING):
+            return False
+        accepted = self._accepted(new.month)
+        return accepted is None or not new.differences_from(accepted)
+
+    def _accepted(self, month: TripMonth) -> AcceptedVersion | None:
+        """What is known of the version in place, whose file of kept rows may have been deleted."""
+        for path in (self.cleaned_path(month), self.rejected_path(month)):
+            try:
+                return AcceptedVersion.in_footer(path)
+            except (pa.ArrowException, KeyError, OSError):
+                continue
+        return None
 
     def find_cleaned_or_none(self, month: TripMonth) -> TripParquet | None:
         """The cleaned Parquet of a month, None if there is none that can be read."""
@@ -187,12 +220,22 @@ class LandingZone:
             return None
 
     def find_unaccepted(self, month: TripMonth) -> TripParquet | None:
-        """The latest version of a month, if it was not let into the place of the loaded one."""
+        """The latest version of a month, if it may not take the place of the loaded one."""
         rejected, cleaned = (self._unaccepted_path(month, w) for w in ("rejected", "cleaned"))
         try:
             return TripParquet.at(month, cleaned, rejected)
         except (pa.ArrowException, KeyError, OSError):
             return None
+
+    def find_versions(self, month: TripMonth) -> MonthVersions:
+        """The version of a month that was cleaned last, and the one that it was compared with.
+
+        Raises:
+            PermanentStoreError: the month has not been cleaned.
+        """
+        if unaccepted := self.find_unaccepted(month):
+            return MonthVersions(unaccepted, self._accepted(month))
+        return MonthVersions(self.find_cleaned(month), None)
 
     def find_refusal(self, month: TripMonth) -> Refusal | None:
         """The refusal of the month's last file; None if that was loaded, or there was none.
@@ -278,8 +321,9 @@ def _write(
         except TripFileError as error:
             rejected.finish(refusal_metadata(trips, str(error)))
             raise
+        # Both say what the version is like: the kept rows may be deleted once they are loaded.
         kept.finish(summary_metadata(trips))
-        rejected.finish()
+        rejected.finish(summary_metadata(trips))
 
 
 def _is_resumable(partial: Path) -> bool:

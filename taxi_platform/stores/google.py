@@ -23,7 +23,9 @@ class GoogleSettings(StoreSettings):
         validation_alias="TAXI_GCP_PROJECT",
         description="Google Cloud project; by default that of the credentials.",
     )
-    request_seconds: float = Field(REQUEST_SECONDS, gt=0, validation_alias="TAXI_REQUEST_SECONDS")
+    request_seconds: float = Field(
+        REQUEST_SECONDS, gt=0, allow_inf_nan=False, validation_alias="TAXI_REQUEST_SECONDS"
+    )
 
 
 def is_emulated(environment: str, variable: str) -> bool:

@@ -20,7 +20,7 @@ def storable(subject: object, rows: pa.RecordBatchReader) -> pa.RecordBatchReade
     """The same rows in types that every store takes, cast without loss batch by batch.
 
     Small and unsigned integers become wider ones, other texts become strings, times microseconds,
-    times with a zone UTC.
+    times with a zone UTC. Columns of type null are left out.
 
     Args:
         subject: the table, for messages.
@@ -30,14 +30,16 @@ def storable(subject: object, rows: pa.RecordBatchReader) -> pa.RecordBatchReade
         PermanentStoreError: a column has a type that no store takes; while the rows are read, a
             value does not fit.
     """
+    # A column without any value has no type; left out, it is null in the table.
+    fields = [field for field in rows.schema if not pa.types.is_null(field.type)]
     schema = pa.schema(
-        [pa.field(f.name, _storable_type(subject, f), metadata=f.metadata) for f in rows.schema]
+        [pa.field(f.name, _storable_type(subject, f), metadata=f.metadata) for f in fields]
     )
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in rows:
             try:
-                yield batch.cast(schema)
+                yield batch.select(schema.names).cast(schema)
             except pa.ArrowInvalid as error:
                 raise PermanentStoreError(f"{subject}: {error}") from error
 

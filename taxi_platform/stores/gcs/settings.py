@@ -13,4 +13,4 @@ class GCSSettings(GoogleSettings):
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(env_prefix="TAXI_GCS_")
 
-    bucket: str = Field("taxi-lake", description="Bucket of the trip objects.")
+    bucket: str = Field("taxi-lake", min_length=3, description="Bucket of the trip objects.")

@@ -8,6 +8,9 @@ import psycopg
 
 from taxi_platform.errors import PermanentStoreError, StoreError, TransientStoreError
 
+_OF_THE_CLIENT = (psycopg.DataError, psycopg.ProgrammingError, psycopg.NotSupportedError)
+"""Without an SQLSTATE, these are what the client makes of a value or a statement."""
+
 _REFUSED = ("authentication failed", "no password supplied")
 """A refused connection has no SQLSTATE on the client's side, only these words."""
 
@@ -51,6 +54,8 @@ def store_error(error: psycopg.Error | adbc.Error, where: str) -> StoreError:
         return PermanentStoreError(f"{where}: {message}; give the user the right")
     if state == "53100":
         return PermanentStoreError(f"{where}: {message}; the month is as it was; free some space")
+    if isinstance(error, _OF_THE_CLIENT) and not state:
+        return PermanentStoreError(f"{where}: {message}")
     if not state or state[:2] in ("08", "40", "53", "55", "57", "58"):
         return TransientStoreError(
             f"{where}: cannot be reached or is busy ({message}); what it holds is as it was. Is it "

@@ -17,14 +17,11 @@ from taxi_platform.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.landing.atomic_files import WRITER_WAIT_SECONDS
 from taxi_platform.stores.postgres.child import Incoming, copy_rows, fill_child
 from taxi_platform.stores.postgres.server import PostgresServer
-from taxi_platform.stores.postgres.table import PostgresTable, TableName
+from taxi_platform.stores.postgres.table import LONGEST_NAME, PostgresTable, TableName
 from taxi_platform.trips.schema import DATA_FILE_MONTH
 
 INCOMING = "_incoming"
 """What the name of a child table ends in until it has taken its place."""
-
-LONGEST_NAME = 63
-"""Bytes; Postgres cuts longer names."""
 
 _LEFTOVER = re.compile(rf"(.+)_(\d{{4}})_(0[1-9]|1[0-2]){INCOMING}")
 
@@ -162,6 +159,7 @@ def _exchange(
     connection.execute(
         sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(parent.identifier)
     )
+    _refuse_other_table(connection, parent, child)
     connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(child.identifier))
     connection.execute(
         sql.SQL("ALTER TABLE {} RENAME TO {}").format(unseen.identifier, sql.Identifier(child.name))
@@ -171,3 +169,18 @@ def _exchange(
             parent.identifier, child.identifier, sql.Literal(month)
         )
     )
+
+
+def _refuse_other_table(
+    connection: psycopg.Connection, parent: PostgresTable, child: TableName
+) -> None:
+    """Refuses to drop a table that has a child's name and is none of this parent."""
+    found = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid "
+        "AND inhparent = to_regclass(%s)) FROM pg_class c WHERE c.oid = to_regclass(%s)",
+        [parent.identifier.as_string(connection), child.identifier.as_string(connection)],
+    ).fetchone()
+    if found and not found[0]:
+        raise PermanentStoreError(
+            f"{parent.address}: the table {child} is not one of its months: rename it"
+        )

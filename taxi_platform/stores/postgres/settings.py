@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from taxi_platform.stores.settings import StoreSettings
@@ -13,8 +13,8 @@ class PostgresSettings(StoreSettings):
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(env_prefix="TAXI_POSTGRES_")
 
-    host: str = Field("127.0.0.1", description="Postgres server.")
-    port: int = Field(5432, description="Its port.")
+    host: str = Field("127.0.0.1", min_length=1, description="Postgres server.")
+    port: int = Field(5432, ge=1, le=65535, description="Its port.")
     user: str = Field("taxi", description="User that owns the trip tables.")
     password: SecretStr = Field(SecretStr(""), description="That user's password.")
     database: str = Field("taxi", description="Database of the trip tables.")
@@ -23,3 +23,11 @@ class PostgresSettings(StoreSettings):
         validation_alias="TAXI_POSTGRES_SCHEMA",
         description="Schema of the trip tables.",
     )
+
+    @field_validator("host")
+    @classmethod
+    def _no_address(cls, value: str) -> str:
+        # The value is not repeated: such an address may have a password in it.
+        if "@" in value or "://" in value:
+            raise ValueError("give the host alone, and port, user and password in their variables")
+        return value

@@ -16,6 +16,9 @@ from taxi_platform.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.stores.postgres.types import column_definitions, postgres_type
 from taxi_platform.trips.schema import DATA_FILE_MONTH
 
+LONGEST_NAME = 63
+"""Bytes; Postgres cuts longer names."""
+
 LOCK_WAIT_MS = 400
 """How long a change may stand in the table's lock queue, with readers behind it."""
 
@@ -59,6 +62,14 @@ def _columns(connection: psycopg.Connection, table: TableName) -> list[tuple[str
         "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
         [table.identifier.as_string(connection)],
     ).fetchall()
+
+
+def _too_long(names: list[str]) -> list[str]:
+    return [
+        f"the name of its column {name} is longer than {LONGEST_NAME} bytes"
+        for name in names
+        if len(name.encode()) > LONGEST_NAME
+    ]
 
 
 class PostgresTable:
@@ -115,7 +126,8 @@ class PostgresTable:
             PermanentStoreError: the table is another than the schema's.
         """
         table = connection.execute(
-            "SELECT pg_get_partkeydef(oid) FROM pg_class WHERE oid = to_regclass(%s)",
+            "SELECT pg_get_partkeydef(oid), relispartition FROM pg_class "
+            "WHERE oid = to_regclass(%s)",
             [self.identifier.as_string(connection)],
         ).fetchone()
         if table is None:
@@ -129,6 +141,9 @@ class PostgresTable:
                 if self._partition_key
                 else "it is partitioned"
             )
+        if table[1]:
+            problems.append("it holds a month of another table")
+        problems += _too_long(self.columns.names)
         for name, is_type, not_null in found:
             if not_null and (self._partition_key or name not in wanted):
                 problems.append(f"{name} is NOT NULL")
@@ -173,6 +188,8 @@ class PostgresTable:
                 return
 
     def _create(self, connection: psycopg.Connection) -> None:
+        if problems := _too_long(self.columns.names):
+            raise PermanentStoreError(f"{self.address}: {'; '.join(problems)}")
         with connection.transaction():
             # Two first loads at once would both find nothing there and collide.
             connection.execute(
