@@ -59,8 +59,8 @@ class TripParquetIOManager(ConfigurableIOManager):
             set_content_version(context, trips.crc32c, trips.size)
         if refused := self.landing.get_zone().find_refused(month):
             context.log.warning(
-                f"{month}: this version differs from the loaded one beyond the limits and is stored "
-                f"separately in {refused.path}; see the check replacement_within_limits"
+                f"{month}: this version differs from the loaded one beyond the limits and is "
+                f"stored separately in {refused.path}; see the check replacement_within_limits"
             )
         context.log.info(
             f"{month}: {trips.rows_read:,} rows read = {trips.rows:,} kept + "

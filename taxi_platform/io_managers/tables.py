@@ -2,8 +2,8 @@
 
 A month of trips is loaded from its file or object. The result of another asset, Arrow or pandas, is
 written to a table of its own. An asset ``tips`` with the partitions of the trips has the tables
-``green_tips`` and ``yellow_tips``; partitioned by month or not at all, it has the table ``tips``. In
-either case a partition is replaced whole or not at all.
+``green_tips`` and ``yellow_tips``; partitioned by month or not at all, it has the table ``tips``.
+In either case a partition is replaced whole or not at all.
 """
 
 from collections.abc import Iterator
@@ -133,8 +133,8 @@ def _refuse_reserved(asset: str, table: str) -> None:
     """Refuses an asset whose table would have the name of a table of trips or zones."""
     if table == "taxi_zones" or table.endswith("_trips"):
         raise Failure(
-            f"{asset}: its table would be {table}, and such names are reserved for the trips: give the "
-            "asset another name",
+            f"{asset}: its table would be {table}, and such names are reserved for the trips: "
+            "give the asset another name",
             allow_retries=False,
         )
 

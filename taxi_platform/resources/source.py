@@ -33,7 +33,7 @@ class TripSourceResource(ConfigurableResource):
     def download(
         self, month: TripMonth, zone: LandingZone, report: Report
     ) -> tuple[RawFile, Published]:
-        """Downloads a month's file into the landing zone; replaces the old file only if it is complete.
+        """Downloads a month's file to the landing zone; only a complete file replaces the old.
 
         Raises:
             StoreError: the month is not published, is not a trip file, or cannot be reached.

@@ -162,9 +162,9 @@ def test_values_of_every_type_come_back_equal(
 
 
 REFUSED: dict[str, tuple[pa.Array, str]] = {
-    "a list": (pa.array([[1]]), "no store takes the column value of type list"),
-    "a decimal": (pa.array([Decimal("1.5")]), "no store takes the column value of type decimal"),
-    "nothing at all": (pa.nulls(1), "no store takes the column value of type null"),
+    "a list": (pa.array([[1]]), "no store supports the column value of type list"),
+    "a decimal": (pa.array([Decimal("1.5")]), "no store supports the column value of type decimal"),
+    "nothing at all": (pa.nulls(1), "no store supports the column value of type null"),
     "an integer beyond 64 bits": (pa.array([2**64 - 1], pa.uint64()), "18446744073709551615"),
     "nanoseconds": (pa.array([1], pa.timestamp("ns")), "would lose data"),
 }
