@@ -1,6 +1,6 @@
-"""A cleaned month beside others: the version that is loaded, and the months around it.
+"""Compares a cleaned month with its loaded version, and with the months around it.
 
-What is expected of a month by itself is in ``expectations``.
+Expectations about a month by itself are in ``expectations``.
 """
 
 from taxi_platform.landing.expectations import Verdict
@@ -10,7 +10,7 @@ from taxi_platform.trips.replacement import unlike_neighbours
 
 
 def accept_command(trips: TripParquet) -> str:
-    """The command that accepts a month's new version however it differs."""
+    """The command that accepts a month's new version despite its differences."""
     when = trips.month.year_month
     return (
         f"taxi-platform backfill --color {trips.month.color} --from {when} --to {when} "
@@ -19,11 +19,11 @@ def accept_command(trips: TripParquet) -> str:
 
 
 def judge_replacement(zone: LandingZone, trips: TripParquet) -> Verdict:
-    """Whether the month's latest version took the place of the one that was loaded.
+    """Whether the month's latest version replaced the loaded one.
 
     Args:
-        zone: the landing zone, where a refused version is kept apart.
-        trips: the version that is in place.
+        zone: the landing zone, which stores a refused version separately.
+        trips: the version that is in use.
     """
     refused = zone.find_refused(trips.month)
     if refused is None:
@@ -44,7 +44,7 @@ def judge_replacement(zone: LandingZone, trips: TripParquet) -> Verdict:
 
 
 def judge_beside_neighbours(zone: LandingZone, trips: TripParquet) -> Verdict:
-    """Whether the month has about the rows of the months around it and of the years around it."""
+    """Whether the month has about as many rows as the months and years around it."""
     neighbours = {
         m.key: z.rows for m in trips.month.neighbours if (z := zone.find_cleaned_or_none(m))
     }

@@ -130,7 +130,7 @@ class GCSTrips:
 
         Raises:
             PermanentStoreError: the bucket is not there or may not be written.
-            TransientStoreError: GCS cannot be reached, or another writer replaced the object meanwhile.
+            TransientStoreError: GCS cannot be reached, or another writer was faster.
         """
         month = trips.month
         checksum = trips.crc32c
