@@ -1,4 +1,4 @@
-"""The platform and its peers, side by side: see ``python -m benchmarks --help``.
+"""Benchmarks of the platform and its peers: see ``python -m benchmarks --help``.
 
 A bench is a module of its own and holds its contenders. How they are run in turn, timed and
 compared is the business of ``contest``; what is printed of it, of ``report``.

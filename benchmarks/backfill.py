@@ -113,7 +113,7 @@ def _backfill(instance: "DagsterInstance") -> None:
 
 
 def _runs_done(instance: "DagsterInstance", backfill_id: str) -> bool:
-    """Whether every month's run succeeded; the daemon itself looks only now and then."""
+    """Whether every month's run succeeded; the daemon itself checks only now and then."""
     from dagster import DagsterRunStatus, RunsFilter
 
     runs = instance.get_runs(RunsFilter(tags={"dagster/backfill": backfill_id}))

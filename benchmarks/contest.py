@@ -19,11 +19,11 @@ from benchmarks.processes import Facts, watch
 OURS = "taxi_platform"
 
 Work = Callable[[], Facts | None]
-"""What is timed. It may say more of itself; ``seconds`` among that takes the place of the clock."""
+"""The timed work. It may return further values; its own ``seconds`` replace the clock's."""
 
 
 def seconds_by_theirs(ours: str, *peers: str) -> Callable[[Sequence["Result"]], dict[str, float]]:
-    """Our seconds by each peer's for the same rows, of those that took part."""
+    """Our seconds divided by each participating peer's, for the same rows."""
 
     def compare(results: Sequence["Result"]) -> dict[str, float]:
         seconds = {result.contender: result.seconds for result in results}
@@ -35,17 +35,17 @@ def seconds_by_theirs(ours: str, *peers: str) -> Callable[[Sequence["Result"]], 
 
 
 def nothing(_rows: int) -> None:
-    """For a contender that needs nothing done between rounds."""
+    """For a contender that needs no preparation between rounds."""
 
 
 def no_facts(_seconds: float, _since: datetime) -> Facts:
-    """For a contender of which nothing else is to be said."""
+    """For a contender without further values."""
     return {}
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to do a bench's work.
+    """One way to do a benchmark's work.
 
     Attributes:
         name: as the results call it.
@@ -65,7 +65,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Bench:
-    """What is measured, and who takes part.
+    """A benchmark and its contenders.
 
     Attributes:
         name: as on the command line.
@@ -141,7 +141,7 @@ def compete(bench: Bench, rows: int, rounds: int, only: Sequence[str]) -> list[R
 
 
 def contend(contender: Contender, rows: int) -> None:
-    """Is the contender's process: prepares, does the work, and prints what it took."""
+    """The contender's process: prepares, does the work, and prints its measurements."""
     assert contender.prepare is not None
     work = contender.prepare(rows)
     start = time.perf_counter()

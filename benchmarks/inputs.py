@@ -1,4 +1,4 @@
-"""The inputs of the benches: synthetic months, made once and kept."""
+"""The inputs of the benchmarks: synthetic months, made once and kept."""
 
 import gzip
 import os
@@ -21,7 +21,7 @@ KEPT = Path(os.environ.get("TAXI_BENCH_DIR", PROJECT / ".taxi" / "bench")).absol
 YELLOW = TripMonth.from_key("yellow|2021-01")
 
 WARM_UP = TripMonth.from_key("yellow|2020-12")
-"""What a warm worker has run before: a month of hardly any rows."""
+"""The month that warms up a worker; it has hardly any rows."""
 
 WARM_UP_ROWS = 100
 
@@ -38,12 +38,12 @@ def published(month: TripMonth, rows: int) -> Path:
 
 
 def folder_of(rows: int) -> Path:
-    """Where the months of that size are published."""
+    """The source of the months of that size."""
     return KEPT / "published" / str(rows)
 
 
 def yellow_month(rows: int) -> Path:
-    """The month that all contenders of a bench are given."""
+    """The month that all contenders of a benchmark use."""
     return published(YELLOW, rows)
 
 
@@ -80,7 +80,7 @@ def cleaned_csv(rows: int) -> Path:
 
 
 def one_trip(month: TripMonth) -> Path:
-    """A month with a single trip, since a file without any is refused."""
+    """A month with a single trip, since a file without trips is refused."""
     path = folder_of(1) / f"{month.stem}.csv.gz"
     if not path.exists():
         header, first = gzip.decompress(published(month, WARM_UP_ROWS).read_bytes()).splitlines(
@@ -95,12 +95,12 @@ class _Quiet(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Says nothing."""
+        """Logs nothing."""
 
 
 @contextmanager
 def on_the_web(folder: Path) -> Iterator[str]:
-    """Publishes a folder over HTTP on the loopback, and gives its address."""
+    """Publishes a folder over HTTP on the loopback, and returns its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

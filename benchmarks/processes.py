@@ -17,14 +17,14 @@ FAMILY_SECONDS = 0.5
 RUN_SECONDS = 900
 
 SAID = '{"seconds": '
-"""How the line begins on which a contender's process says what it took."""
+"""The start of the line with the measurements of a contender's process."""
 
 
 Facts = dict[str, float]
 
 
 class ContestError(Exception):
-    """A contender failed; the message has what it said last."""
+    """A contender failed; the message has its last output."""
 
 
 def watch(command: Sequence[str]) -> Facts:
@@ -78,7 +78,7 @@ def _watch_in(folder: str, command: Sequence[str]) -> Facts:
 
 
 class _Reader:
-    """Reads what a process prints while it runs, so that a full pipe does not hold it up."""
+    """Reads what a process prints while it runs, so that a full pipe does not block it."""
 
     def __init__(self, process: "subprocess.Popen[str]", lines: list[str]) -> None:
         assert process.stdout is not None
@@ -95,7 +95,7 @@ class _Reader:
 
 
 class _End:
-    """Waits for a process: the moment of its end counts, not the one when it was looked for."""
+    """Waits for a process: measures the moment of its end, not of the check."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
@@ -119,7 +119,7 @@ class _End:
 
 
 class _Family:
-    """A process and all that it starts: what resident memory they have had at most.
+    """The peak resident memory of a process and its children.
 
     The kernel's own high-water mark of the process, or the largest sum that was seen of it and its
     children together, whichever is more. A page that two of them share counts twice.
@@ -147,7 +147,7 @@ class _Family:
         self.had_children = self.had_children or len(self._processes) > 1
 
     def end(self) -> None:
-        """Ends what is left, which is nothing unless something failed."""
+        """Ends remaining processes, of which there are none unless something failed."""
         self._look()
         for process in self._processes:
             try:

@@ -1,4 +1,4 @@
-"""What is shown of the results: JSON lines, a table on the terminal, tables in Markdown."""
+"""Shows the results: as JSON lines, a table on the terminal, tables in Markdown."""
 
 import json
 import os
@@ -23,14 +23,14 @@ Measured = Sequence[tuple[Bench, Sequence[Result]]]
 
 
 def print_json(bench: Bench, results: Sequence[Result]) -> None:
-    """A line a contender, and the ratios."""
+    """One line for each contender, and the ratios."""
     for result in results:
         print(json.dumps(result.as_json()))
     print(json.dumps({"bench": bench.name, "ratios": bench.compare(results)}), flush=True)
 
 
 def print_table(bench: Bench, results: Sequence[Result]) -> None:
-    """The same for people."""
+    """The same as a table on the terminal."""
     table = Table(title=bench.name, title_justify="left")
     for number, name in enumerate(_HEADER):
         table.add_column(name, justify="right" if number else "left")
@@ -43,7 +43,7 @@ def print_table(bench: Bench, results: Sequence[Result]) -> None:
 
 
 def write_section(path: Path, measured: Measured) -> None:
-    """Puts the tables between the marks of a Markdown file.
+    """Writes the tables between the markers of a Markdown file.
 
     Raises:
         ContestError: the file has no marks.

@@ -12,7 +12,7 @@ PLATFORM = "taxi_platform.definitions"
 
 
 def materialize_command(month: TripMonth, module: str = PLATFORM) -> Sequence[str]:
-    """What a user types."""
+    """The command that a user types."""
     return (
         *(str(Path(sys.executable).with_name("dagster")), "asset", "materialize", "-m", module),
         *("--select", ",".join(ASSETS), "--partition", month.key),

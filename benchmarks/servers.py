@@ -1,4 +1,4 @@
-"""The embedded stack of the benches, and what is asked of its servers between rounds."""
+"""The embedded stack of the benchmarks, and queries of its servers between rounds."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ def running_stack() -> Iterator[None]:
 
 
 def postgres_server() -> "PostgresServer":
-    """The stack's Postgres, as the stores take it."""
+    """The stack's Postgres, for the stores."""
     from taxi_platform.stores.postgres.server import PostgresServer
     from taxi_platform.stores.postgres.settings import PostgresSettings
 
@@ -51,7 +51,7 @@ def postgres_server() -> "PostgresServer":
 
 
 def postgres_engine() -> "Engine":
-    """The stack's Postgres as pandas takes it, through SQLAlchemy and psycopg2."""
+    """The stack's Postgres for pandas, through SQLAlchemy and psycopg2."""
     from sqlalchemy import URL, create_engine
 
     server = postgres_server()
@@ -89,14 +89,14 @@ def gcs_bucket() -> "storage.Bucket":
 
 
 def forget_months() -> None:
-    """Empties the landing zone and the bucket, so that no round finds its work done already."""
+    """Empties the landing zone and the bucket, so that every round does all the work."""
     shutil.rmtree(Path(os.environ["TAXI_DATA_DIR"]), ignore_errors=True)
     for blob in gcs_bucket().list_blobs():
         blob.delete()
 
 
 def emulator_seconds(since: datetime) -> float:
-    """The time that the BigQuery emulator itself says its load jobs took.
+    """The duration of load jobs according to the BigQuery emulator.
 
     Args:
         since: jobs made before do not count; with a time zone.
@@ -107,14 +107,14 @@ def emulator_seconds(since: datetime) -> float:
 
 
 def find_kept(month: TripMonth) -> int:
-    """Rows that the platform says it kept of a month, in the landing zone of its runs."""
+    """Kept rows of a month, according to the landing zone of the runs."""
     from taxi_platform.landing.zone import LandingZone
 
     return LandingZone(Path(os.environ["TAXI_DATA_DIR"])).find_cleaned(month).rows
 
 
 def rows_in_stores(table: str, month: str) -> tuple[int, int]:
-    """Rows that Postgres and BigQuery hold of a month.
+    """Rows of a month in Postgres and BigQuery.
 
     Args:
         table: ``schema.table``, the same in both.

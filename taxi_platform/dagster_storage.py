@@ -1,4 +1,4 @@
-"""Dagster's own storage in Postgres, over connections that are kept.
+"""Dagster's own storage in Postgres, with pooled connections.
 
 dagster-postgres opens a connection for every statement: some 150 for a run of five assets, 5 ms
 each, and asks the catalogue over and over which tables and columns there are. Here each storage
@@ -41,16 +41,16 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 IDLE_SECONDS = 600
-"""A connection older than this is replaced before its next use: firewalls forget idle ones."""
+"""A connection older than this is replaced before its next use: firewalls drop idle ones."""
 
 PATIENCE_SECONDS = (0.2, 0.4, 0.8, 1.6)
 """Waits between the first attempts to connect: a server may be about to start, or full."""
 
 SERVERS = {"dagster dev", "dagster-daemon run", "dagster-webserver", "dg dev"}
-"""Commands that serve: they do not start without what they need, rather than fail later."""
+"""Commands that serve: without the storage they refuse to start, instead of failing later."""
 
 NOWHERE = "postgresql://"
-"""The address where none is configured."""
+"""The address if none is configured."""
 
 REMEDY = (
     "run 'taxi-platform local up', and this command in the folder with its .env; or set the "
@@ -59,7 +59,7 @@ REMEDY = (
 
 
 class StorageUnavailableError(click.ClickException):
-    """Dagster's records cannot be reached; the message says why, and what to do.
+    """Dagster's storage cannot be reached; the message says why, and what to do.
 
     What Dagster's commands let through of click's, they end with: one line, and no traceback.
     """
@@ -72,7 +72,7 @@ _KEEPING: "weakref.WeakSet[_KeptConnection]" = weakref.WeakSet()
 
 
 class _KeptConnection:
-    """A storage of dagster-postgres that connects once it is asked, and keeps the connection.
+    """A storage of dagster-postgres that connects on first use, and keeps the connection.
 
     Attributes:
         making_tables: the same storage of dagster-postgres' own, which makes its tables when it is
@@ -111,7 +111,7 @@ class _KeptConnection:
         _KEEPING.add(self)
 
     def first_connect(self) -> None:
-        """Connects, and makes the tables where there are none.
+        """Connects, and creates the tables if there are none.
 
         Raises:
             StorageUnavailableError: there is no server to connect to.
@@ -135,16 +135,16 @@ class _KeptConnection:
             self._connected = True
 
     def dispose(self) -> None:
-        """Closes what is kept."""
+        """Closes the kept connections."""
         self._engine.dispose()
         super().dispose()  # type: ignore[misc]
 
     def forget_connection(self) -> None:
-        """Lets a connection go that belongs to the parent process, without closing it there."""
+        """Drops a connection of the parent process, without closing it there."""
         self._engine.dispose(close=False)
 
     def _once_true(self, question: str, ask: Callable[[], bool]) -> bool:
-        """Tables and columns that are there stay; one that is missing may come by a migration."""
+        """Caches existing tables and columns only; a migration may add missing ones."""
         if question not in self._true and ask():
             self._true.add(question)
         return question in self._true
@@ -155,7 +155,7 @@ def _forget_connections() -> None:
         storage.forget_connection()
 
 
-# Two processes that talk over one connection would read each other's answers.
+# Two processes that share one connection would read each other's responses.
 os.register_at_fork(after_in_child=_forget_connections)
 
 
@@ -170,7 +170,7 @@ class PooledRunStorage(_KeptConnection, PostgresRunStorage):
         return super().connect()
 
     def get_cursor_values(self, keys: set[str]) -> Mapping[str, str]:
-        """See ``SqlRunStorage``. Where there is no database, definitions have no state in it."""
+        """See ``SqlRunStorage``. Without a database, definitions have no stored state."""
         try:
             return super().get_cursor_values(keys)
         except StorageUnavailableError:
@@ -250,7 +250,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
 
     @classmethod
     def config_type(cls) -> Any:
-        """Anything: ``from_config_value`` sees to it, and forgives that a variable is not set."""
+        """Any config: ``from_config_value`` validates it, and accepts unset variables."""
         return Permissive()
 
     @classmethod

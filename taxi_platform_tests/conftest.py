@@ -26,7 +26,7 @@ from taxi_platform_tests.months import (
     yellow_csv_gz,
 )
 
-# A transient fault that does not pass is tried twice, at once, and found out.
+# A transient fault that does not end is tried twice, at once, and found out.
 os.environ.setdefault("TAXI_RETRIES", "1")
 os.environ.setdefault("TAXI_RETRY_SECONDS", "0.05")
 

@@ -283,10 +283,7 @@ def backfill(
 def query(
     statement: Annotated[str, typer.Argument(help="One SQL statement that only reads.")],
     store: Annotated[
-        str,
-        typer.Option(
-            help="Which store of TAXI_STORES to query; by default postgres, or the first."
-        ),
+        str, typer.Option(help="Which store of TAXI_STORES; by default postgres, or the first.")
     ] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 50,
 ) -> None:

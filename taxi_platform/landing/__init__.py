@@ -1,4 +1,4 @@
-"""The landing zone: published files, cleaned Parquet and rejected rows, each whole or not at all.
+"""The landing zone: published files, cleaned Parquet and rejected rows, each complete or absent.
 
-What a trip is does not belong here, nor what the stores make of the files. Knows no Dagster.
+Reading trips belongs to ``trips``, loading them to ``stores``. Does not import Dagster.
 """

@@ -1,8 +1,8 @@
-"""Files that appear whole or not at all, and what a disk can answer instead.
+"""Files that appear whole or not at all, and errors of the disk.
 
-A file is written beside its place, flushed to disk and renamed. Its unfinished state has one name,
-held by one process at a time: what a killed run left is overwritten by the next, not added to.
-Which files there are is the landing zone's business.
+A file is written under a temporary name in the same folder, flushed to disk and renamed. One
+process at a time locks the temporary file, and overwrites what a killed run left behind. The
+landing zone defines which files there are.
 """
 
 import contextlib
@@ -23,20 +23,20 @@ from taxi_platform.trips.month import TripMonth
 PARTIAL = ".partial"
 
 WRITER_WAIT_SECONDS = 900
-"""How long a second writer of the same thing waits for the first, here and in Postgres."""
+"""How long a second writer of the same month waits for the first, here and in Postgres."""
 
 
 @contextmanager
 def atomic_paths(
     *targets: Path, choose: Callable[[], Sequence[Path]] | None = None
 ) -> Iterator[tuple[Path, ...]]:
-    """Gives a path beside each target; renames all to their targets if the block ends well.
+    """Yields a temporary path for each target; renames all to their targets if the block succeeds.
 
-    None is renamed before all of them are on the disk: one that does not fit leaves them all.
+    All files are flushed before any is renamed. If one does not fit on the disk, none is renamed.
 
     Args:
-        targets: where the files go.
-        choose: called after the block; gives other places for them, on the same disk.
+        targets: the final paths.
+        choose: is called after the block; returns other targets on the same disk.
 
     Raises:
         TransientStoreError: another process has been writing one for ``WRITER_WAIT_SECONDS``.
@@ -59,10 +59,10 @@ def atomic_paths(
 
 
 class LockedFile:
-    """An unfinished file that this process alone may write.
+    """An unfinished file that only this process may write.
 
-    The lock is on the file and not on its name: once it is renamed to its place, the name is free
-    for the next writer, and may be another's file.
+    The lock is on the file, not on its name. Once the file is renamed, its name is free for the
+    next writer, and may be the name of another file.
     """
 
     def __init__(self, path: Path, descriptor: int) -> None:
@@ -70,7 +70,7 @@ class LockedFile:
         self._descriptor = descriptor
 
     def is_there(self) -> bool:
-        """Whether the name still means this file."""
+        """Whether the path is still this file."""
         try:
             return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
         except FileNotFoundError:
@@ -84,20 +84,20 @@ class LockedFile:
 
 @contextmanager
 def locked(path: Path) -> Iterator[LockedFile]:
-    """Holds an unfinished file, which may be what an earlier attempt left.
+    """Locks an unfinished file, which an earlier attempt may have left behind.
 
-    The kernel lets go of it when the process ends, however it ends.
+    The kernel releases the lock when the process ends or is killed.
 
     Raises:
-        TransientStoreError: another process has been holding it for ``WRITER_WAIT_SECONDS``.
+        TransientStoreError: another process has locked it for ``WRITER_WAIT_SECONDS``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + WRITER_WAIT_SECONDS
     while (file := _try_to_lock(path)) is None:
         if time.monotonic() > deadline:
             raise TransientStoreError(
-                f"another run has been writing {path} for {WRITER_WAIT_SECONDS} s; try again when "
-                "it ended"
+                f"another run has been writing {path} for {WRITER_WAIT_SECONDS} s; try again "
+                "when it has ended"
             )
         time.sleep(random.uniform(0.05, 0.2))  # noqa: S311
     try:
@@ -117,13 +117,13 @@ def _try_to_lock(path: Path) -> IO[bytes] | None:
     except BaseException:
         file.close()
         raise
-    # Held by another, or renamed by it between our opening and locking it.
+    # Another process has locked it, or renamed it after it was opened here.
     file.close()
     return None
 
 
 def unlocked_partials(folder: Path) -> Iterator[Path]:
-    """The unfinished files below a folder that no process holds."""
+    """The unfinished files below a folder that no process has locked."""
     for path in sorted(folder.rglob(f".*{PARTIAL}")):
         with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -158,14 +158,14 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def disk_errors(month: TripMonth) -> Iterator[None]:
-    """Maps what the file system raises to the two kinds of store error."""
+    """Maps errors of the file system to the two kinds of store error."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise PermanentStoreError(
                 f"{month}: the disk of {error.filename or 'the landing zone'} is full: free some "
-                "space or set TAXI_DATA_DIR to another disk; the earlier files are untouched"
+                "space or set TAXI_DATA_DIR to another disk; the earlier files are unchanged"
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise PermanentStoreError(

@@ -1,6 +1,6 @@
-"""A cleaned month beside others: the version that is loaded, and the months around it.
+"""Compares a cleaned month with its loaded version, and with the months around it.
 
-What is expected of a month by itself is in ``expectations``.
+Expectations about a month by itself are in ``expectations``.
 """
 
 from taxi_platform.landing.expectations import Verdict

@@ -1,6 +1,6 @@
-"""Published files on their way into the landing zone.
+"""Downloads published files into the landing zone.
 
-What is fetched is checked to be a whole trip file before anything is replaced.
+A download is checked to be a complete trip file before it replaces anything.
 """
 
 from contextlib import closing
@@ -27,11 +27,11 @@ def land(
     landing: LandingZone,
     report: Report = lambda _done, _total: None,
 ) -> tuple[RawFile, Published]:
-    """Fetches a month's published file into the landing zone, replacing it only if it is whole.
+    """Fetches a month's published file; only a complete file replaces the one in the landing zone.
 
     Raises:
-        PermanentStoreError: the month is not published, or what is published is no trip file.
-        TransientStoreError: the source cannot be reached; what was received is kept for the
+        PermanentStoreError: the month is not published, or the published file is not a trip file.
+        TransientStoreError: the source cannot be reached; the received part is kept for the
             next attempt.
     """
     with landing.raw_partial(month) as partial:
@@ -47,16 +47,16 @@ def land(
             forget(partial)
             raise PermanentStoreError(
                 f"{month}: {published.url}: {_rename(error, partial, published.url)}; the landing "
-                "zone is as it was"
+                "zone is unchanged"
             ) from error
-        # Before the file leaves its name: what has that name afterwards is the next writer's.
+        # Before the file is renamed: afterwards the name belongs to the next writer.
         notes_of(partial).unlink(missing_ok=True)
         raw = landing.publish_raw(month, published.ending, partial, published.url)
     return raw, published
 
 
 def _verify(partial: Path, month: TripMonth) -> None:
-    """Refuses what is not a whole trip file of the color: a page, a cut download, another table."""
+    """Refuses a file that is not a complete trip file of the color, such as an HTML page."""
     with closing(open_trip_file(partial, month.color)) as reader:
         if not any(reader.parse(raw).rows_read for raw in reader.raw_blocks()):
             raise TripFileError(f"{partial.name} has a header but no rows")

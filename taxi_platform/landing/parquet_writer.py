@@ -1,6 +1,6 @@
-"""Parquet files of trips, written as the rows come.
+"""Writes Parquet files of trips as a stream.
 
-How the rows are encoded was chosen by measurement; docs/performance.md has the figures.
+The encodings were chosen by measurement; docs/performance.md has the figures.
 """
 
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ _ENCODED_AT_ONCE = 1 << 14
 
 
 class RowGroupWriter:
-    """Collects batches into row groups of a set size, which bounds the memory that it takes.
+    """Collects batches into row groups of a fixed size, which limits its memory.
 
-    A thread of its own writes a row group while the next is collected.
+    A separate thread writes a row group while the next is collected.
     """
 
     def __init__(self, writer: pq.ParquetWriter, thread: ThreadPoolExecutor) -> None:
@@ -35,7 +35,7 @@ class RowGroupWriter:
         self._rows = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Takes the next rows.
+        """Writes the next rows.
 
         Raises:
             OSError: an earlier row group could not be written.
@@ -48,7 +48,7 @@ class RowGroupWriter:
             self._hand_over()
 
     def finish(self, metadata: dict[str, str] | None = None) -> None:
-        """Writes what is left, and what the footer is to say.
+        """Writes the remaining rows, and metadata into the footer.
 
         Raises:
             OSError: the rows could not be written.
@@ -71,7 +71,7 @@ class RowGroupWriter:
 
 
 def _repeating(color: str) -> list[str]:
-    """Columns whose values repeat, the reasons of rejected rows among them.
+    """Columns whose values repeat, including the reasons of rejected rows.
 
     A dictionary makes them as small as compression would, and is faster to read. Times and
     coordinates hardly repeat: they are compressed instead.
@@ -92,12 +92,12 @@ def _sought(color: str) -> list[str]:
 
 @contextmanager
 def parquet_file(path: Path, schema: pa.Schema, color: str) -> Iterator[RowGroupWriter]:
-    """Opens a file to write, which the block must ``finish``.
+    """Opens a file for writing; the block must call ``finish``.
 
     Args:
         path: the file.
-        schema: of its rows: the color's, or that of its rejected rows.
-        color: whose columns say how they are encoded.
+        schema: of its rows: the color's, or that of rejected rows.
+        color: its columns define the encodings.
     """
     repeating = _repeating(color)
     names = [f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name for f in schema]
@@ -113,7 +113,7 @@ def parquet_file(path: Path, schema: pa.Schema, color: str) -> Iterator[RowGroup
             write_statistics=_sought(color),
             write_batch_size=_ENCODED_AT_ONCE,
         ) as writer,
-        # Left before the writer is closed: what is being written then comes to its end first.
+        # Exited before the writer is closed, so that the last write is finished first.
         ThreadPoolExecutor(1, thread_name_prefix="parquet") as thread,
     ):
         yield RowGroupWriter(writer, thread)

@@ -1,6 +1,6 @@
-"""A cleaned file as a stream of Arrow batches, for a store that takes them in.
+"""A cleaned file as a stream of Arrow batches, for a store.
 
-How the file is written is the business of ``parquet_writer``.
+``parquet_writer`` writes the file.
 """
 
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from taxi_platform.trips.schema import chosen_schema
 
 
 def batches_ahead(file: pq.ParquetFile, names: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-    """The chosen columns in batches, the next one read while the caller works on this one.
+    """The selected columns in batches; the next batch is read while the caller uses this one.
 
     Args:
         file: the open file; must stay open until the iterator ends or is closed.
         names: its columns.
-        rows: rows a batch, at most.
+        rows: maximum rows per batch.
     """
     batches = file.iter_batches(rows, columns=names, use_threads=False)
     with ThreadPoolExecutor(1, thread_name_prefix="parquet") as reader:
@@ -35,8 +35,8 @@ def open_batches(trips: TripParquet, rows: int) -> Iterator[pa.RecordBatchReader
     """A cleaned file as a stream of batches, without the columns that are null throughout.
 
     Args:
-        trips: the cleaned file, open for as long as the block lasts.
-        rows: rows a batch, at most.
+        trips: the cleaned file, open within the ``with`` block.
+        rows: maximum rows per batch.
     """
     schema = chosen_schema(trips.month.color, trips.columns_with_values)
     with pq.ParquetFile(trips.path, pre_buffer=False) as file:

@@ -28,7 +28,7 @@ class EmbeddedBigQuery(Server):
 
     @property
     def data_directory(self) -> Path:
-        """Where the datasets lie."""
+        """The folder of the datasets."""
         return self._data_directory
 
     def prepare(self, report: Report) -> Launch:  # noqa: ARG002
@@ -50,7 +50,7 @@ class EmbeddedBigQuery(Server):
         )
 
     def distinctive_arguments(self) -> tuple[str, ...]:
-        """The module and the folder it was told to serve."""
+        """The module and the data folder."""
         return (_MODULE, "--data-dir", str(self._data_directory))
 
     def answers(self, port: int) -> bool:

@@ -52,13 +52,13 @@ def prepare_dagster_home(home: Path, project: Path) -> None:
 
 
 def make_dagster_tables(environment: Mapping[str, str], project: Path) -> None:
-    """Lets Dagster make its tables, in a process of its own.
+    """Has Dagster create its tables, in a separate process.
 
     Dagster processes that start together on an empty database each try to make them, and all
     but one fail.
 
     Raises:
-        LocalStackError: Dagster could not.
+        LocalStackError: Dagster failed.
     """
     try:
         result = subprocess.run(

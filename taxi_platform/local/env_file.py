@@ -26,14 +26,14 @@ _NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 
 
 def write_block(path: Path, variables: Mapping[str, str]) -> list[str]:
-    """Puts the block into the file, in place of an earlier one or at the end.
+    """Writes the block into the file, in place of an earlier one or at the end.
 
     Args:
-        path: The file; it is made, readable by its owner alone, if there is none.
-        variables: What the block sets.
+        path: The file; if it does not exist, it is created, readable by its owner only.
+        variables: The variables of the block.
 
     Returns:
-        Those of the variables that the user's own lines set too.
+        The variables that the user's own lines also set.
     """
     path = path.resolve()
     content = path.read_bytes() if path.exists() else None
@@ -52,7 +52,7 @@ def write_block(path: Path, variables: Mapping[str, str]) -> list[str]:
 
 
 def remove_block(path: Path, names: Iterable[str]) -> bool:
-    """Takes the block out again, and the file too if it was made for it and holds no more.
+    """Removes the block, and the file if it was created for the block and is empty now.
 
     Args:
         path: The file.
@@ -80,7 +80,7 @@ def remove_block(path: Path, names: Iterable[str]) -> bool:
 
 
 def quoted(value: str) -> str:
-    """A value as python-dotenv reads it back, whatever it holds."""
+    """A value, quoted such that python-dotenv reads it back unchanged."""
     # python-dotenv expands ${NAME} between single quotes too. A nameless variable that
     # defaults to the dollar sign is the one way to write `${`.
     literal = value.replace("${", "${:-$}{")

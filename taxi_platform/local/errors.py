@@ -1,4 +1,4 @@
-"""What can go wrong with the embedded stack, as one exception with a message for people.
+"""The error of the embedded stack, with a message for users.
 
 Belongs here: the exception, and the check that the `local` extra is installed. Nothing in this
 module imports a package of that extra.
@@ -20,11 +20,11 @@ LOCAL_EXTRA = (
 
 
 class LocalStackError(Exception):
-    """The embedded stack cannot do what was asked; the message says why and what helps."""
+    """An operation on the embedded stack failed; the message says why and what to do."""
 
 
 def require_local_extra() -> None:
-    """Checks that the packages of the `local` extra are there, without importing them.
+    """Checks that the packages of the `local` extra are installed, without importing them.
 
     Raises:
         LocalStackError: At least one is missing.

@@ -15,7 +15,7 @@ _MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "
 
 
 class EmbeddedGCS(Server):
-    """fake-gcs-server over a folder: one sub-folder a bucket, one file an object."""
+    """fake-gcs-server over a folder: a subfolder for each bucket, a file for each object."""
 
     name = "gcs"
     title = "GCS server"
@@ -25,13 +25,13 @@ class EmbeddedGCS(Server):
 
     @property
     def data_directory(self) -> Path:
-        """Where the buckets lie."""
+        """The folder of the buckets."""
         return self._data_directory
 
     def prepare(self, report: Report) -> Launch:  # noqa: ARG002
         """Makes the folder and finds the program."""
         self._data_directory.mkdir(mode=0o700, exist_ok=True)
-        # It speaks to loopback only and needs nothing of the caller's environment.
+        # It uses loopback only and needs nothing of the caller's environment.
         return Launch(program=str(_program()), environment={"PATH": os.defpath})
 
     def arguments(self, port: int) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ class EmbeddedGCS(Server):
         )
 
     def distinctive_arguments(self) -> tuple[str, ...]:
-        """The folder it was told to serve."""
+        """The data folder."""
         return ("-filesystem-root", str(self._data_directory), "-public-host")
 
     def answers(self, port: int) -> bool:

@@ -1,4 +1,4 @@
-"""Where the programs and the data of the local Postgres lie, and whose they are.
+"""The location and the owner of the local Postgres's programs and data.
 
 For an ordinary user that is simple: the programs where pip put them, the data under `.taxi`,
 both as that user. Postgres refuses to run as root, so for root it runs as an account without
@@ -23,7 +23,7 @@ from pathlib import Path
 from taxi_platform.local.errors import LocalStackError
 from taxi_platform.local.processes import Account
 
-# Not /var/tmp: systemd deletes there what has not been read for a month, data files included.
+# Not /var/tmp: systemd deletes files there that have not been read for a month.
 ROOT_FOLDER = Path("/var/lib/taxi-platform")
 # Between the name of a data folder and a random end, while its cluster is being made.
 UNFINISHED = "-unfinished-"
@@ -48,7 +48,7 @@ class Placement:
 
     @property
     def data_directory(self) -> Path:
-        """Where the data lie or will lie. Changes nothing."""
+        """The location of the data, also before it exists. Changes nothing."""
         if self.link.is_symlink():
             target = self.link.readlink()
             return self._own_root_directory if _is_root_directory(target) else self.link.resolve()
@@ -57,10 +57,10 @@ class Placement:
         return self._own_root_directory
 
     def account(self) -> Account | None:
-        """Who runs the server: None for the caller.
+        """The account that runs the server: None for the caller.
 
         Raises:
-            LocalStackError: The data belong to somebody else, or the caller has no name.
+            LocalStackError: The data belongs to somebody else, or the caller has no name.
         """
         data = self.data_directory
         owner = data.stat() if data.exists() else None
@@ -145,7 +145,7 @@ class Placement:
 
 
 def delete_unfinished(data: Path) -> None:
-    """Deletes what an `up` that was killed has left of making a cluster."""
+    """Deletes an unfinished cluster that a killed `up` left behind."""
     for left in data.parent.glob(f"{data.name}{UNFINISHED}*"):
         shutil.rmtree(left, ignore_errors=True)  # it may still be at work
 

@@ -68,7 +68,7 @@ class EmbeddedPostgres(Server):
 
     name = "postgres"
     title = "Postgres server"
-    # Fast shutdown: open transactions are rolled back, data are written out.
+    # Fast shutdown: open transactions are rolled back, data is written to disk.
     gentle_signal = signal.SIGINT
     stop_seconds = 30.0
 
@@ -115,7 +115,7 @@ class EmbeddedPostgres(Server):
         return Launch(str(programs / "postgres"), _environment(), account)
 
     def answers(self, port: int) -> bool:
-        """Whether it lets the administrator in."""
+        """Whether the administrator can connect."""
         if ADMIN not in self._passwords:
             return False
         try:
@@ -150,9 +150,9 @@ class EmbeddedPostgres(Server):
             raise LocalStackError(f"The {self.title} refuses: {error}") from error
 
     def ensure_databases(self, port: int) -> None:
-        """Makes the platform's role and databases where they are missing."""
+        """Creates the platform's role and databases if they are missing."""
         with self.connect(port) as connection:
-            # The server may still be at this for an `up` that was killed.
+            # The server may still be doing this for a killed `up`.
             connection.execute("SELECT pg_advisory_lock(%s)", [_SETUP_LOCK])
             role = sql.Identifier(ROLE)
             # Encrypted here, so that no statement or log carries the password itself.
@@ -209,7 +209,7 @@ class EmbeddedPostgres(Server):
 
 
 def _make_cluster(programs: Path, data: Path, account: Account | None) -> None:
-    """Makes a cluster under another name and renames it, so that it is whole or not there."""
+    """Creates a cluster under a temporary name and renames it, so that it is complete or absent."""
     if data.is_dir():
         try:
             data.rmdir()
@@ -254,7 +254,7 @@ def _clear_stale_pid_file(data: Path) -> None:
     does work there is given the time to end that a killed `up` may have left it to.
 
     Raises:
-        LocalStackError: A Postgres server that the stack did not start works on these data.
+        LocalStackError: A Postgres server that the stack did not start uses this data.
     """
     pid_file = data / "postmaster.pid"
     deadline = time.monotonic() + _CRASH_SECONDS
@@ -277,7 +277,7 @@ def _clear_stale_pid_file(data: Path) -> None:
 
 
 def _environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Hardly anything: what a server reads from PG* and locale variables must not vary."""
+    """A minimal environment: PG* and locale variables must not affect the server."""
     kept = {name: base[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in base}
     return kept | {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 

@@ -28,7 +28,7 @@ _KILL_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """One process, for all time.
+    """Identifies one process; a later process with the same pid is another.
 
     Attributes:
         pid: Its process id.
@@ -41,7 +41,7 @@ class ProcessIdentity:
 
 @dataclass(frozen=True)
 class Account:
-    """The system account a server runs as when that is not the caller's own."""
+    """The system account of a server, if it is not the caller's own."""
 
     uid: int
     gid: int
@@ -95,7 +95,7 @@ def identity_of(pid: int) -> ProcessIdentity:
 
 
 def find(identity: ProcessIdentity) -> psutil.Process | None:
-    """The process with this identity if it still runs, else None."""
+    """The process with this identity if it is still running, else None."""
     try:
         process = psutil.Process(identity.pid)
         if _created(identity.pid) != identity.created:
@@ -243,7 +243,7 @@ def _sees_our_files(pid: int) -> bool:
 
 
 def _reap(pid: int) -> None:
-    """Takes a dead child of this very process off the process table."""
+    """Reaps a dead child of this process."""
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
 

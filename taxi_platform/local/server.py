@@ -1,6 +1,6 @@
-"""What the stack asks of a server, and how any server is started and awaited.
+"""The interface of a server, and how a server is started.
 
-Belongs here: what all three servers share. What is particular to one lies in its own module.
+This is the common part of all three servers. Each server has a module of its own.
 """
 
 import signal
@@ -37,7 +37,7 @@ class Server(ABC):
     Attributes:
         name: Its key in the state file, and the name of its log.
         title: Its name for people.
-        gentle_signal: What asks it to stop in good order.
+        gentle_signal: The signal for a clean shutdown.
         stop_seconds: How long that may take.
     """
 
@@ -49,34 +49,34 @@ class Server(ABC):
     @property
     @abstractmethod
     def data_directory(self) -> Path:
-        """Where its data lie."""
+        """The folder of its data."""
 
     @abstractmethod
     def prepare(self, report: Report) -> Launch:
-        """Makes its data folder fit to start on.
+        """Prepares its data folder for the start.
 
         Raises:
-            LocalStackError: It is not, and only the user can help.
+            LocalStackError: It cannot be prepared, and the user has to act.
         """
 
     @abstractmethod
     def arguments(self, port: int) -> tuple[str, ...]:
-        """What its program is given to serve this project's data on this port."""
+        """The arguments of its program to serve this project's data on this port."""
 
     @abstractmethod
     def distinctive_arguments(self) -> tuple[str, ...]:
-        """Arguments that only this server, over these data, has on its command line."""
+        """Arguments by which a process of this server, with this data, is recognized."""
 
     @abstractmethod
     def answers(self, port: int) -> bool:
-        """Whether it does its work at this port now."""
+        """Whether it works correctly at this port now."""
 
     def address(self, port: int) -> str:
-        """Its address for people and clients."""
+        """Its address, for users and clients."""
         return f"http://{LOOPBACK}:{port}"
 
     def is_healthy(self, record: ServerRecord) -> bool:
-        """Whether this very process serves on its port."""
+        """Whether this process serves its port."""
         process = processes.find(record.process)
         return (
             process is not None
@@ -105,8 +105,8 @@ def start(
         server: What to start.
         log: Where its output goes.
         preferred_port: The port it had before.
-        record: Called with each process as soon as it exists, so that none is ever lost.
-        report: Called with a line about what is noteworthy.
+        record: Is called with each process as soon as it exists, so that none is lost.
+        report: Is called with lines worth knowing.
 
     Raises:
         LocalStackError: It ended, or did not answer in time.

@@ -1,4 +1,4 @@
-"""The embedded stack of one project: everything the platform talks to, without a cloud account.
+"""The embedded stack of one project: all servers of the platform, without a cloud account.
 
 Belongs here: the order in which things come up and go down, and what clients have to know about
 them. How a server works lies in its own module, how processes do in `processes`.
@@ -35,12 +35,12 @@ _BUSY_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """How one server is.
+    """The status of one server.
 
     Attributes:
         name: `gcs`, `postgres` or `bigquery`.
         state: `unhealthy` is a server whose process runs and does not answer.
-        address: Where it listens, or last listened; None if it never ran.
+        address: Its current or last address; None if it never ran.
         pid: Its process, if it runs.
         log: Its log file.
         data_bytes: The size of its data files.
@@ -68,7 +68,7 @@ class _Servers:
 
 @dataclass
 class _Startup:
-    """One call of `up`: what it works on and what it has started."""
+    """One call of `up`: its state, and the servers that it has started."""
 
     state: StackState
     report: Report
@@ -92,13 +92,13 @@ class LocalStack:
         self._env_path = self.project_dir / ".env"
 
     def up(self, report: Report = lambda _: None) -> None:
-        """Starts what does not run, keeps what does, and writes `.env`.
+        """Starts the servers that are not running, and writes `.env`.
 
         Args:
             report: Called with a line of text for each thing worth knowing.
 
         Raises:
-            LocalStackError: A server does not start. What this call started is stopped again.
+            LocalStackError: A server does not start. Servers that this call started are stopped.
         """
         require_local_extra()
         dagster_home.configuration_of(self.project_dir)
@@ -113,7 +113,7 @@ class LocalStack:
                 raise
 
     def down(self, report: Report = lambda _: None) -> None:
-        """Stops the servers that `up` started, and takes the block out of `.env`.
+        """Stops the servers that `up` started, and removes the block from `.env`.
 
         Raises:
             LocalStackError: A server belongs to another user or cannot be stopped.
@@ -126,7 +126,7 @@ class LocalStack:
             self._stop_all(report)
 
     def status(self) -> list[ServerStatus]:
-        """How each of the three servers is."""
+        """The status of each of the three servers."""
         state = self._state_file.load()
         return [self._status_of(server, state) for server in self._servers(state)]
 
@@ -151,7 +151,7 @@ class LocalStack:
             report(f"Deleted the data in {self.folder}.")
 
     def environment(self) -> dict[str, str]:
-        """What clients of the running stack need, as environment variables.
+        """The environment variables for clients of the running stack.
 
         Raises:
             LocalStackError: The stack is not up.
@@ -187,7 +187,7 @@ class LocalStack:
         return self.folder / "logs" / f"{server.name}.log"
 
     def _make_folder(self) -> None:
-        # Root's Postgres is another account, which has to pass through, not to look around.
+        # Root's Postgres runs as another account, which must traverse the folder, not list it.
         mode = 0o711 if os.geteuid() == 0 else 0o700
         self.folder.mkdir(mode=mode, exist_ok=True)
         if os.geteuid() == 0:
@@ -197,7 +197,7 @@ class LocalStack:
 
     @contextmanager
     def _locked(self, report: Report) -> Iterator[None]:
-        """Keeps two commands over the same folder apart."""
+        """Locks the folder, so that two commands do not run at once."""
         lock = FileLock(self.folder / "stack.lock", mode=0o600)
         try:
             lock.acquire(timeout=0)
@@ -207,7 +207,7 @@ class LocalStack:
                 lock.acquire(timeout=_LOCK_SECONDS)
             except Timeout as error:
                 raise LocalStackError(
-                    f"Another `taxi-platform local` command holds {lock.lock_file}."
+                    f"Another `taxi-platform local` command has locked {lock.lock_file}."
                 ) from error
         try:
             yield
@@ -240,7 +240,7 @@ class LocalStack:
         self._write_env(variables, startup.report)
 
     def _ensure(self, server: Server, startup: _Startup) -> ServerRecord:
-        """Keeps a server that does its work, else starts it."""
+        """Starts a server unless it is healthy."""
         state, report = startup.state, startup.report
         known = state.servers.get(server.name)
         if (
@@ -251,7 +251,7 @@ class LocalStack:
             report(f"{server.title}: runs already at {server.address(known.port)}")
             return known
         if self._clear_away(server, state, report):
-            report(f"{server.title}: stopped, to start it anew")
+            report(f"{server.title}: stopped, to restart it")
 
         def record(new: ServerRecord) -> None:
             startup.started[server.name] = state.servers[server.name] = new
@@ -326,7 +326,10 @@ class LocalStack:
             report(f"Warning: other lines of {self._env_path} set {name} too.")
         for name, value in variables.items():
             if os.environ.get(name, value) != value:
-                report(f"Warning: {name} is set otherwise in this shell, which goes before .env.")
+                report(
+                    f"Warning: {name} has another value in this shell, which takes precedence "
+                    "over .env."
+                )
 
 
 def _delete(path: Path, report: Callable[[str], None]) -> None:

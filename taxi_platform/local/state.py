@@ -1,4 +1,4 @@
-"""What the embedded stack remembers between commands: `.taxi/stack.json`.
+"""The state of the embedded stack between commands: `.taxi/stack.json`.
 
 The file is readable by its owner alone, because it holds the passwords of Postgres, and is
 always replaced whole. It is never trusted: it may be damaged, older than the last reboot, or a
@@ -24,7 +24,7 @@ class ServerRecord:
 
     Attributes:
         process: The process it runs in.
-        port: The loopback port it was told to listen on.
+        port: Its loopback port.
         arguments: What its program was given; a server whose arguments would be others today
             has to be restarted.
     """
@@ -52,7 +52,7 @@ class StackState:
 
 
 def write_atomically(path: Path, content: bytes, mode: int) -> None:
-    """Replaces a file whole: a reader sees the old content or the new, a crash keeps one."""
+    """Replaces a file atomically: readers see the old or the new content, also after a crash."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -74,14 +74,14 @@ class StateFile:
         self._folder = folder
 
     def load(self, report: Callable[[str], None] = lambda _: None) -> StackState:
-        """The state as far as it can be believed; says so where it cannot."""
+        """The state, as far as it is valid; reports what is not."""
         empty = StackState(folder=str(self._folder))
         try:
             state = _decoded(self.path.read_bytes())
         except FileNotFoundError:
             return empty
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            report(f"{self.path} is damaged; going by the servers and data that are there.")
+            report(f"{self.path} is damaged; using the servers and data that exist.")
             return empty
         if state.folder == empty.folder:
             return state

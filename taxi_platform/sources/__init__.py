@@ -1,5 +1,5 @@
-"""Where months are published: over HTTP, in a folder, or synthetic.
+"""Sources of published months: over HTTP, in a folder, or synthetic.
 
-A source says which version of a month it has and brings the file's bytes. Where the file is kept
-afterwards is the landing zone's business. Knows no Dagster.
+A source returns the version of a month, and downloads its file. The landing zone stores the file.
+Does not import Dagster.
 """

@@ -1,8 +1,8 @@
-"""Checksums that servers give of what they send, and what a file has instead.
+"""Checksums that servers send with a file, and the checksum of a received file.
 
 RFC 9530 (``Repr-Digest``), RFC 3230 (``Digest``), RFC 1864 (``Content-MD5``), and Google Cloud
-Storage's ``x-goog-hash``. All but ``Content-MD5`` are of the whole file, on the answer to a range
-too.
+Storage's ``x-goog-hash``. All but ``Content-MD5`` are of the whole file, also in the response to a
+range request.
 """
 
 import base64
@@ -18,14 +18,14 @@ _PAIR = re.compile(r"([A-Za-z0-9-]+)=:?([A-Za-z0-9+/=]+?):?(?:,|$)")
 
 
 def promised_checksum(status: int, headers: Mapping[str, str]) -> tuple[str, bytes] | None:
-    """The strongest checksum that an answer gives of the whole file: its algorithm and value.
+    """The strongest checksum of the whole file in a response: its algorithm and value.
 
     Args:
-        status: of the answer, 200 or 206.
-        headers: of the answer; several of one name joined by commas.
+        status: of the response, 200 or 206.
+        headers: of the response; several with the same name are joined by commas.
     """
     given = ", ".join(headers.get(name, "") for name in ("Repr-Digest", "Digest"))
-    # What GCS stores compressed it sends unpacked, with the checksum of what it stores.
+    # GCS decompresses objects that are stored compressed, but sends the stored checksum.
     if headers.get("x-goog-stored-content-encoding", "identity") == "identity":
         given += f", {headers.get('x-goog-hash', '')}"
     if status == 200 and "Content-MD5" in headers:
@@ -40,7 +40,7 @@ def promised_checksum(status: int, headers: Mapping[str, str]) -> tuple[str, byt
 
 
 def checksum_of(path: Path, algorithm: str) -> bytes:
-    """A file's checksum; crc32c in the order of bytes that GCS gives it in."""
+    """A file's checksum; crc32c in GCS's byte order."""
     if algorithm == "crc32c":
         import google_crc32c
 

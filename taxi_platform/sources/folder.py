@@ -23,8 +23,8 @@ class FolderSource:
         origin = Path(unquote(urlsplit(url).path))
         start_over(partial)
         try:
-            # Before the copy: of a file that is replaced meanwhile, the old version is noted, and
-            # the new one noticed.
+            # Before the copy: if the file is replaced meanwhile, the old version is recorded, and
+            # the new one is detected later.
             version = _version_of(origin)
             shutil.copyfile(origin, partial)
             size = partial.stat().st_size
@@ -49,6 +49,6 @@ class FolderSource:
 
 
 def _version_of(file: Path) -> str:
-    """Time and size, as web servers make an ETag of them."""
+    """A version from time and size, like the ETag of web servers."""
     facts = file.stat()
     return f'"{facts.st_mtime_ns:x}-{facts.st_size:x}"'

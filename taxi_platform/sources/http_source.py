@@ -1,6 +1,6 @@
 """Files published over HTTP, byte for byte.
 
-A download is resumed after a broken connection and compared with what the server says of the file.
+A download is resumed after a broken connection, and checked against the server's size and checksum.
 """
 
 import json
@@ -16,24 +16,24 @@ from taxi_platform.sources.unfinished_downloads import notes_of, start_over, val
 from taxi_platform.trips.month import TripMonth
 
 if TYPE_CHECKING:
-    # Imported where it is used: with its own command line it takes a third of a second.
+    # Imported where it is used: it takes a third of a second, including its command line.
     import httpx
 
 REQUEST_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
 
 NOT_PUBLISHED = (403, 404, 410)
-"""Statuses of a file that is not there; some servers answer 403 for it."""
+"""Statuses of a file that is not published; some servers answer 403."""
 
 NO_HEAD = (405, 501)
-"""Statuses of a server that answers GET only."""
+"""Statuses of a server that supports only GET."""
 
 ASK_SECONDS = 15.0
-"""How long a source may be silent that is only asked what is published."""
+"""The timeout of a request that only asks for a version."""
 
 
 def timeout_of(request_seconds: float) -> "httpx.Timeout":
-    """How long to wait for a server: for an answer and each part of it, and to connect."""
+    """The timeouts: for connecting, and for each part of the response."""
     import httpx
 
     return httpx.Timeout(request_seconds, connect=min(CONNECT_SECONDS, request_seconds))
@@ -62,7 +62,8 @@ class HttpSource:
         except httpx.TransportError as error:
             raise TransientStoreError(
                 f"{month}: {url}: the source broke off or cannot be reached "
-                f"({type(error).__name__}: {error}); what was received is kept and resumed"
+                f"({type(error).__name__}: {error}); the received part is kept, and the next "
+                "attempt resumes it"
             ) from error
         except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
             raise PermanentStoreError(f"{month}: {url}: {error}; check TAXI_SOURCE_URL") from error
@@ -75,7 +76,7 @@ class HttpSource:
         headers = {"Accept-Encoding": "identity", **_resume_headers(partial, url)}
         with client.stream("GET", url, headers=headers) as response:
             if response.status_code == 416 and "Range" in headers:
-                # There is nothing beyond what was received, or another file is published now.
+                # The file is not longer than the received part, or another file is published now.
                 start_over(partial)
                 return self._fetch(client, month, partial, report)
             _refuse_status(month, url, response)
@@ -99,7 +100,7 @@ class HttpSource:
                 response = client.head(url, headers=headers)
                 if response.status_code in NO_HEAD:
                     with client.stream("GET", url, headers=headers) as response:
-                        pass  # what it says of the file is enough
+                        pass  # its headers are enough
         except httpx.TransportError as error:
             raise TransientStoreError(
                 f"{month}: {url}: the source cannot be reached ({type(error).__name__}: {error}). "
@@ -123,7 +124,7 @@ class HttpSource:
 
 
 def _resume_headers(partial: Path, url: str) -> dict[str, str]:
-    """Asks for the rest of an earlier download, if it was of the same version of the file."""
+    """Headers that request the rest of an earlier download of the same version."""
     validator = validator_of(partial, url)
     if validator is None:
         return {}
@@ -137,7 +138,7 @@ def _refuse_status(month: TripMonth, url: str, response: "httpx.Response") -> No
     if status in NOT_PUBLISHED:
         raise PermanentStoreError(
             f"{month}: not published: {url} answered {status}. The TLC publishes about two months "
-            "late; choose a month that is published, or set TAXI_SOURCE_URL to where it is"
+            "late; choose a month that is published, or set TAXI_SOURCE_URL to another source"
         )
     if is_transient_status(status):
         raise TransientStoreError(
@@ -159,7 +160,7 @@ def _refuse_coding(month: TripMonth, url: str, response: "httpx.Response") -> No
 
 
 def is_transient_status(status: int) -> bool:
-    """Whether a status says that asking again later may help."""
+    """Whether a status is a transient fault, so that a retry may help."""
     return status in (408, 429) or status >= 500
 
 
@@ -171,23 +172,23 @@ def _receive(
     report: Report,
 ) -> None:
     done, size = _place_of(month, response, published, partial)
-    # A weak ETag does not promise the same bytes, so nothing may be joined under it.
+    # A weak ETag does not guarantee the same bytes, so such a download is not resumed.
     strong = published.etag and not published.etag.startswith("W/")
     notes = {"url": published.url, "validator": published.etag if strong else None}
     with partial.open("r+b" if done else "wb") as file:
         file.seek(done)
         file.truncate()
-        # Not before: notes of this version must never stand beside bytes of an earlier one.
+        # Not earlier: notes of this version must never exist with bytes of an earlier one.
         notes_of(partial).write_text(json.dumps(notes))
-        # As it comes: a chunk that waits to be filled would be lost with the connection.
+        # Unbuffered: a partly filled buffer would be lost with the connection.
         for chunk in response.iter_raw():
             file.write(chunk)
             done += len(chunk)
             report(done, size)
     if size is not None and done != size:
         raise TransientStoreError(
-            f"{month}: {published.url}: {done:,} bytes of {size:,} were received; the rest is "
-            "resumed"
+            f"{month}: {published.url}: {done:,} bytes of {size:,} were received; the next "
+            "attempt resumes it"
         )
 
 
@@ -201,30 +202,30 @@ def _compare_checksum(
     if checksum_of(partial, algorithm) != value:
         start_over(partial)
         raise TransientStoreError(
-            f"{month}: {published.url}: what arrived has another {algorithm} than the server "
-            "gives; the next attempt starts over"
+            f"{month}: {published.url}: the received file has another {algorithm} than the "
+            "server announced; the next attempt starts over"
         )
 
 
 def _place_of(
     month: TripMonth, response: "httpx.Response", published: Published, partial: Path
 ) -> tuple[int, int | None]:
-    """Where an answer's bytes belong, and the size of the whole file as far as the server says it.
+    """The offset of a response's bytes, and the size of the whole file if the server sends it.
 
     Raises:
-        TransientStoreError: they are not what follows on what was received.
+        TransientStoreError: they do not continue the received part.
     """
     if response.status_code != 206:
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if length.isdigit() else None
     given = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-    # Some servers know Range and not If-Range, and give the rest of whatever they have now.
+    # Some servers support Range but not If-Range, and send the rest of their current file.
     asked = response.request.headers.get("If-Range")
     same = asked is None or published.etag in (None, asked)
     if given is None or int(given[1]) != partial.stat().st_size or not same:
         start_over(partial)
         raise TransientStoreError(
-            f"{month}: {published.url}: the server went on with "
+            f"{month}: {published.url}: the server continued with "
             f"{'the wrong place' if same else 'another version'}; the next attempt starts over"
         )
     return int(given[1]), int(given[2]) if given[2].isdigit() else None

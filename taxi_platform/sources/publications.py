@@ -1,4 +1,4 @@
-"""What a source of published files is, and what it says of a file; each has a module of its own."""
+"""The interface of sources of published files. Each source has a module of its own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from taxi_platform.trips.month import TripMonth
 RAW_ENDINGS = (".parquet", ".parquet.gz", ".csv.gz", ".csv")
 
 UNVERSIONED = "unversioned"
-"""The version of a file of whose version the server says nothing: it is never published anew."""
+"""The version of a file if the server sends no version: the file never counts as new."""
 
 Report = Callable[[int, int | None], None]
-"""Told the bytes so far and the bytes in all, the latter None if the server does not say."""
+"""Is called with the bytes so far and the total, which is None if the server does not send it."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a source says of a file.
+    """A source's facts about a file.
 
     Attributes:
-        url: where it was found.
+        url: its address.
         ending: one of ``RAW_ENDINGS``.
-        etag: the server's version of it, if it gives one.
-        last_modified: the server's time of it, as it spells it.
+        etag: the server's version of it, if there is one.
+        last_modified: the server's time of it, as sent.
     """
 
     url: str
@@ -36,7 +36,7 @@ class Published:
 
     @property
     def version(self) -> str:
-        """What tells this file from an earlier or later one at the same address."""
+        """Distinguishes this file from earlier and later ones at the same address."""
         return self.etag or self.last_modified or UNVERSIONED
 
 
@@ -44,21 +44,21 @@ class TripSource(Protocol):
     """A place that publishes months of trips."""
 
     def fetch(self, month: TripMonth, partial: Path, report: Report) -> Published:
-        """Brings a month's file to a path, taking up where an earlier attempt broke off.
+        """Downloads a month's file to a path; resumes an interrupted attempt.
 
         Raises:
             PermanentStoreError: the month is not published.
-            TransientStoreError: the source cannot be reached, or broke off.
+            TransientStoreError: the source cannot be reached, or the connection broke.
         """
         ...
 
     def published(self, month: TripMonth) -> str | None:
-        """The version of a month's file that is published now, None if none is; cheap.
+        """The version of a month's published file, None if it is not published; cheap.
 
-        It is ``Published.version`` of a fetch at this moment.
+        It equals ``Published.version`` of a fetch at this moment.
 
         Raises:
-            PermanentStoreError: the source refuses to say.
+            PermanentStoreError: the source refuses the request.
             TransientStoreError: the source cannot be reached.
         """
         ...
@@ -68,7 +68,7 @@ def ending_of(url: str) -> str:
     """The ending of a published file, from its address.
 
     Raises:
-        PermanentStoreError: it is of no known format.
+        PermanentStoreError: its format is unknown.
     """
     path = urlsplit(url).path
     for ending in RAW_ENDINGS:

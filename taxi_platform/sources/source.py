@@ -1,4 +1,4 @@
-"""The source that a setting names. Each kind of source has a module of its own."""
+"""Makes the source of a setting. Each kind of source has a module of its own."""
 
 from urllib.parse import urlsplit
 
@@ -21,15 +21,15 @@ SYNTHETIC = "synthetic"
 
 
 def source_of(template: str, request_seconds: float = REQUEST_SECONDS) -> TripSource:
-    """The source that a setting names: a preset, ``synthetic``, or a URL template.
+    """The source of a setting: a preset, ``synthetic``, or a URL template.
 
     Args:
         template: for example ``https://host/{color}_tripdata_{month}.parquet`` or
             ``file:///folder/{color}_tripdata_{month}.csv.gz``.
-        request_seconds: how long a server may be silent before the download breaks off.
+        request_seconds: how long a server may send nothing before the request fails.
 
     Raises:
-        PermanentStoreError: it is none of those.
+        PermanentStoreError: it is none of these.
     """
     if template == SYNTHETIC:
         return SyntheticSource()

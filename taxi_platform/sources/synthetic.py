@@ -1,4 +1,4 @@
-"""Months that are made where they are asked for."""
+"""Synthetic months, generated on request."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from taxi_platform.trips.month import TripMonth
 
 
 class SyntheticSource:
-    """Months made on the spot, seeded by color and month. Not real trips: for demo and tests."""
+    """Generates months, seeded by color and month. Not real trips: for the demo and tests."""
 
     def fetch(self, month: TripMonth, partial: Path, report: Report) -> Published:
         """See ``TripSource.fetch``."""
@@ -21,5 +21,5 @@ class SyntheticSource:
         return Published(f"synthetic:{month.stem}", publication_ending(month))
 
     def published(self, month: TripMonth) -> str | None:  # noqa: ARG002
-        """See ``TripSource.published``: every month is, always the same."""
+        """See ``TripSource.published``: every month is published, and never changes."""
         return UNVERSIONED

@@ -1,7 +1,7 @@
-"""Unfinished downloads: what is there of a file, and which version of it that is.
+"""Unfinished downloads: the received part of a file, and notes about its version.
 
-A download that broke off is taken up only if its version is noted beside it, and known to be of the
-same bytes. Who holds the file is the business of ``atomic_files``.
+An interrupted download is resumed only if its notes have a strong version. ``atomic_files`` locks
+the file.
 """
 
 import json
@@ -10,14 +10,15 @@ from pathlib import Path
 
 
 def notes_of(partial: Path) -> Path:
-    """Where the version of the file is noted that an unfinished download is a part of."""
+    """The path of the notes about an unfinished download's version."""
     return partial.with_name(f"{partial.name}.json")
 
 
 def validator_of(partial: Path, published_at: str | None) -> str | None:
-    """The strong version of what was received before, if it can be resumed: from there, or at all.
+    """The strong version of an unfinished download, None if it cannot be resumed.
 
-    Only what has a strong version can: the rest may be of another file else.
+    Without a strong version, the rest could belong to another file. With ``published_at``, only a
+    download from that address can be resumed.
     """
     try:
         notes = json.loads(notes_of(partial).read_text())
@@ -31,12 +32,12 @@ def validator_of(partial: Path, published_at: str | None) -> str | None:
 
 
 def start_over(partial: Path) -> None:
-    """Empties an unfinished download; it keeps its name, which this process holds."""
+    """Empties an unfinished download, but keeps the file, which this process has locked."""
     notes_of(partial).unlink(missing_ok=True)
     os.truncate(partial, 0)
 
 
 def forget(partial: Path) -> None:
-    """Removes an unfinished download and what is known of it."""
+    """Removes an unfinished download and its notes."""
     notes_of(partial).unlink(missing_ok=True)
     partial.unlink(missing_ok=True)

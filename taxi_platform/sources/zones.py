@@ -1,4 +1,4 @@
-"""The zone lookup: where it is published, and its bytes."""
+"""The zone lookup: its address, and its download."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -16,11 +16,11 @@ from taxi_platform.trips.zones import synthetic_zones
 FILE_NAME = "taxi_zone_lookup.csv"
 PUBLISHED_AT = f"https://d37ci6vzurychx.cloudfront.net/misc/{FILE_NAME}"
 SUBJECT = "taxi_zones"
-"""What messages begin with, as those of months begin with their key."""
+"""The start of messages, like the key of a month."""
 
 
 def zones_address(source_url: str) -> str:
-    """Where the lookup is, for a trip source: the TLC's own, or beside the trip files.
+    """The lookup's address for a trip source: the TLC's own, or in the folder of the trip files.
 
     >>> zones_address("https://host/trips/{color}_tripdata_{month}.parquet")
     'https://host/trips/taxi_zone_lookup.csv'
@@ -33,11 +33,11 @@ def zones_address(source_url: str) -> str:
 
 
 def fetch_zones(address: str) -> bytes | None:
-    """The lookup as published, None where there is none.
+    """The published lookup, None if there is none.
 
     Raises:
         TransientStoreError: the source cannot be reached.
-        PermanentStoreError: it refuses.
+        PermanentStoreError: it refuses the request.
     """
     if address == SYNTHETIC:
         return synthetic_zones()

@@ -1,7 +1,7 @@
-"""What every store of trip tables is and does. Each store has a room of its own beside this.
+"""The interface of table stores. Each store has a package of its own in this folder.
 
-A room holds ``settings`` (the store's own variables), ``store`` (what this module asks for),
-``loads``, ``reads``, ``table``, ``types`` and ``errors``, and its ``__init__`` names it ``STORE``.
+A store's package has the modules ``settings`` (its own variables), ``store`` (the implementation of
+this interface), ``loads``, ``table``, ``types`` and ``errors``. Its ``__init__`` defines ``STORE``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,18 +19,18 @@ from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.totals import MonthTotals
 
 Report = Callable[[str], None]
-"""Called with the progress of a load, in words."""
+"""Is called with the progress of a load, as text."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a replacement did.
+    """The result of a replacement.
 
     Attributes:
         table: the table's full name, as SQL spells it.
-        rows: rows that the table holds of what was replaced.
-        url: where people look at the table in a browser, if anywhere.
-        details: what else the store says of it, by name.
+        rows: rows in the replaced partition or table.
+        url: the table's page for a browser, if there is one.
+        details: further facts from the store, by name.
     """
 
     table: str
@@ -41,7 +41,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a query gave: column names, the first rows, and whether there are more."""
+    """A query's result: column names, the first rows, and whether there are more."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
@@ -51,13 +51,13 @@ class Answer:
 class TableStore(Protocol):
     """Tables of months, each month replaced whole or not at all.
 
-    Every method raises ``PermanentStoreError`` or ``TransientStoreError`` where the store refuses
-    or cannot be reached, and retries nothing.
+    Every method raises ``PermanentStoreError`` or ``TransientStoreError`` if the store refuses or
+    cannot be reached, and does not retry.
     """
 
     @property
     def address(self) -> str:
-        """Where the store is, for messages; without secrets."""
+        """The store's address, for messages; without secrets."""
         ...
 
     def table_name(self, table: str) -> str:
@@ -65,7 +65,7 @@ class TableStore(Protocol):
         ...
 
     def replace_month(self, trips: Any, report: Report) -> Load:
-        """Replaces a month of trips by a cleaned file or its object, as ``StoreType.reads`` says.
+        """Replaces a month of trips by a cleaned file or its object (see ``StoreType.reads``).
 
         Args:
             trips: the file or object.
@@ -76,7 +76,7 @@ class TableStore(Protocol):
     def replace_rows(self, table: str, month: date | None, rows: pa.RecordBatchReader) -> Load:
         """Replaces a month of a derived table, or all of it.
 
-        The table is made by the first load, and gains the columns that it lacks.
+        The first load creates the table. Later loads add missing columns.
 
         Args:
             table: its name in the store, such as ``green_tips``.
@@ -87,16 +87,16 @@ class TableStore(Protocol):
         ...
 
     def totals(self, month: TripMonth) -> MonthTotals:
-        """Rows of a month of trips, and the sum of each amount, as the table holds them."""
+        """Rows of a month of trips in the table, and the sum of each amount."""
         ...
 
     def stream_month(
         self, month: TripMonth, names: Sequence[str] | None = None
     ) -> pa.RecordBatchReader:
-        """The rows of a month of trips, batch by batch, with the chosen columns or all.
+        """The rows of a month of trips, batch by batch, with the selected columns or all.
 
         Raises:
-            ValueError: a name is no column of the color.
+            ValueError: a name is not a column of the color.
         """
         ...
 
@@ -107,34 +107,34 @@ class TableStore(Protocol):
         ...
 
     def query(self, statement: str, limit: int) -> Answer:
-        """The answer to one statement that reads, at most so many rows of it."""
+        """The result of one statement that only reads, with at most ``limit`` rows."""
         ...
 
     def check_access(self) -> None:
-        """Tries what a load needs, and raises what stands in its way."""
+        """Tries the operations of a load, and raises the first error."""
         ...
 
     def has_table(self, color: str) -> bool:
-        """Whether a color has a table, which the first load makes; raises if it does not fit."""
+        """Whether a color has a table yet; raises if the table does not fit the schema."""
         ...
 
     def leftovers(self, *, drop: bool = False) -> list[str]:
-        """Tables that killed runs left, of months that nobody is writing now; dropped if asked."""
+        """Tables that killed runs left behind, and no run is writing now; optionally drops them."""
         ...
 
 
 @dataclass(frozen=True)
 class StoreType:
-    """A kind of store: what the assets, checks, commands and settings of it are made from.
+    """A kind of store, from which its assets, checks, commands and settings are derived.
 
     Attributes:
         name: in lower case; names the asset (``postgres_trips``), the pool and the IO manager.
-        label: its proper name.
+        label: its name for people.
         description: of its asset.
         kinds: Dagster's kinds of its asset.
-        reads: what it loads, the cleaned file or its object in GCS.
+        reads: what it loads: the cleaned file, or its object in GCS.
         settings: its environment variables.
-        open: gives the store that some settings describe, for as long as a block lasts.
+        open: opens the store with these settings, within a ``with`` block.
     """
 
     name: str
@@ -147,7 +147,7 @@ class StoreType:
 
     @property
     def reads_gcs(self) -> bool:
-        """Whether it loads objects, and so needs GCS."""
+        """Whether it loads objects, and therefore needs GCS."""
         return self.reads is TripObject
 
     @property

@@ -1,4 +1,4 @@
-"""What GCS and BigQuery share: the variables of Google's clients, and whether they are emulated."""
+"""The common part of GCS and BigQuery: settings of Google's clients, and emulators."""
 
 import os
 from typing import Any, Literal
@@ -11,11 +11,11 @@ from taxi_platform.stores.settings import StoreSettings
 REQUEST_SECONDS = 60.0
 
 NO_RETRY: Any = None
-"""Google's clients accept None and do not retry then, which their type hints do not say."""
+"""With None, Google's clients do not retry; their type hints do not allow it."""
 
 
 class GoogleSettings(StoreSettings):
-    """The variables that every Google client goes by."""
+    """The variables of every Google client."""
 
     environment: Literal["local", "gcp"] = Field("local", validation_alias="TAXI_ENV")
     project: str | None = Field(
@@ -29,11 +29,11 @@ class GoogleSettings(StoreSettings):
 
 
 def is_emulated(environment: str, variable: str) -> bool:
-    """Whether a client is meant for the embedded stack, whose address a variable holds.
+    """Whether a client connects to the embedded stack, at the address in a variable.
 
     Raises:
-        PermanentStoreError: it is, but the address is not known: without it the client would
-            turn to the real cloud.
+        PermanentStoreError: it should, but the variable is not set: the client would connect to
+            the real cloud.
     """
     if environment != "local":
         return False

@@ -22,11 +22,11 @@ _TRANSIENT = (
 
 @contextmanager
 def google_errors(subject: object, store: str) -> Iterator[None]:
-    """Maps what a Google client raises to the two kinds of store error.
+    """Maps the errors of a Google client to the two kinds of store error.
 
     Args:
         subject: the partition, for the message.
-        store: the store and the thing in it, for the message.
+        store: the store and the object or table, for the message.
     """
     try:
         yield
@@ -40,7 +40,7 @@ def google_errors(subject: object, store: str) -> Iterator[None]:
             f"{subject}: {store}: another writer replaced it meanwhile; try again"
         ) from error
     except exceptions.MethodNotImplemented as error:
-        # A 501 is a server that lacks the call: the emulator, or a proxy.
+        # The server does not support the call: the emulator, or a proxy.
         raise PermanentStoreError(f"{subject}: {store}: {_say(error)}") from error
     except _TRANSIENT as error:
         raise TransientStoreError(

@@ -1,4 +1,4 @@
-"""Which stores there are: the rooms of this package that name a ``STORE``, and those registered."""
+"""All stores: the subpackages that define a ``STORE``, and registered ones."""
 
 import importlib
 import pkgutil
@@ -12,11 +12,11 @@ from taxi_platform.stores.base import StoreType
 _stores: dict[str, StoreType] = {}
 
 STORES: Mapping[str, StoreType] = MappingProxyType(_stores)
-"""Every store of trip tables, by name."""
+"""Every table store, by name."""
 
 
 def register(store: StoreType) -> None:
-    """Adds a store that has no room in this package, before the settings are read.
+    """Adds a store from outside this package; to be called before the settings are read.
 
     Raises:
         ValueError: another store has its name.
@@ -27,7 +27,7 @@ def register(store: StoreType) -> None:
 
 @contextmanager
 def registered(store: StoreType) -> Iterator[StoreType]:
-    """Adds a store for as long as the block runs: for tests.
+    """Adds a store within a ``with`` block, for tests.
 
     Raises:
         ValueError: another store has its name.
@@ -41,6 +41,6 @@ def registered(store: StoreType) -> Iterator[StoreType]:
 
 for _module in pkgutil.iter_modules(stores.__path__):
     if _module.ispkg:
-        _room = importlib.import_module(f"{stores.__name__}.{_module.name}")
-        if hasattr(_room, "STORE"):
-            register(_room.STORE)
+        _package = importlib.import_module(f"{stores.__name__}.{_module.name}")
+        if hasattr(_package, "STORE"):
+            register(_package.STORE)

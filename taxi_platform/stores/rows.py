@@ -1,4 +1,4 @@
-"""Rows of derived tables: the Arrow types that every store takes, and how others become them."""
+"""Rows of derived tables: the Arrow types that every store supports, and casts to them."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -17,7 +17,7 @@ _STORABLE = (
 
 
 def storable(subject: object, rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
-    """The same rows in types that every store takes, cast without loss batch by batch.
+    """The same rows in types that every store supports, cast without loss batch by batch.
 
     Small and unsigned integers become wider ones, other texts become strings, times microseconds,
     times with a zone UTC. Columns of type null are left out.
@@ -27,11 +27,13 @@ def storable(subject: object, rows: pa.RecordBatchReader) -> pa.RecordBatchReade
         rows: the rows.
 
     Raises:
-        PermanentStoreError: a column has a type that no store takes; while the rows are read, a
+        PermanentStoreError: no store supports a column's type; or, while the rows are read, a
             value does not fit.
     """
     # A column without any value has no type; left out, it is null in the table.
     fields = [field for field in rows.schema if not pa.types.is_null(field.type)]
+    if not fields:
+        fields = list(rows.schema)  # which says of the first that no store takes it
     schema = pa.schema(
         [pa.field(f.name, _storable_type(subject, f), metadata=f.metadata) for f in fields]
     )
@@ -65,11 +67,11 @@ def _storable_type(subject: object, field: pa.Field) -> pa.DataType:
     if pa.types.is_timestamp(kind):
         return INSTANT if kind.tz else TIME
     raise PermanentStoreError(
-        f"{subject}: no store takes the column {field.name} of type {kind}: cast it to a number, "
-        "a string, a date or a time"
+        f"{subject}: no store supports the column {field.name} of type {kind}: cast it to a "
+        "number, a string, a date or a time"
     )
 
 
 def subject_of(table: str, month: date | None) -> str:
-    """What messages about a derived table begin with."""
+    """The start of messages about a derived table."""
     return f"{table} of {month:%Y-%m}" if month else table

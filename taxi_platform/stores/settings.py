@@ -1,4 +1,4 @@
-"""What the settings of every store have in common; each store's own are in its room."""
+"""The common base of all stores' settings; each store's own are in its package."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""The platform left to itself: real daemon, code server and web server, real receivers of alerts.
+"""The unattended platform: real daemon, code server and web server, real receivers of alerts.
 
 The tests share one platform and go on from one another's end, each with months of its own: to start
 Dagster's processes takes longer than any of them.
@@ -144,7 +144,7 @@ def wait_until_loaded(platform: UnattendedPlatform, month: TripMonth, runs: int)
     assert platform.is_loaded_whole(month)
 
 
-def wait_until_told(headline: str, *places: Webhook | Mailbox) -> None:
+def wait_until_reported(headline: str, *places: Webhook | Mailbox) -> None:
     wait_until(lambda: all(headline in place.text() for place in places))
 
 
@@ -163,7 +163,7 @@ def test_an_object_that_somebody_puts_into_gcs_is_loaded_into_bigquery_once(
     assert all(run.status is DagsterRunStatus.SUCCESS for run in runs)
 
 
-def test_a_run_waits_in_the_queue_while_what_it_asks_is_asked_by_as_many_as_may(
+def test_a_run_waits_in_the_queue_while_its_pool_is_full(
     platform: UnattendedPlatform, web: WebServer, tmp_path: Path
 ) -> None:
     storage = platform.instance.event_log_storage
@@ -180,7 +180,7 @@ def test_a_run_waits_in_the_queue_while_what_it_asks_is_asked_by_as_many_as_may(
     assert platform.rows()[OLD.month] == (0, trips.rows)
 
 
-def test_the_schedule_loads_what_is_published_and_missing_and_tries_nothing_else(
+def test_the_schedule_loads_what_is_published_and_missing_and_nothing_else(
     platform: UnattendedPlatform, web: WebServer
 ) -> None:
     wait_until_loaded(platform, GREEN[0], runs=1)
@@ -213,7 +213,7 @@ def test_a_month_that_is_published_is_loaded_and_one_published_again_is_loaded_a
     assert len(platform.runs_of(GREEN[0])) == 1
 
 
-def test_a_source_that_is_down_costs_no_month_and_no_flood_of_runs(
+def test_a_source_that_is_down_loses_no_month_and_causes_no_flood_of_runs(
     platform: UnattendedPlatform, web: WebServer, publisher: Publisher
 ) -> None:
     before = len(platform.runs())
@@ -231,7 +231,7 @@ def test_a_source_that_is_down_costs_no_month_and_no_flood_of_runs(
     assert len(platform.runs()) == before + 3
 
 
-def test_what_fails_for_good_fails_alone_is_told_once_and_mended_by_the_command_it_is_told_with(
+def test_a_permanent_fault_fails_alone_is_reported_once_and_repaired_by_the_command_in_the_alert(
     platform: UnattendedPlatform,
     web: WebServer,
     publisher: Publisher,
@@ -252,16 +252,16 @@ def test_what_fails_for_good_fails_alone_is_told_once_and_mended_by_the_command_
         f"{damaged.key}: raw_trips failed",
         f"{cut_off.key}: the check days_present",
     ):
-        wait_until_told(headline, webhook, mailbox)
+        wait_until_reported(headline, webhook, mailbox)
     assert webhook.refused == 3
 
     web.wait_for_ticks("published_months", 2)
     web.wait_for_ticks("alerts_by_webhook", 2)
     assert [len(platform.runs_of(month)) for month in (damaged, cut_off)] == [1, 1]
-    for told in (webhook.text(), mailbox.text()):
-        assert told.count(f"{damaged.key}: raw_trips failed") == 1
-        assert told.count(f"{cut_off.key}: the check") == 1
-        assert platform.environment["TAXI_UI_URL"] + "/runs/" in told
+    for sent in (webhook.text(), mailbox.text()):
+        assert sent.count(f"{damaged.key}: raw_trips failed") == 1
+        assert sent.count(f"{cut_off.key}: the check") == 1
+        assert platform.environment["TAXI_UI_URL"] + "/runs/" in sent
     rows = platform.rows("yellow")
     assert damaged.month not in rows
     assert cut_off.month not in rows
@@ -269,10 +269,10 @@ def test_what_fails_for_good_fails_alone_is_told_once_and_mended_by_the_command_
     publish(publisher, damaged)  # with the version that it had
     command = re.search(rf"taxi-platform (backfill .* {damaged.year_month})", webhook.text())
     assert command
-    mended = platform.command(*command[1].split())
-    assert mended.returncode == 0, mended.stdout + mended.stderr
+    repaired = platform.command(*command[1].split())
+    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
     wait_until_loaded(platform, damaged, runs=2)
-    wait_until_told(f"{damaged.key}: raw_trips succeeded", webhook, mailbox)
+    wait_until_reported(f"{damaged.key}: raw_trips succeeded", webhook, mailbox)
     assert f"{GREEN[3].key}: raw_trips succeeded" in webhook.text()
 
 
@@ -280,17 +280,17 @@ def test_secrets_are_in_no_log_no_event_and_no_page(
     platform: UnattendedPlatform, web: WebServer
 ) -> None:
     secrets = [WEBHOOK_SECRET, SMTP_PASSWORD, platform.environment["TAXI_POSTGRES_PASSWORD"]]
-    told: dict[str, str] = {
+    texts: dict[str, str] = {
         str(path): path.read_text(errors="replace")
         for path in platform.folder.rglob("*")
         if path.is_file() and path.suffix not in (".parquet", ".lock")
     }
-    told |= everything_in_the_database(platform)
-    told |= {query: json.dumps(web.ask(query)) for query in PAGES}
-    assert len(told) > 20
-    assert any("published_months" in text for text in told.values())
+    texts |= everything_in_the_database(platform)
+    texts |= {query: json.dumps(web.ask(query)) for query in PAGES}
+    assert len(texts) > 20
+    assert any("published_months" in text for text in texts.values())
     found = [
-        (where, secret) for where, text in told.items() for secret in secrets if secret in text
+        (where, secret) for where, text in texts.items() for secret in secrets if secret in text
     ]
     assert not found
 

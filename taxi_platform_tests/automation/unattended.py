@@ -49,7 +49,7 @@ def wait_until(true: Callable[[], Any], seconds: float = 120, every: float = 0.5
 
 @dataclass
 class UnattendedPlatform:
-    """The processes, what they are told, and what comes of it."""
+    """The processes, their input, and its results."""
 
     stack: EmbeddedStack
     folder: Path
@@ -265,7 +265,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 class WebServer:
-    """Dagster's web server, asked and told in GraphQL."""
+    """Dagster's web server, used through GraphQL."""
 
     def __init__(self, platform: UnattendedPlatform, url: str) -> None:
         port = url.rpartition(":")[2]
@@ -290,14 +290,14 @@ class WebServer:
         return data
 
     def start_schedule(self, name: str) -> None:
-        self._tell("startSchedule(scheduleSelector: $selector) { __typename }", name, "schedule")
+        self._mutate("startSchedule(scheduleSelector: $selector) { __typename }", name, "schedule")
 
     def stop_schedule(self, name: str) -> None:
         state = self._state(name, "schedule")
         self.ask(f'mutation {{ stopRunningSchedule(id: "{state["id"]}") {{ __typename }} }}')
 
     def start_sensor(self, name: str) -> None:
-        self._tell("startSensor(sensorSelector: $selector) { __typename }", name, "sensor")
+        self._mutate("startSensor(sensorSelector: $selector) { __typename }", name, "sensor")
 
     def wait_for_ticks(self, sensor: str, count: int) -> list[dict[str, Any]]:
         """Waits until so many ticks of a sensor have begun and ended from now on; gives them."""
@@ -309,13 +309,13 @@ class WebServer:
 
         return wait_until(lambda: found if len(found := ended()) >= count else None, 240)
 
-    def _tell(self, mutation: str, name: str, kind: str) -> None:
+    def _mutate(self, mutation: str, name: str, kind: str) -> None:
         answer = self.ask(
-            f"mutation Tell($selector: {kind.capitalize()}Selector!) {{ {mutation} }}",
+            f"mutation Change($selector: {kind.capitalize()}Selector!) {{ {mutation} }}",
             selector=_selector(name, kind),
         )
-        (told,) = answer.values()
-        assert told["__typename"] in ("Sensor", "ScheduleStateResult"), told
+        (result,) = answer.values()
+        assert result["__typename"] in ("Sensor", "ScheduleStateResult"), result
 
     def _state(self, name: str, kind: str) -> dict[str, Any]:
         state = "id ticks(limit: 50) { timestamp status skipReason }"

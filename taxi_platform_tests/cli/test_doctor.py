@@ -1,4 +1,4 @@
-"""`taxi-platform doctor`: what it finds, what it says of it, and what it mends."""
+"""`taxi-platform doctor`: what it finds, reports and fixes."""
 
 import json
 import os
@@ -158,8 +158,8 @@ def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
         assert f"{resumable} is an interrupted download" in found.stdout
         assert killed.exists()
 
-        mended = doctor(stack, "--fix", **where)
-        assert mended.exit_code == 0, mended.stdout
+        fixed = doctor(stack, "--fix", **where)
+        assert fixed.exit_code == 0, fixed.stdout
         assert doctor(stack, **where).exit_code == 0
         tables = connection.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = 'left_over'::regnamespace "

@@ -1,7 +1,7 @@
 """A reverse proxy on loopback that answers as an HTTP server does whose day is bad.
 
 It stands in front of a real server and passes everything on, but for the requests that a fault
-is told to spoil. Clients are the platform's own; they know the proxy by its address alone.
+is set to spoil. Clients are the platform's own; they know the proxy by its address alone.
 """
 
 import contextlib

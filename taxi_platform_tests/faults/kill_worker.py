@@ -1,4 +1,4 @@
-"""Materializes months in processes that kill themselves where they are told to.
+"""Materializes months in processes that kill themselves at a given point.
 
 A program that imports the platform once and forks for each order, one JSON line on its standard
 input: ``{"partition": …, "kill": [[function, event, nth], …]}``. It answers with the exit status of
@@ -24,7 +24,7 @@ from taxi_platform.settings import load_settings
 
 
 class Killer:
-    """A profiler that counts the events it is told to wait for, one after another."""
+    """A profiler that counts the given events, one after another."""
 
     def __init__(self, steps: list[tuple[str, str, int]]) -> None:
         self._steps = list(steps)

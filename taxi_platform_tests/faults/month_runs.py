@@ -85,7 +85,7 @@ class MonthRuns:
         self._monkeypatch = monkeypatch
 
     def publish(self, partition: str, rows: int) -> Contents:
-        """Publishes a month of so many rows, and tells what the stores should hold of it."""
+        """Publishes a month of so many rows, and returns what the stores should contain."""
         return publish(self._folder, partition, rows)
 
     def clean(self, partition: str, rows: int) -> Contents:

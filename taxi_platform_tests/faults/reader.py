@@ -1,7 +1,7 @@
-"""A process that asks a table the same question again and again, and says what it is told.
+"""A process that repeats a query on a table, and prints each result.
 
-Arguments: the store, how to reach it, the query. A line out is a JSON array: the row that came of
-the query, or ``["error", message]``, after which it ends.
+Arguments: the store, its address, the query. An output line is a JSON array: the row of the result,
+or ``["error", message]``, after which the process ends.
 """
 
 import json
@@ -16,11 +16,11 @@ from typing import Any
 Ask = Callable[[], Sequence[Any]]
 
 PAUSE_SECONDS = 0.02
-"""Between two questions: on two cores, readers that never pause leave the writer no turn."""
+"""Between two queries: on two cores, readers that never pause would starve the writer."""
 
 
 def postgres_asker(conninfo: str, query: str) -> Ask:
-    """Asks Postgres, which takes a wait for a lock of more than a second for an error."""
+    """Queries Postgres; waiting for a lock for more than a second is an error."""
     import psycopg
 
     connection = psycopg.connect(conninfo, autocommit=True)
@@ -35,7 +35,7 @@ def postgres_asker(conninfo: str, query: str) -> Ask:
 
 
 def bigquery_asker(address: str, query: str) -> Ask:
-    """Asks BigQuery; a query that fails is not asked again."""
+    """Queries BigQuery; a query that fails is not retried."""
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import bigquery
 
@@ -56,12 +56,12 @@ class Reader:
     """A running reader.
 
     Attributes:
-        told: every row that it was given so far.
-        errors: what went wrong.
+        rows: every row that it has read so far.
+        errors: their messages.
     """
 
     def __init__(self, store: str, address: str, query: str) -> None:
-        self.told: list[tuple[Any, ...]] = []
+        self.rows: list[tuple[Any, ...]] = []
         self.errors: list[str] = []
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, store, address, query],
@@ -78,7 +78,7 @@ class Reader:
             if row[0] == "error":
                 self.errors.append(row[1])
             else:
-                self.told.append(row)
+                self.rows.append(row)
 
     def stop(self) -> None:
         self._process.kill()

@@ -43,7 +43,7 @@ class Months:
             "TAXI_DATA_DIR": str(self.data),
             "TAXI_SOURCE_URL": self.source,
         }
-        self._worker.tell(MONTH, assets, environment, file_bytes)
+        self._worker.send(MONTH, assets, environment, file_bytes)
         return self._worker.answer()
 
     def files(self) -> dict[str, bytes]:

@@ -73,7 +73,7 @@ def replace_while_read(
     both = (month_reader, table_reader)
     number = 0
     while number < REPLACEMENTS or not all(
-        len(r.told) >= FEWEST_ANSWERS and len(set(r.told)) > 1 for r in both
+        len(r.rows) >= FEWEST_ANSWERS and len(set(r.rows)) > 1 for r in both
     ):
         assert [error for reader in both for error in reader.errors] == []
         assert time.monotonic() < deadline, "the readers read too little to say anything"
@@ -91,8 +91,8 @@ def test_readers_of_postgres_see_one_whole_version_and_never_wait_for_a_lock(
     queries = [query.format(integer="bigint") for query in (OF_THE_MONTH, ROW)]
     with readers("postgres", stack.postgres().conninfo, queries) as (of_the_month, of_all):
         replace_while_read(lambda n: _load(tables, versions[n % 2]), of_the_month, of_all)
-    assert set(of_the_month.told) == {row_of(version) for version in versions}
-    assert set(of_all.told) == {row_of(version, april) for version in versions}
+    assert set(of_the_month.rows) == {row_of(version) for version in versions}
+    assert set(of_all.rows) == {row_of(version, april) for version in versions}
 
 
 def _load(tables: PostgresStore, trips: TripParquet) -> None:
@@ -111,20 +111,20 @@ def test_readers_of_postgres_do_not_queue_behind_a_month_that_waits_for_a_long_q
         readers("postgres", server.conninfo, [query]) as (reader,),
         closing(psycopg.connect(server.conninfo)) as long_query,
     ):
-        # Its lock is held until the transaction ends.
+        # The table is locked until the transaction ends.
         long_query.execute(f"SELECT 1 FROM {SCHEMA}.green_trips LIMIT 1")
         writer.start()
         try:
             # Long enough for a reader that does queue to have waited for more than its second.
             time.sleep(3)
-            wait_for(lambda: len(reader.told) >= FEWEST_ANSWERS or bool(reader.errors))
+            wait_for(lambda: len(reader.rows) >= FEWEST_ANSWERS or bool(reader.errors))
             assert reader.errors == []
-            assert set(reader.told) == {row_of(versions[0])}
+            assert set(reader.rows) == {row_of(versions[0])}
             assert writer.is_alive()
         finally:
             long_query.rollback()
             writer.join()
-        wait_for(lambda: row_of(versions[1]) in reader.told or bool(reader.errors))
+        wait_for(lambda: row_of(versions[1]) in reader.rows or bool(reader.errors))
         assert reader.errors == []
 
 
@@ -174,8 +174,8 @@ def test_readers_of_bigquery_see_one_whole_version(
         tables.replace_month(objects[0])
         with readers("bigquery", address, queries) as (of_the_month, of_all):
             replace_while_read(lambda n: _load_object(tables, objects[n % 2]), of_the_month, of_all)
-    assert set(of_the_month.told) == {row_of(version) for version in versions}
-    assert set(of_all.told) == {row_of(version, april) for version in versions}
+    assert set(of_the_month.rows) == {row_of(version) for version in versions}
+    assert set(of_all.rows) == {row_of(version, april) for version in versions}
 
 
 def _load_object(tables: BigQueryStore, trips: TripObject) -> None:

@@ -168,7 +168,7 @@ def patience(kind: str) -> str:
     return "3" if kind == "no answer" else "60"
 
 
-LASTING = (
+PERMANENT = (
     "429",
     "500",
     "503",
@@ -177,7 +177,7 @@ LASTING = (
 )
 
 
-@pytest.mark.parametrize("kind", LASTING)
+@pytest.mark.parametrize("kind", PERMANENT)
 @pytest.mark.parametrize("store", ["GCS", "BigQuery"])
 def test_a_server_that_fails_for_good_fails_the_month_clearly_and_keeps_the_old_one(
     runs: MonthRuns, cloud: Cloud, old: Contents, new: Contents, store: str, kind: str

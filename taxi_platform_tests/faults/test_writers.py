@@ -75,7 +75,7 @@ def deadlocks(stack: EmbeddedStack) -> int:
 def together(pair: list[Worker], partitions: tuple[str, str], environment: dict[str, str]) -> None:
     """Runs a partition in each worker at the same time; both have to end well."""
     for worker, partition in zip(pair, partitions, strict=True):
-        worker.tell(partition, EVERYTHING, environment)
+        worker.send(partition, EVERYTHING, environment)
     for worker in pair:
         answer = worker.answer()
         assert answer["success"], answer

@@ -1,4 +1,4 @@
-"""A process that does work when told to, line by line, having imported everything once.
+"""A process that materializes months on request, one request per line, with imports done once.
 
 A line in is a JSON object: ``partition``, ``assets``, ``environment``, and ``file_bytes`` if no
 file that is written may become larger. A line out is a JSON object: ``success``, ``failures`` by
@@ -20,11 +20,11 @@ from dagster import DagsterInstance
 from taxi_platform_tests.faults.month_runs import failures, materialize_month, retried
 
 
-def work(instance: DagsterInstance, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Materializes a month as told."""
-    os.environ.update(told["environment"])
-    with _files_of_at_most(told.get("file_bytes")):
-        result = materialize_month(instance, told["partition"], told["assets"])
+def work(instance: DagsterInstance, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Materializes the requested month."""
+    os.environ.update(request["environment"])
+    with _files_of_at_most(request.get("file_bytes")):
+        result = materialize_month(instance, request["partition"], request["assets"])
     return {
         "success": result.success,
         "failures": failures(result),
@@ -44,7 +44,7 @@ def _files_of_at_most(most: int | None) -> Iterator[None]:
 
 
 class Worker:
-    """A running worker, told what to do from another process."""
+    """A running worker, which another process sends requests to."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -55,7 +55,7 @@ class Worker:
             text=True,
         )
 
-    def tell(
+    def send(
         self,
         partition: str,
         assets: tuple[str, ...],
@@ -64,13 +64,13 @@ class Worker:
     ) -> None:
         """Starts a run, and does not wait for it."""
         assert self._process.stdin is not None
-        told = {
+        request = {
             "partition": partition,
             "assets": assets,
             "environment": dict(environment),
             "file_bytes": file_bytes,
         }
-        self._process.stdin.write(json.dumps(told) + "\n")
+        self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
 
     def answer(self) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def workers(number: int) -> Iterator[list[Worker]]:
 
 
 def main() -> None:
-    """Works until there is nothing more to be told."""
+    """Handles requests until its input ends."""
     # What Dagster says of a run on standard output is nobody's answer.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

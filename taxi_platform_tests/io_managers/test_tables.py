@@ -170,10 +170,10 @@ REFUSED: dict[str, tuple[AssetsDefinition, str | None, str]] = {
         "2023-01-02",
         "a table is partitioned by color and month",
     ),
-    "a type that no store takes": (
+    "a type that no store supports": (
         derived(pa.table({"many": [[1]]})),
         None,
-        "no store takes the column many of type list",
+        "no store supports the column many of type list",
     ),
 }
 

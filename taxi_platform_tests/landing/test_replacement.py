@@ -1,7 +1,10 @@
 """A version of a month that differs too much is kept apart, and the loaded one stays."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from taxi_platform.errors import PermanentStoreError
@@ -38,7 +41,7 @@ def test_a_month_that_shrank_leaves_the_loaded_one_as_it_is(landing: LandingZone
     assert loaded(landing) == before
     assert landing.find_unaccepted(GREEN) == refused
     assert refused.rows + refused.rows_in_rejects == 90
-    verdict = judge_replacement(landing, landing.find_cleaned(GREEN))
+    verdict = judge_replacement(landing.find_versions(GREEN))
     assert not verdict.holds
     assert verdict.facts["differences"]
     assert verdict.facts["rows_loaded"] > 5_000 > 90 >= verdict.facts["rows_of_the_new_version"]
@@ -53,8 +56,8 @@ def test_an_accepted_version_takes_its_place_and_nothing_is_left_apart(
     accepted = again(landing, 90, CleaningOptions(accept_replacement=True))
     assert accepted == landing.find_cleaned(GREEN)
     assert landing.find_unaccepted(GREEN) is None
-    assert [path for path in (landing.root / "refused").rglob("*") if path.is_file()] == []
-    assert judge_replacement(landing, accepted).holds
+    assert [path for path in (landing.root / "unaccepted").rglob("*") if path.is_file()] == []
+    assert judge_replacement(landing.find_versions(GREEN)).holds
     # What is loaded now is what the next version is compared with.
     assert again(landing, 95) == landing.find_cleaned(GREEN)
 
@@ -67,10 +70,61 @@ def test_a_good_version_after_a_refused_one_clears_it_away(landing: LandingZone)
     assert landing.find_unaccepted(GREEN) is None
 
 
-def test_another_sources_version_is_not_compared(landing: LandingZone) -> None:
+def test_a_real_month_is_not_compared_with_a_synthetic_one(landing: LandingZone) -> None:
     again(landing, 6_000, source="synthetic:green_tripdata_2024-01")
     real = again(landing, 900, source="https://host/green_tripdata_2024-01.parquet")
     assert real == landing.find_cleaned(GREEN)
+
+
+@pytest.mark.parametrize("source", [None, "https://mirror/green_tripdata_2024-01.csv.gz"])
+def test_the_same_month_from_another_address_is_compared(
+    landing: LandingZone, source: str | None
+) -> None:
+    again(landing, 6_000, source="https://host/green_tripdata_2024-01.parquet")
+    before = loaded(landing)
+    again(landing, 900, source=source)
+    assert loaded(landing) == before
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"PAR1")])
+def test_a_month_whose_kept_rows_were_deleted_or_damaged_is_compared_all_the_same(
+    landing: LandingZone, damage: Callable[[Path], object]
+) -> None:
+    cleaned_month(landing, GREEN, 6_000)
+    damage(landing.cleaned_path(GREEN))
+    again(landing, 90)
+    assert landing.find_unaccepted(GREEN) is not None
+    assert landing.find_cleaned_or_none(GREEN) is None
+
+
+def half_a_month(zone: LandingZone, options: CleaningOptions | None = None) -> TripParquet:
+    with zone.raw_partial(GREEN) as partial:
+        write_synthetic_month(GREEN, partial, 6_000)
+        trips = pq.read_table(partial)
+        days = pc.day(trips["lpep_pickup_datetime"])
+        pq.write_table(trips.filter(pc.less(days, 15)), partial)
+        raw = zone.publish_raw(GREEN, ".parquet", partial)
+    return zone.write_cleaned(clean_trips(raw.path, GREEN, options))
+
+
+def test_a_first_version_that_fails_an_expectation_gets_no_place_and_blocks_no_better_one(
+    landing: LandingZone,
+) -> None:
+    bad = half_a_month(landing)
+    assert landing.find_unaccepted(GREEN) == bad
+    with pytest.raises(PermanentStoreError, match="no cleaned file"):
+        landing.find_cleaned(GREEN)  # from which the stores are loaded
+    assert landing.find_versions(GREEN).latest == bad
+    good = again(landing, 6_000)
+    assert good == landing.find_cleaned(GREEN)
+
+
+def test_accepting_a_replacement_accepts_no_failed_expectation(landing: LandingZone) -> None:
+    cleaned_month(landing, GREEN, 6_000)
+    before = loaded(landing)
+    half_a_month(landing, CleaningOptions(accept_replacement=True))
+    assert loaded(landing) == before
+    assert judge_replacement(landing.find_versions(GREEN)).holds
 
 
 def test_where_a_file_was_published_is_noted_without_its_secrets(
@@ -84,17 +138,14 @@ def test_where_a_file_was_published_is_noted_without_its_secrets(
     assert landing.find_raw(GREEN).source == raw.source
 
 
-@pytest.mark.parametrize("rows", [0])
 def test_a_file_without_rows_does_not_replace_the_good_one(
-    landing: LandingZone, tmp_path: Path, rows: int
+    landing: LandingZone, tmp_path: Path
 ) -> None:
     good = tmp_path / f"{GREEN.stem}.parquet"
     write_synthetic_month(GREEN, good, 500)
     template = f"file://{tmp_path}/{{color}}_tripdata_{{month}}.parquet"
     before, _ = land(source_of(template), GREEN, landing)
-    import pyarrow.parquet as pq
-
-    pq.write_table(pq.read_table(good).slice(0, rows), good)
+    pq.write_table(pq.read_table(good).slice(0, 0), good)
     with pytest.raises(PermanentStoreError, match="has a header but no rows"):
         land(source_of(template), GREEN, landing)
     assert landing.find_raw(GREEN).sha256 == before.sha256
@@ -103,10 +154,10 @@ def test_a_file_without_rows_does_not_replace_the_good_one(
 def test_a_month_is_compared_with_the_months_around_it(landing: LandingZone) -> None:
     for key, rows in (("green|2023-12", 5_000), ("green|2024-02", 5_200), ("green|2023-01", 4_800)):
         cleaned_month(landing, TripMonth.from_key(key), rows)
-    usual = cleaned_month(landing, GREEN, 5_000)
-    assert judge_beside_neighbours(landing, usual).holds
+    cleaned_month(landing, GREEN, 5_000)
+    assert judge_beside_neighbours(landing, landing.find_versions(GREEN)).holds
     other = TripMonth.from_key("green|2023-02")
-    few = cleaned_month(landing, other, 400)
-    verdict = judge_beside_neighbours(landing, few)
+    cleaned_month(landing, other, 400)
+    verdict = judge_beside_neighbours(landing, landing.find_versions(other))
     assert not verdict.holds
     assert set(verdict.facts["rows_of_neighbours"]) == {"green|2023-01", "green|2024-02"}

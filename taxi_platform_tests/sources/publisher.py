@@ -1,4 +1,4 @@
-"""A publisher of trip files on loopback, that can be told to misbehave."""
+"""A publisher of trip files on loopback, which can be set to misbehave."""
 
 import sys
 import threading

@@ -1,4 +1,4 @@
-"""Tables that people derive, in every store: replaced by month or whole, and read back."""
+"""Tables of users' assets, in every store: replaced by month or whole, and read back."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -162,9 +162,9 @@ def test_values_of_every_type_come_back_equal(
 
 
 REFUSED: dict[str, tuple[pa.Array, str]] = {
-    "a list": (pa.array([[1]]), "no store takes the column value of type list"),
-    "a decimal": (pa.array([Decimal("1.5")]), "no store takes the column value of type decimal"),
-    "nothing at all": (pa.nulls(1), "no store takes the column value of type null"),
+    "a list": (pa.array([[1]]), "no store supports the column value of type list"),
+    "a decimal": (pa.array([Decimal("1.5")]), "no store supports the column value of type decimal"),
+    "nothing at all": (pa.nulls(1), "no store supports the column value of type null"),
     "an integer beyond 64 bits": (pa.array([2**64 - 1], pa.uint64()), "18446744073709551615"),
     "nanoseconds": (pa.array([1], pa.timestamp("ns")), "would lose data"),
 }
@@ -230,9 +230,9 @@ def test_a_reader_sees_the_rows_before_or_after_and_none_between(
         for turn in range(200):
             store.replace_rows(table, None, versions[turn % 2].to_reader())
             assert reader.errors == []
-            if turn >= 20 and len(set(reader.told)) > 1 and len(reader.told) >= 20:
+            if turn >= 20 and len(set(reader.rows)) > 1 and len(reader.rows) >= 20:
                 break
-    assert set(reader.told) == {(3_000, 3_000), (4_000, 8_000)}
+    assert set(reader.rows) == {(3_000, 3_000), (4_000, 8_000)}
 
 
 @pytest.mark.parametrize(("month", "longest"), [(MARCH, 46), (None, 63)])

@@ -79,7 +79,7 @@ def test_an_object_of_others_is_counted_by_its_footer_however_long_that_is(
     blob.upload_from_file(foreign, rewind=True)
     assert gcs.find(MONTH).totals == MonthTotals(2, {})
     blob.upload_from_string(b"PAR1 and no more than that")
-    with pytest.raises(PermanentStoreError, match=r"green\|2023-03: gs://.* is no Parquet file"):
+    with pytest.raises(PermanentStoreError, match=r"green\|2023-03: gs://.* is not a Parquet file"):
         gcs.find(MONTH)
 
 

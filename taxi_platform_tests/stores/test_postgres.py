@@ -193,7 +193,7 @@ def test_fewer_rows_than_the_file_claims_leave_the_month_as_it_was(
     trips = cleaned_month(landing, MARCH, 100)
     tables.replace_month(trips)
     before = holding(connection, MARCH)
-    with pytest.raises(TransientStoreError, match=r"green\|2023-03: Postgres.*is as it was"):
+    with pytest.raises(TransientStoreError, match=r"green\|2023-03: Postgres.*is unchanged"):
         tables.replace_month(replace(cleaned_month(landing, MARCH, 500), rows=1))
     assert holding(connection, MARCH) == before
 

@@ -1,4 +1,4 @@
-"""Clients that know nothing of this project, told only where BigQuery is."""
+"""Clients from outside this project, configured only with the emulator's address."""
 
 import base64
 import datetime
@@ -36,7 +36,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def told(
+def address(
     emulator: Server, answers: DiscoveryCheck, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
     """The emulator's address in Google's variable; every answer is checked."""
@@ -47,7 +47,7 @@ def told(
 
 
 @pytest.fixture
-def service_account(told: str) -> str:
+def service_account(address: str) -> str:
     """A service account's key as Dagster takes it; its tokens are the emulator's."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     account = {
@@ -60,13 +60,13 @@ def service_account(told: str) -> str:
             serialization.NoEncryption(),
         ).decode(),
         "client_email": "trips@localhost",
-        "token_uri": f"{told}/token",
+        "token_uri": f"{address}/token",
     }
     return base64.b64encode(json.dumps(account).encode()).decode()
 
 
 @pytest.fixture
-def anonymous(told: str) -> google.auth.credentials.Credentials:
+def anonymous(address: str) -> google.auth.credentials.Credentials:
     return google.auth.credentials.AnonymousCredentials()
 
 

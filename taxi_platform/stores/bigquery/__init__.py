@@ -1,4 +1,4 @@
-"""BigQuery: trip tables, one a color, a partition a month."""
+"""BigQuery: one trip table for each color, with one partition for each month."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -19,7 +19,8 @@ def bigquery_client(chosen: BigQuerySettings) -> "Iterator[bigquery.Client]":
     """The client, with Application Default Credentials in the cloud; closed after the block.
 
     Raises:
-        PermanentStoreError: the embedded stack is meant, and not up; or there are no credentials.
+        PermanentStoreError: the embedded stack should be used and is not up, or there are no
+            credentials.
     """
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import bigquery
@@ -36,7 +37,7 @@ def bigquery_client(chosen: BigQuerySettings) -> "Iterator[bigquery.Client]":
 
 
 def browser_url(environment: str, table: str) -> str:
-    """Where people look at a table, given as ``project.dataset.table``, once they may."""
+    """The console's page of a table ``project.dataset.table``, for users with access."""
     project, dataset, name = table.split(".")
     if environment == "local":
         server = os.environ.get(EMULATOR, "")

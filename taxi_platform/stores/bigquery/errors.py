@@ -1,4 +1,4 @@
-"""What BigQuery's jobs fail of. What any of Google's clients raises is mapped beside this room."""
+"""Errors of BigQuery's jobs. ``stores.google_errors`` maps other errors of Google's clients."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ _TRANSIENT_JOB_REASONS = (
 
 @contextmanager
 def bigquery_errors(subject: object, table: str) -> Iterator[None]:
-    """Maps what the client raises, and what a job ended with, to the two kinds of store error.
+    """Maps errors of the client and of jobs to the two kinds of store error.
 
     Args:
         subject: the partition, for messages.

@@ -1,6 +1,6 @@
-"""Load jobs: how a month, or a small table, takes the place of what was there.
+"""Load jobs, which replace a month or a small table.
 
-One server-side job with WRITE_TRUNCATE, which BigQuery makes visible at once or not at all.
+One server-side job with WRITE_TRUNCATE, which BigQuery applies atomically.
 """
 
 import tempfile
@@ -34,7 +34,7 @@ class LoadJobs:
 
     Attributes:
         client: of BigQuery.
-        table: as it is, with the columns of others that it may have.
+        table: the existing table, including columns that others added.
         partition: ``YYYYMM``, or None for the whole table.
         location: of the jobs.
         patience: the client's retry and timeout.
@@ -48,22 +48,22 @@ class LoadJobs:
 
     @property
     def destination(self) -> str:
-        """What is replaced: ``project.dataset.table$YYYYMM``, or without the partition."""
+        """The target: ``project.dataset.table$YYYYMM``, or without the partition."""
         name = f"{self.table.project}.{self.table.dataset_id}.{self.table.table_id}"
         return f"{name}${self.partition}" if self.partition else name
 
     def load_object(self, trips: TripObject, report: Report) -> tuple[Any, bool]:
-        """Loads an object, or attaches to the job that does so already.
+        """Loads an object, or attaches to a running load job of the same object.
 
-        A job that ended is never taken for this one: its rows may have been replaced since, and
-        loading again costs nothing.
+        A job that has ended is not reused: its rows may have been replaced since, and loading
+        again costs nothing.
 
         Args:
             trips: the object.
             report: called with the job's id and state, until it has ended.
 
         Returns:
-            The job, ended well, and whether it had been started before.
+            The job, which has succeeded, and whether it was started earlier.
         """
         from google.api_core.exceptions import Conflict
 
@@ -91,10 +91,10 @@ class LoadJobs:
         )
 
     def load_rows(self, rows: pa.RecordBatchReader) -> Any:
-        """Loads rows from here, through a file on disk: memory stays flat.
+        """Loads rows through a temporary file, so memory stays flat.
 
         Returns:
-            The job, ended well.
+            The job, which has succeeded.
         """
         with _spooled(rows) as file:
             job: Any = self.client.load_table_from_file(
@@ -127,9 +127,9 @@ class LoadJobs:
         )
 
     def _wait_for(self, job: Any, report: Report) -> None:
-        """Polls the job until it has ended; raises what it failed of.
+        """Polls the job until it has ended; raises its error.
 
-        The client's own wait sleeps up to a second before it asks for the second time, which is
+        The client's own wait sleeps up to a second before it polls for the second time, which is
         longer than a small month takes.
         """
         deadline = time.monotonic() + LOAD_SECONDS
@@ -149,7 +149,7 @@ class LoadJobs:
 
 @contextmanager
 def _spooled(rows: pa.RecordBatchReader) -> Iterator[IO[bytes]]:
-    """Rows as a Parquet file without a name, gone after the block."""
+    """Rows as a temporary Parquet file, deleted after the block."""
     with tempfile.TemporaryFile(prefix="taxi_platform_") as file:
         with pq.ParquetWriter(file, rows.schema, compression="zstd") as writer:
             for batch in rows:

@@ -9,7 +9,7 @@ from taxi_platform.stores.google import GoogleSettings
 
 
 class BigQuerySettings(GoogleSettings):
-    """Where the trip tables are."""
+    """The dataset of the trip tables."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(env_prefix="TAXI_BIGQUERY_")
 

@@ -1,6 +1,6 @@
-"""BigQuery as a store of trip tables: one table a color, a partition a month.
+"""BigQuery as a table store: one table for each color, one partition for each month.
 
-No trip passes through here on its way in: BigQuery loads the objects itself.
+Trips are not sent by this process: BigQuery loads the GCS objects itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_store(chosen: BigQuerySettings) -> "Iterator[BigQueryStore]":
-    """The store that the settings describe; its client is closed after the block."""
+    """The store with these settings; its client is closed after the block."""
     with bigquery_client(chosen) as client:
         yield BigQueryStore(client, chosen)
 
@@ -45,7 +45,7 @@ def open_store(chosen: BigQuerySettings) -> "Iterator[BigQueryStore]":
 class BigQueryStore:
     """The tables of one dataset; see ``TableStore``.
 
-    The client's own retries are switched off: the step's retry policy is the one layer.
+    The client's own retries are switched off: only the step's retry policy retries.
     """
 
     def __init__(self, client: "bigquery.Client", chosen: BigQuerySettings) -> None:
@@ -67,8 +67,8 @@ class BigQueryStore:
 
         Raises:
             PermanentStoreError: BigQuery refuses the object, the dataset or the access; or it
-                wrote another number of rows than the object's writer says it holds.
-            TransientStoreError: BigQuery cannot be reached or failed for reasons of its own.
+                wrote another number of rows than the object has.
+            TransientStoreError: BigQuery cannot be reached, or has an internal error.
         """
         month = trips.month
         wanted = trip_table(self.table_name(f"{month.color}_trips"), month.color)
@@ -79,7 +79,7 @@ class BigQueryStore:
         if rows != trips.totals.rows:
             raise PermanentStoreError(
                 f"{month}: load job {job.job_id} wrote {rows:,} rows into {jobs.destination}, but "
-                f"{trips.uri} holds {trips.totals.rows:,}: materialize gcs_trips and "
+                f"{trips.uri} has {trips.totals.rows:,}: materialize gcs_trips and "
                 "bigquery_trips for this partition again"
             )
         details = {"bigquery_partition": _partition(month.month), "job_id": job.job_id}
@@ -105,7 +105,7 @@ class BigQueryStore:
     def stream_month(
         self, month: TripMonth, names: Sequence[str] | None = None
     ) -> pa.RecordBatchReader:
-        """See ``TableStore.stream_month``. Pages are asked for one after another."""
+        """See ``TableStore.stream_month``. Pages are requested one after another."""
         return self._stream(_trips(month), month.month, chosen_schema(month.color, names))
 
     def stream_rows(
@@ -135,7 +135,7 @@ class BigQueryStore:
         return Answer(names, rows[:limit], len(rows) > limit)
 
     def check_access(self) -> None:
-        """See ``TableStore.check_access``: asks a question that reads nothing."""
+        """See ``TableStore.check_access``: runs a query that reads nothing."""
         with bigquery_errors("trips", f"project {self._client.project}"):
             self._client.query("SELECT 1", job_retry=None, **self._patience).result(
                 job_retry=None, **self._patience
@@ -155,7 +155,7 @@ class BigQueryStore:
         return True
 
     def leftovers(self, *, drop: bool = False) -> list[str]:  # noqa: ARG002
-        """See ``TableStore.leftovers``: a job leaves nothing, whatever becomes of its client."""
+        """See ``TableStore.leftovers``: a load job leaves nothing behind."""
         return []
 
     def _jobs(self, subject: object, month: date | None, wanted: "bigquery.Table") -> LoadJobs:
@@ -177,13 +177,13 @@ class BigQueryStore:
             with bigquery_errors(subject_of(table, month), self.table_name(table)):
                 rows = self._ask(table, month, [f"`{name}`" for name in schema.names])
                 for batch in rows.to_arrow_iterable():
-                    # BigQuery has one integer type and names of its own for times.
+                    # BigQuery has one integer type, and other types for times.
                     yield batch.cast(schema)
 
         return pa.RecordBatchReader.from_batches(schema, batches())
 
     def _ask(self, table: str, month: date | None, expressions: list[str]) -> Any:
-        """Selects from a table; the expressions name columns of its schema only."""
+        """Selects from a table; the expressions contain only columns of its schema."""
         from google.cloud import bigquery
 
         query = f"SELECT {', '.join(expressions)} FROM `{self.table_name(table)}`"  # noqa: S608

@@ -1,6 +1,6 @@
-"""A table in BigQuery: what a schema makes of it, and whether one that is there fits.
+"""A table in BigQuery: its definition from a schema, and the check of an existing table.
 
-How its months are loaded is the business of ``loads``.
+``loads`` loads its months.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ def trip_table(table_id: str, color: str) -> "bigquery.Table":
 
 
 def month_table(table_id: str, schema: pa.Schema) -> "bigquery.Table":
-    """A table with a partition a month, for ``project.dataset.table``."""
+    """A table with one partition for each month, for ``project.dataset.table``."""
     from google.cloud import bigquery
 
     table = whole_table(table_id, schema)
@@ -50,10 +50,10 @@ def whole_table(table_id: str, schema: pa.Schema) -> "bigquery.Table":
 
 
 def check_fit(subject: object, table: "bigquery.Table", wanted: "bigquery.Table") -> None:
-    """Compares a table with what is to be loaded into it. Columns that it lacks are no misfit.
+    """Checks that rows can be loaded into a table. Missing columns are allowed.
 
     Raises:
-        PermanentStoreError: it is partitioned otherwise, or a column has another type or mode.
+        PermanentStoreError: its partitioning differs, or a column has another type or mode.
     """
     problems = []
     if _partitioning(table) != _partitioning(wanted):
@@ -85,13 +85,13 @@ def ensure_table(
     location: str,
     patience: Any,
 ) -> "bigquery.Table":
-    """The table as it is: made if there is none, with the columns that it lacked.
+    """The existing table, after creating it or adding missing columns.
 
     Args:
         client: of BigQuery.
         subject: the partition, for messages.
-        wanted: the table as the schema makes it.
-        location: of the dataset, which is made too if there is none.
+        wanted: the table as the schema defines it.
+        location: of the dataset, which is created if it does not exist.
         patience: the client's retry and timeout.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What BigQuery calls the types of a table's columns."""
+"""BigQuery's names of column types."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ def _description(field: pa.Field) -> dict[str, Any]:
 
 
 def arrow_schema(columns: "list[bigquery.SchemaField]") -> pa.Schema:
-    """The Arrow schema of a table's columns, without those of types that no load makes.
+    """The Arrow schema of a table's columns, without columns of types that loads never create.
 
     Integers are 64 bits wide.
     """
@@ -53,5 +53,5 @@ def arrow_schema(columns: "list[bigquery.SchemaField]") -> pa.Schema:
 
 
 def type_name(column: "bigquery.SchemaField") -> str:
-    """A column's type by the one of its names that tables are made with."""
+    """A column's type, by the name that this module uses."""
     return str(_NEW_NAMES.get(column.field_type, column.field_type))

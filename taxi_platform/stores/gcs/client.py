@@ -17,7 +17,7 @@ def gcs_client(chosen: GCSSettings) -> "storage.Client":
     """The client, with Application Default Credentials in the cloud.
 
     Raises:
-        PermanentStoreError: the embedded stack is meant, and not up.
+        PermanentStoreError: the embedded stack should be used, and is not up.
     """
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import storage
@@ -28,7 +28,7 @@ def gcs_client(chosen: GCSSettings) -> "storage.Client":
 
 
 def browser_url(chosen: GCSSettings, name: str) -> str:
-    """Where people look at an object of the bucket, once they may."""
+    """The page of an object in Google's console, for users with access."""
     if chosen.environment == "local":
         server = os.environ.get(EMULATOR, "")
         return f"{server}/storage/v1/b/{chosen.bucket}/o/{quote(name, safe='')}"

@@ -1,7 +1,7 @@
 """Trip objects in Google Cloud Storage.
 
-An object appears whole or not at all, which is GCS's own promise; what is added here is that what
-arrived is compared with what was sent, and that a second writer is noticed.
+GCS guarantees that an object appears whole or not at all. In addition, this module compares the
+uploaded object with the file, and detects a second writer.
 """
 
 import re
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 REQUEST_SECONDS = 60.0
 
 UPLOAD_CHUNK_BYTES = 16 << 20
-"""What one request of a resumable upload carries: the timeout is for each, not for the file."""
+"""The size of one request of a resumable upload; the timeout applies to each request."""
 
 FOOTER_BYTES = 256 << 10
-"""What is read of an object's end at first; the footer of a month has some 20 KB."""
+"""How much of an object's end is read first; the footer of a month has some 20 KB."""
 
 PREFIX = "data/"
 
@@ -48,8 +48,8 @@ class TripObject:
         name: object name.
         generation: GCS's number of this version of the object.
         size: bytes.
-        crc32c: checksum as GCS spells it, base64.
-        totals: what its Parquet footer says that it holds; rows only, if others wrote it.
+        crc32c: checksum in GCS's format, base64.
+        totals: from its Parquet footer; only rows, if another program wrote it.
     """
 
     month: TripMonth
@@ -69,7 +69,7 @@ class TripObject:
 class GCSTrips:
     """The trip objects of one bucket.
 
-    The client's own retries are switched off: the step's retry policy is the one layer.
+    The client's own retries are switched off: only the step's retry policy retries.
     """
 
     def __init__(
@@ -87,8 +87,8 @@ class GCSTrips:
         """The month's object as it is now.
 
         Raises:
-            PermanentStoreError: the object, or the bucket, is not there, or may not be read, or
-                the object is no Parquet file.
+            PermanentStoreError: the object or the bucket does not exist or may not be read, or the
+                object is not a Parquet file.
             TransientStoreError: GCS cannot be reached.
         """
         with self._errors(month):
@@ -102,7 +102,7 @@ class GCSTrips:
             return self._describe(month, blob, self._read_totals(month, blob))
 
     def generations(self) -> dict[TripMonth, int]:
-        """The generation of every month's object that there is now, by one listing.
+        """The generations of all months' objects, with one listing.
 
         Raises:
             PermanentStoreError: the bucket is not there, or may not be listed.
@@ -123,7 +123,7 @@ class GCSTrips:
         return found
 
     def upload(self, trips: TripParquet) -> tuple[TripObject, bool]:
-        """Uploads a cleaned month to GCS, unless exactly that is there already.
+        """Uploads a cleaned month to GCS, unless the object has this content.
 
         Returns:
             The object, and whether it was uploaded.
@@ -148,7 +148,7 @@ class GCSTrips:
         return self._describe(month, after, trips.totals), True
 
     def check_access(self) -> None:
-        """Writes an object, and removes it: whether months can be uploaded, found out the sure way.
+        """Tests whether months can be uploaded: writes an object and removes it.
 
         Raises:
             PermanentStoreError: the bucket is not there or may not be written.
@@ -167,8 +167,8 @@ class GCSTrips:
         from google.api_core.exceptions import BadRequest
 
         blob = self._bucket().blob(self.object_name(trips.month), UPLOAD_CHUNK_BYTES)
-        # Said beforehand, GCS compares it before the object takes the old one's place. The client's
-        # own comparison comes too late for that, and removes the object.
+        # Sent first, so GCS compares it before the object replaces the old one. The client's own
+        # comparison comes after that, and removes the object.
         blob.crc32c = checksum
         try:
             with self._requiring_bucket(trips.month):
@@ -185,7 +185,7 @@ class GCSTrips:
                 raise
             raise TransientStoreError(
                 f"{trips.month}: {self._address(trips.month)} changed on its way, and GCS refused "
-                "it; the earlier object is as it was; try again"
+                "it; the earlier object is unchanged; try again"
             ) from error
 
     def _bucket(self) -> "storage.Bucket":
@@ -198,9 +198,9 @@ class GCSTrips:
 
     @contextmanager
     def _requiring_bucket(self, subject: object) -> Iterator[None]:
-        """An upload finds nothing only if there is no bucket.
+        """Maps NotFound of an upload, which means that there is no bucket.
 
-        Whether there is one cannot be asked: who may write objects need not see the bucket.
+        The bucket itself is not requested: permission to write objects does not include that.
         """
         from google.api_core.exceptions import NotFound
 
@@ -216,7 +216,7 @@ class GCSTrips:
         return f"gs://{self.bucket}/{self.object_name(month)}"
 
     def _read_totals(self, month: TripMonth, blob: Any) -> MonthTotals:
-        """From the object's footer: of this generation, whoever wrote it."""
+        """The totals in the object's footer, of this generation, whoever wrote it."""
         tail = self._read_end(month, blob, FOOTER_BYTES)
         needed = int.from_bytes(tail[-8:-4], "little") + 8
         if len(tail) < needed <= blob.size:
@@ -225,7 +225,7 @@ class GCSTrips:
             return totals_of_footer(month, pq.read_metadata(pa.BufferReader(tail)))
         except (pa.ArrowException, OSError) as error:
             raise PermanentStoreError(
-                f"{month}: {self._address(month)} is no Parquet file ({error}): materialize "
+                f"{month}: {self._address(month)} is not a Parquet file ({error}): materialize "
                 "gcs_trips for this partition again"
             ) from error
 

@@ -9,7 +9,7 @@ from taxi_platform.stores.google import GoogleSettings
 
 
 class GCSSettings(GoogleSettings):
-    """Where the trip objects are."""
+    """The bucket of the trip objects."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(env_prefix="TAXI_GCS_")
 

@@ -1,4 +1,4 @@
-"""Postgres: trip tables, one a color, a child table a month."""
+"""Postgres: one trip table for each color, with one child table for each month."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

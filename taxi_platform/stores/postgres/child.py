@@ -1,4 +1,4 @@
-"""A month's child table before it takes its place: made, filled and indexed, unseen.
+"""A month's child table before it is attached: created, filled and indexed.
 
 How it takes its place is the business of ``loads``.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Incoming:
-    """Rows on their way into a table.
+    """Rows to copy into a table.
 
     Attributes:
         where: partition and server, for messages.
@@ -46,17 +46,17 @@ def fill_child(
     incoming: Incoming,
     time_column: str | None,
 ) -> int:
-    """Makes, fills and indexes a child table in one transaction, and gives its rows.
+    """Creates, fills and indexes a child table in one transaction; returns its row count.
 
-    One transaction, so that a server with ``wal_level=minimal`` writes no log of the copy. It
-    touches no other table, whose writers it would hold up for as long as the copy takes.
+    In one transaction, a server with ``wal_level=minimal`` writes no log of the copy. It locks no
+    other table, so other writers do not wait for the copy.
 
     Args:
-        server: where.
-        table: the child; one that a killed run left is dropped.
-        columns: its columns, those of the parent.
-        month: the first day of the only month that it may hold.
-        incoming: what it is filled with.
+        server: the server.
+        table: the child table; one that a killed run left behind is dropped.
+        columns: its columns, which are the parent's.
+        month: the first day of the only month that it may contain.
+        incoming: its rows.
         time_column: the column that gets a BRIN index, if any.
 
     Raises:
@@ -71,17 +71,17 @@ def fill_child(
 
 
 def copy_rows(cursor: "dbapi.Cursor", table: TableName, incoming: Incoming) -> int:
-    """Appends rows to a table by binary COPY, and gives how many Postgres took.
+    """Appends rows to a table by binary COPY; returns how many rows Postgres copied.
 
     Args:
-        cursor: of a connection that speaks Arrow.
-        table: where to.
+        cursor: of an Arrow connection.
+        table: the table.
         incoming: the rows.
 
     Raises:
         TransientStoreError: Postgres took another number of rows than expected.
     """
-    # Without the fields' metadata, which the driver would have to carry.
+    # Without the fields' metadata, which the driver does not need.
     bare = pa.schema([pa.field(field.name, field.type) for field in incoming.rows.schema])
     failed: list[Exception] = []
     of = "" if incoming.expected is None else f" of {incoming.expected:,}"
@@ -94,7 +94,7 @@ def copy_rows(cursor: "dbapi.Cursor", table: TableName, incoming: Incoming) -> i
                 done += batch.num_rows
                 incoming.report(f"{done:,}{of} rows copied")
         except Exception as error:
-            # The driver would make an error of Postgres' of it, and so something that may pass.
+            # The driver would turn it into a Postgres error, which would look transient.
             failed.append(error)
             raise
 
@@ -109,8 +109,8 @@ def copy_rows(cursor: "dbapi.Cursor", table: TableName, incoming: Incoming) -> i
         raise
     if incoming.expected not in (None, copied):
         raise TransientStoreError(
-            f"{incoming.where} took {copied:,} rows of {incoming.expected:,}; the month is as it "
-            "was"
+            f"{incoming.where} took {copied:,} rows of {incoming.expected:,}; the month is "
+            "unchanged"
         )
     return copied
 
@@ -118,14 +118,14 @@ def copy_rows(cursor: "dbapi.Cursor", table: TableName, incoming: Incoming) -> i
 def _create(
     cursor: "dbapi.Cursor", table: sql.Identifier, columns: sql.Composed, month: date
 ) -> None:
-    """A new table, attached to nothing, that can only hold this month."""
+    """Creates a table, not attached to any other, that can only contain this month."""
     for statement in (
-        # The server may still be ending the transaction of a run that was killed.
+        # The server may still be ending the transaction of a killed run.
         sql.SQL("SELECT pg_advisory_xact_lock(hashtextextended({}, 0))").format(
             sql.Literal(f"taxi_platform {table.as_string()}")
         ),
         sql.SQL("DROP TABLE IF EXISTS {}").format(table),
-        # Not LIKE the parent, which would lock that until the copy is done.
+        # Not LIKE the parent, which would lock the parent until the copy is done.
         sql.SQL(
             "CREATE TABLE {} ({}, CONSTRAINT file_month CHECK ({} IS NOT NULL AND {} = {}))"
         ).format(
@@ -140,7 +140,7 @@ def _create(
 
 
 def _index(cursor: "dbapi.Cursor", table: sql.Identifier, time_column: str | None) -> None:
-    """Builds here, unseen, what attaching would otherwise build under the parent's lock."""
+    """Builds the index now, which attaching would otherwise build under the parent's lock."""
     if time_column:
         index = sql.SQL("CREATE INDEX ON {} USING brin ({})").format(
             table, sql.Identifier(time_column)

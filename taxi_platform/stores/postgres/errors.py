@@ -1,4 +1,4 @@
-"""What Postgres' errors mean, by their SQLSTATE or by having none (no connection)."""
+"""Maps Postgres' errors by their SQLSTATE; errors without one have lost the connection."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ _OF_THE_CLIENT = (psycopg.DataError, psycopg.ProgrammingError, psycopg.NotSuppor
 """Without an SQLSTATE, these are what the client makes of a value or a statement."""
 
 _REFUSED = ("authentication failed", "no password supplied")
-"""A refused connection has no SQLSTATE on the client's side, only these words."""
+"""A refused connection has no SQLSTATE in the client, only these words."""
 
 
 @contextmanager
 def postgres_errors(where: str) -> Iterator[None]:
-    """Maps what both clients raise to the two kinds of store error.
+    """Maps errors of both clients to the two kinds of store error.
 
     Args:
         where: partition, server and table, for messages.
@@ -31,7 +31,7 @@ def postgres_errors(where: str) -> Iterator[None]:
 
 
 def store_error(error: psycopg.Error | adbc.Error, where: str) -> StoreError:
-    """The store error that an error of Postgres is.
+    """The store error of a Postgres error.
 
     Args:
         error: what a client raised.
@@ -48,17 +48,17 @@ def store_error(error: psycopg.Error | adbc.Error, where: str) -> StoreError:
         return PermanentStoreError(f"{where}: {message}; check TAXI_POSTGRES_DATABASE")
     if state == "42804":
         return TransientStoreError(
-            f"{where}: the table gained columns while the month was copied; the month is as it was"
+            f"{where}: another run added columns while the month was copied; the month is unchanged"
         )
     if state.startswith("42501"):
         return PermanentStoreError(f"{where}: {message}; give the user the right")
     if state == "53100":
-        return PermanentStoreError(f"{where}: {message}; the month is as it was; free some space")
+        return PermanentStoreError(f"{where}: {message}; the month is unchanged; free some space")
     if isinstance(error, _OF_THE_CLIENT) and not state:
         return PermanentStoreError(f"{where}: {message}")
     if not state or state[:2] in ("08", "40", "53", "55", "57", "58"):
         return TransientStoreError(
-            f"{where}: cannot be reached or is busy ({message}); what it holds is as it was. Is it "
+            f"{where}: cannot be reached or is busy ({message}); its data is unchanged. Is it "
             "up ('taxi-platform local up' starts the embedded one)?"
         )
-    return PermanentStoreError(f"{where}: {message}; the month is as it was")
+    return PermanentStoreError(f"{where}: {message}; the month is unchanged")

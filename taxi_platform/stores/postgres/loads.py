@@ -1,7 +1,7 @@
-"""How a month, or a small table, takes the place of what was there.
+"""Replaces a month or a small table.
 
-A month is copied into a new table of its own, which nobody sees, and then takes the place of the
-old one in one short transaction. Readers see the old month or the new one, and never wait behind
+A month is copied into a new, unattached table, which then replaces the old child table in one short
+transaction. Readers see the old month or the new one, and never wait behind
 a load.
 """
 
@@ -21,7 +21,7 @@ from taxi_platform.stores.postgres.table import LONGEST_NAME, PostgresTable, Tab
 from taxi_platform.trips.schema import DATA_FILE_MONTH
 
 INCOMING = "_incoming"
-"""What the name of a child table ends in until it has taken its place."""
+"""The suffix of a child table's name until it is attached."""
 
 _LEFTOVER = re.compile(rf"(.+)_(\d{{4}})_(0[1-9]|1[0-2]){INCOMING}")
 
@@ -36,12 +36,12 @@ def replace_month(
 
     Raises:
         PermanentStoreError: the table does not fit the schema, or its name is too long.
-        TransientStoreError: a lock was held for too long, or rows were lost on the way.
+        TransientStoreError: it was locked for too long, or the row count differs.
     """
     child = _child_of(parent.name, month)
     unseen = TableName(child.schema, f"{child.name}{INCOMING}")
     _check_length(parent, unseen)
-    # The lock lasts as long as the connection: it is let go of when this process ends, however.
+    # The lock lasts as long as the connection, so it is released when this process ends or dies.
     with server.connect() as connection:
         _wait_for_lock(connection, parent, month)
         columns = parent.ensure(connection)
@@ -53,7 +53,7 @@ def replace_month(
 
 
 def replace_whole(server: PostgresServer, table: PostgresTable, incoming: Incoming) -> int:
-    """Replaces all rows of a small table in one transaction, and gives their number.
+    """Replaces all rows of a small table in one transaction; returns their number.
 
     What depends on the table stays: its views, grants and indexes.
 
@@ -66,7 +66,7 @@ def replace_whole(server: PostgresServer, table: PostgresTable, incoming: Incomi
     with server.connect() as connection:
         table.ensure(connection)
     with server.connect_arrow(autocommit=False) as arrow, arrow.cursor() as cursor:
-        # One writer at a time: the second deletes what the first has written, not beside it.
+        # One writer at a time: the second waits, and then replaces the rows of the first.
         lock = sql.SQL("SELECT pg_advisory_xact_lock(hashtextextended({}, 0))")
         cursor.execute(lock.format(sql.Literal(f"taxi_platform {name}")).as_string())
         cursor.execute(sql.SQL("DELETE FROM {}").format(table.identifier).as_string())
@@ -76,15 +76,15 @@ def replace_whole(server: PostgresServer, table: PostgresTable, incoming: Incomi
 
 
 def leftovers(server: PostgresServer, schema: str, *, drop: bool) -> list[str]:
-    """Child tables that killed runs left, unattached: of months that nobody is writing now.
+    """Unattached child tables that killed runs left behind, and no run is writing now.
 
     Only of tables that are partitioned as this package does it: a table of somebody else's whose
     name looks alike is none.
 
     Args:
-        server: where.
+        server: the server.
         schema: of the tables.
-        drop: drop them, too. The next run of their month would.
+        drop: also drop them, as the next run of their month would do.
     """
     found = []
     with server.connect() as connection:
@@ -118,7 +118,7 @@ def _child_of(parent: TableName, month: date) -> TableName:
 
 
 def _check_length(table: PostgresTable, longest: TableName) -> None:
-    """Refuses a name that Postgres would cut: two tables would have one name."""
+    """Refuses a name that Postgres would truncate: two tables could get the same name."""
     excess = len(longest.name.encode()) - LONGEST_NAME
     if excess > 0:
         raise PermanentStoreError(
@@ -128,13 +128,13 @@ def _check_length(table: PostgresTable, longest: TableName) -> None:
 
 
 def _wait_for_lock(connection: psycopg.Connection, parent: PostgresTable, month: date) -> None:
-    """One writer a month."""
+    """Allows one writer for each month."""
     deadline = time.monotonic() + WRITER_WAIT_SECONDS
     while not _try_to_lock(connection, parent.name, month):
         if time.monotonic() > deadline:
             raise TransientStoreError(
                 f"{parent.address}: another run has been writing this month for "
-                f"{WRITER_WAIT_SECONDS} s; try again when it ended"
+                f"{WRITER_WAIT_SECONDS} s; try again when it has ended"
             )
         time.sleep(random.uniform(0.2, 0.6))  # noqa: S311
 
@@ -154,8 +154,8 @@ def _exchange(
     child: TableName,
     unseen: TableName,
 ) -> None:
-    # At once the strongest lock that any step needs: taking a weaker one first, and then more,
-    # is how two writers of different months would deadlock.
+    # Takes the strongest lock first: with a weaker lock first and a stronger one later, two
+    # writers of different months could deadlock.
     connection.execute(
         sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(parent.identifier)
     )

@@ -1,4 +1,4 @@
-"""A Postgres server: where it is, who asks, and the connections to it."""
+"""A Postgres server: its address, its user, and connections to it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -9,7 +9,7 @@ from psycopg import conninfo
 from taxi_platform.stores.postgres.settings import PostgresSettings
 
 if TYPE_CHECKING:
-    # Imported where it is used: it brings pandas, and polars where that is installed.
+    # Imported where it is used: it imports pandas, and polars if that is installed.
     from adbc_driver_manager import dbapi
 
 CONNECT_SECONDS = 10
@@ -17,10 +17,10 @@ CONNECT_SECONDS = 10
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """Where Postgres is and who asks.
+    """A Postgres server and its user.
 
     Attributes:
-        password: never shown: not in messages, not in ``repr``.
+        password: is never in messages or in ``repr``.
     """
 
     host: str
@@ -45,7 +45,7 @@ class PostgresServer:
 
     @property
     def conninfo(self) -> str:
-        """What libpq needs to connect, the password included."""
+        """The connection string for libpq, including the password."""
         return conninfo.make_conninfo(
             host=self.host,
             port=self.port,
@@ -53,7 +53,7 @@ class PostgresServer:
             password=self.password,
             dbname=self.database,
             connect_timeout=CONNECT_SECONDS,
-            # A server whose machine is gone says nothing any more; it is found out in two minutes.
+            # Detects within two minutes that the server's machine is gone.
             keepalives_idle=60,
             keepalives_interval=10,
             keepalives_count=6,
@@ -69,7 +69,7 @@ class PostgresServer:
         return psycopg.connect(self.conninfo, autocommit=True)
 
     def connect_arrow(self, *, autocommit: bool) -> "dbapi.Connection":
-        """A connection that speaks Arrow."""
+        """An Arrow connection."""
         from adbc_driver_postgresql import dbapi
 
         return dbapi.connect(self.conninfo, autocommit=autocommit)

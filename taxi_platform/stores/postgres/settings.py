@@ -9,7 +9,7 @@ from taxi_platform.stores.settings import StoreSettings
 
 
 class PostgresSettings(StoreSettings):
-    """Where the trip tables are, and who asks."""
+    """The server of the trip tables, and its user."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(env_prefix="TAXI_POSTGRES_")
 

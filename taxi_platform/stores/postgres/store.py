@@ -1,4 +1,4 @@
-"""Postgres as a store of trip tables: one table a color, a child table a month."""
+"""Postgres as a table store: one table for each color, one child table for each month."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,12 +25,12 @@ from taxi_platform.trips.totals import MonthTotals, cents_expression, dollar_col
 from taxi_platform.trips.types import trip_type
 
 BATCH_ROWS = 8_192
-"""Some 2 MB as COPY sends them: the server works on one batch while the next is encoded."""
+"""Some 2 MB in COPY: the server processes one batch while the next is encoded."""
 
 
 @contextmanager
 def open_store(chosen: PostgresSettings) -> "Iterator[PostgresStore]":
-    """The store that the settings describe. It connects anew for each call."""
+    """The store with these settings. It connects for each call."""
     yield PostgresStore(PostgresServer.of(chosen), chosen.schema_name)
 
 
@@ -55,7 +55,7 @@ class PostgresStore:
 
         Raises:
             PermanentStoreError: Postgres refuses the user, the table or the rows.
-            TransientStoreError: Postgres cannot be reached, or a lock is held too long.
+            TransientStoreError: Postgres cannot be reached, or a table is locked for too long.
         """
         month = trips.month
         parent = self._trip_table(month.color, month)
@@ -96,7 +96,7 @@ class PostgresStore:
     ) -> pa.RecordBatchReader:
         """See ``TableStore.stream_month``.
 
-        The connection is held until the stream has been read or dropped.
+        The connection stays open until the stream has been read or dropped.
         """
         return self._stream(_trips(month), month.month, chosen_schema(month.color, names))
 
@@ -127,7 +127,7 @@ class PostgresStore:
         return Answer(names, rows[:limit], len(rows) > limit)
 
     def check_access(self) -> None:
-        """See ``TableStore.check_access``: connects, and asks whether tables may be made."""
+        """See ``TableStore.check_access``: connects, and checks the right to create tables."""
         with postgres_errors(self._where("trips")), self.server.connect() as connection:
             row = connection.execute(
                 "SELECT CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = %(schema)s) "
@@ -137,8 +137,8 @@ class PostgresStore:
             ).fetchone()
         if row is None or not row[0]:
             raise PermanentStoreError(
-                f"trips: Postgres at {self.server.address}: user {self.server.user} may not make "
-                f"tables in schema {self.schema}: GRANT CREATE to that user"
+                f"trips: Postgres at {self.server.address}: user {self.server.user} may not "
+                f"create tables in schema {self.schema}: GRANT CREATE to that user"
             )
 
     def has_table(self, color: str) -> bool:

@@ -1,6 +1,6 @@
-"""A table of months in Postgres: made where there is none, and kept in step with its schema.
+"""A table of months in Postgres: creates it, and adds columns of its schema.
 
-How its months are filled and exchanged is the business of ``child`` and ``loads``.
+``child`` and ``loads`` fill and exchange its months.
 """
 
 import random
@@ -20,7 +20,7 @@ LONGEST_NAME = 63
 """Bytes; Postgres cuts longer names."""
 
 LOCK_WAIT_MS = 400
-"""How long a change may stand in the table's lock queue, with readers behind it."""
+"""How long a change may wait in the table's lock queue, where readers wait behind it."""
 
 CHANGE_SECONDS = 300
 """How long a change is tried before the step fails, to be retried."""
@@ -40,7 +40,7 @@ class TableName:
 
     @property
     def identifier(self) -> sql.Identifier:
-        """Both parts, as statements take them."""
+        """Both parts, quoted for statements."""
         return sql.Identifier(self.schema, self.name)
 
     def __str__(self) -> str:
@@ -73,12 +73,12 @@ def _too_long(names: list[str]) -> list[str]:
 
 
 class PostgresTable:
-    """A table as its Arrow schema makes it: a parent of months, or one without partitions.
+    """A table defined by an Arrow schema: a parent of months, or a table without partitions.
 
     Args:
         name: of the table.
         columns: its Arrow schema, with descriptions in the fields' metadata.
-        where: what messages begin with: the partition if there is one, and the server.
+        where: the start of messages: the partition if there is one, and the server.
         by_month: whether it is partitioned by list on ``data_file_month``.
         time_column: the column that gets a BRIN index, if any.
     """
@@ -100,7 +100,7 @@ class PostgresTable:
         self._partition_key = f"LIST ({DATA_FILE_MONTH})" if by_month else None
 
     def ensure(self, connection: psycopg.Connection) -> sql.Composed:
-        """Makes the table, or adds the columns that it lacks; old rows have null there.
+        """Creates the table, or adds missing columns, which are null in old rows.
 
         Returns:
             The definitions of its columns, those of others among them.
@@ -123,7 +123,7 @@ class PostgresTable:
         """The table's columns and what Postgres calls their types, None if there is no table.
 
         Raises:
-            PermanentStoreError: the table is another than the schema's.
+            PermanentStoreError: the table does not fit the schema.
         """
         table = connection.execute(
             "SELECT pg_get_partkeydef(oid), relispartition FROM pg_class "
@@ -179,9 +179,9 @@ class PostgresTable:
                 if time.monotonic() > deadline:
                     raise TransientStoreError(
                         f"{self.address} was locked by long queries for {CHANGE_SECONDS} s; it is "
-                        "as it was"
+                        "unchanged"
                     ) from error
-                # Growing and jittered, so that the readers' queue drains in between.
+                # Growing, jittered waits, so that waiting readers get their turn.
                 time.sleep(random.uniform(wait / 2, wait))  # noqa: S311
                 wait = min(wait * 2, 5.0)
             else:
@@ -191,7 +191,7 @@ class PostgresTable:
         if problems := _too_long(self.columns.names):
             raise PermanentStoreError(f"{self.address}: {'; '.join(problems)}")
         with connection.transaction():
-            # Two first loads at once would both find nothing there and collide.
+            # Two first loads at once would both find no table, and collide.
             connection.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
                 [f"taxi_platform {self.name.schema} tables"],

@@ -1,4 +1,4 @@
-"""What Postgres calls the types of a table's columns."""
+"""Postgres' names of column types."""
 
 import pyarrow as pa
 from psycopg import sql
@@ -17,12 +17,12 @@ _TYPES = {
 
 
 def postgres_type(arrow: pa.DataType) -> str:
-    """What Postgres calls an Arrow type."""
+    """Postgres' name of an Arrow type."""
     return _TYPES[arrow]
 
 
 def arrow_type(postgres: str) -> pa.DataType | None:
-    """The Arrow type of a column, from ``format_type``; None for types of others."""
+    """The Arrow type of a column, from ``format_type``; None for unsupported types."""
     return next((arrow for arrow, name in _TYPES.items() if name == postgres), None)
 
 
