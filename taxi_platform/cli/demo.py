@@ -31,6 +31,13 @@ DEMO_MONTHS = (TripMonth.from_key("green|2024-01"), TripMonth.from_key("yellow|2
 
 LOOK = "SELECT * FROM trips.green_trips LIMIT 5"
 
+SETTINGS = {
+    "TAXI_SOURCE_URL": "synthetic",
+    # Those of the demo's months, whatever else is set.
+    "TAXI_COLORS": ",".join(sorted(month.color for month in DEMO_MONTHS)),
+    "TAXI_FIRST_MONTH": "2019-01",
+}
+
 CENT = Decimal("0.01")
 
 
@@ -86,7 +93,7 @@ def run_demo(project_dir: Path, *, force: bool = False) -> bool:
     console.print("The embedded stack:")
     stack = LocalStack(project_dir)
     stack.up(lambda line: console.print(f"  {line}", highlight=False))
-    os.environ.update(stack.environment() | {"TAXI_SOURCE_URL": "synthetic"})
+    os.environ.update(stack.environment() | SETTINGS)
     console.print(
         "\nTwo months of synthetic trips: generated from a seed, and as dirty as the TLC's files. "
         "No row is real.",

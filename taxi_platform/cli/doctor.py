@@ -17,6 +17,7 @@ from pathlib import Path
 from taxi_platform.errors import StoreError
 from taxi_platform.settings import Settings, SettingsError, load_settings
 from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.types import trip_type
 
 LEAST_FREE_BYTES = 5 << 30
 """The space for two of the largest months: raw, cleaned and unfinished files."""
@@ -128,7 +129,9 @@ def _landing_zone(chosen: Settings, fix: bool) -> Said:
 def _source(chosen: Settings, _fix: bool) -> Said:
     from taxi_platform.sources.source import source_of
 
-    month = TripMonth.from_key(f"{chosen.colors[0]}|{chosen.first_month}")
+    color = chosen.colors[0]
+    first = max(chosen.first_month, f"{trip_type(color).first_month:%Y-%m}")
+    month = TripMonth.from_key(f"{color}|{first}")
     version = source_of(chosen.source_url, chosen.request_seconds).published(month)
     yield (
         State.FINE,
