@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dagster import (
+    AssetKey,
+    AssetsDefinition,
     AssetSelection,
     AutomationConditionSensorDefinition,
     ComponentTree,
+    DagsterInvalidDefinitionError,
     DefaultSensorStatus,
     Definitions,
     PreviewWarning,
@@ -17,6 +20,7 @@ from dagster import (
 )
 
 import taxi_platform.defs
+from taxi_platform.assets.keys import trip_keys
 from taxi_platform.assets.trips import trip_assets
 from taxi_platform.assets.zones import zone_assets
 from taxi_platform.automation.alerts.sensors import alert_sensors
@@ -25,7 +29,7 @@ from taxi_platform.automation.published_months import published_months
 from taxi_platform.automation.schedule import monthly
 from taxi_platform.checks.reconciliation import trip_checks
 from taxi_platform.io_managers.landing import RawFileIOManager, TripParquetIOManager
-from taxi_platform.io_managers.tables import TableIOManager
+from taxi_platform.io_managers.tables import TableIOManager, tables_of
 from taxi_platform.io_managers.zones import zone_tables
 from taxi_platform.resources.landing import LandingZoneResource
 from taxi_platform.resources.source import TripSourceResource
@@ -86,7 +90,11 @@ def build_defs(chosen: Settings) -> Definitions:
         executor=in_process_executor,
     )
     users_own = _users_own()
-    return _automated(Definitions.merge(platform, users_own)) if users_own else platform
+    if users_own is None:
+        return platform
+    found = Definitions.merge(platform, users_own)
+    refuse_shared_tables(found, chosen)
+    return _automated(found)
 
 
 def _users_own() -> Definitions | None:
@@ -99,6 +107,28 @@ def _users_own() -> Definitions | None:
         # This Dagster API is in preview, and would warn at every start.
         warnings.simplefilter("ignore", PreviewWarning)
         return ComponentTree.from_module(taxi_platform.defs, folder.parent.parent).build_defs()
+
+
+def refuse_shared_tables(found: Definitions, chosen: Settings) -> None:
+    """Refuses two assets with one table: each would replace the other's rows.
+
+    Raises:
+        DagsterInvalidDefinitionError: there are such; names them and the table.
+    """
+    managers = {f"{store.name}_table" for store in chosen.table_stores}
+    owners: dict[tuple[str, str], AssetKey] = {}
+    assets = [asset for asset in found.assets or () if isinstance(asset, AssetsDefinition)]
+    for owning, spec in ((asset, spec) for asset in assets for spec in asset.specs):
+        manager = owning.get_io_manager_key_for_asset_key(spec.key)
+        if manager not in managers or spec.key in trip_keys(chosen):
+            continue
+        for table in tables_of(spec, chosen.colors):
+            owner = owners.setdefault((manager, table), spec.key)
+            if owner != spec.key:
+                raise DagsterInvalidDefinitionError(
+                    f"the assets {owner.to_user_string()} and {spec.key.to_user_string()} would "
+                    f"both be written to the table {table}: rename one"
+                )
 
 
 def _automated(found: Definitions) -> Definitions:

@@ -7,12 +7,20 @@ In either case a partition is replaced whole or not at all.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from dagster import ConfigurableIOManager, Failure, InputContext, MetadataValue, OutputContext
+from dagster import (
+    AssetSpec,
+    ConfigurableIOManager,
+    Failure,
+    InputContext,
+    MetadataValue,
+    MultiPartitionsDefinition,
+    OutputContext,
+)
 
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.io_managers.annotated import (
@@ -126,6 +134,14 @@ def _described(load: Load) -> dict[str, Any]:
         **load.details,
     }
     return found | {"table": MetadataValue.url(load.url)} if load.url else found
+
+
+def tables_of(spec: AssetSpec, colors: Sequence[str]) -> list[str]:
+    """The tables that a user's asset is written to."""
+    name = "_".join(spec.key.path)
+    if isinstance(spec.partitions_def, MultiPartitionsDefinition):
+        return [f"{color}_{name}" for color in colors]
+    return [name]
 
 
 def _derived_table(context: InputContext | OutputContext) -> tuple[str, date | None]:

@@ -1,6 +1,7 @@
 """Tables that an asset of somebody's own becomes, by its name and its partitions."""
 
 from collections.abc import Iterator
+from datetime import date, datetime
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,9 @@ from dagster import (
     AssetIn,
     AssetsDefinition,
     DagsterInstance,
+    DagsterInvalidDefinitionError,
     DailyPartitionsDefinition,
+    Definitions,
     ExecuteInProcessResult,
     MonthlyPartitionsDefinition,
     PartitionsDefinition,
@@ -18,9 +21,11 @@ from dagster import (
     materialize,
 )
 
-from taxi_platform.definitions import build_resources
+from taxi_platform.assets.trips import trip_assets
+from taxi_platform.definitions import build_defs, build_resources, refuse_shared_tables
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.settings import load_settings
+from taxi_platform.trips.schema import trip_schema
 from taxi_platform_tests.conftest import EmbeddedStack
 
 pytestmark = pytest.mark.integration
@@ -187,7 +192,50 @@ def test_what_cannot_be_a_table_is_refused_with_the_way_out(kind: str) -> None:
     assert said(result).startswith("tips: ")
 
 
-@pytest.mark.parametrize("name", ["taxi_zones", "my_trips"])
+def test_the_index_that_groupby_makes_becomes_a_column() -> None:
+    by_zone = pd.DataFrame(TIPS.to_pylist()).groupby("zone").sum()
+    assert run(derived(by_zone)).success
+    assert sorted(rows_of("postgres", "tips"), key=str) == TIPS.to_pylist()
+
+
+def test_a_month_of_trips_that_is_not_loaded_is_no_empty_frame() -> None:
+    chosen = load_settings()
+
+    @asset(partitions_def=trip_partitions(chosen), ins={"trips": AssetIn("postgres_trips")})
+    def mine(trips: pd.DataFrame) -> None: ...
+
+    with chosen.open_store("postgres") as store:
+        store.replace_rows("green_trips", date(2020, 1, 1), _one_trip(date(2020, 1, 1)))
+    result = run(*trip_assets(chosen), mine, key="green|2020-02", select=[mine])
+    assert not result.success
+    assert "green|2020-02" in said(result)
+    assert "materialize postgres_trips" in said(result)
+
+
+def _one_trip(month: date) -> pa.RecordBatchReader:
+    schema = trip_schema("green")
+    trip = {"pickup_datetime": datetime(2020, 1, 1), "data_file_month": month}  # noqa: DTZ001
+    return pa.Table.from_pylist([trip], schema=schema).to_reader()
+
+
+def test_two_assets_with_one_table_are_refused_by_name() -> None:
+    @asset(partitions_def=trip_partitions(), io_manager_key="postgres_table")
+    def tips() -> pa.Table:
+        return TIPS
+
+    @asset(io_manager_key="postgres_table")
+    def green_tips() -> pa.Table:
+        return TIPS
+
+    chosen = load_settings()
+    apart = Definitions.merge(build_defs(chosen), Definitions(assets=[tips]))
+    refuse_shared_tables(apart, chosen)
+    both = Definitions.merge(apart, Definitions(assets=[green_tips]))
+    with pytest.raises(DagsterInvalidDefinitionError, match="table green_tips: rename one"):
+        refuse_shared_tables(both, chosen)
+
+
+@pytest.mark.parametrize("name", ["taxi_zones", "my_trips", "green_trips_2024_01"])
 def test_the_names_of_the_trips_and_zones_are_kept_for_them(name: str) -> None:
     @asset(name=name, io_manager_key="postgres_table")
     def mine() -> pa.Table:

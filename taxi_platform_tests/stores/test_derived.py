@@ -274,3 +274,35 @@ def test_a_column_of_a_type_that_no_load_makes_is_left_out(
     assert read(store, table).to_pylist() == [{"number": 1}]
     with pytest.raises(ValueError, match="no column foreign_one"):
         store.stream_rows(table, None, ["foreign_one"])
+
+
+def test_a_column_without_any_value_is_null_whatever_its_type_was(
+    store: TableStore, table: str
+) -> None:
+    store.replace_rows(table, MARCH, rows(MARCH, zone=["JFK"], tip=[1.0]))
+    store.replace_rows(table, MARCH, rows(MARCH, zone=pa.nulls(1), tip=[2.0]))
+    assert read(store, table, MARCH, "zone", "tip").to_pylist() == [{"zone": None, "tip": 2.0}]
+
+
+def test_a_month_of_another_table_is_neither_replaced_nor_dropped(
+    store: TableStore, table: str
+) -> None:
+    if not isinstance(store, PostgresStore):
+        pytest.skip("a partition of BigQuery has no name of its own")
+    store.replace_rows(table, MARCH, rows(MARCH, tip=[1.0]))
+    child = f"{table}_2023_03"
+    with pytest.raises(PermanentStoreError, match="it is a partition of another table"):
+        store.replace_rows(child, None, rows(tip=[9.0]))
+    # The other way round: a table of somebody's has the name that a month would have.
+    store.replace_rows(f"{table}_2023_04", None, rows(tip=[5.0]))
+    with pytest.raises(PermanentStoreError, match=f"{table}_2023_04 is not one of its months"):
+        store.replace_rows(table, APRIL, rows(APRIL, tip=[9.0]))
+    assert read(store, f"{table}_2023_04")["tip"].to_pylist() == [5.0]
+    assert read(store, table, MARCH, "tip")["tip"].to_pylist() == [1.0]
+
+
+def test_a_column_whose_name_postgres_would_cut_is_refused(store: TableStore, table: str) -> None:
+    if not isinstance(store, PostgresStore):
+        pytest.skip("BigQuery has longer names")
+    with pytest.raises(PermanentStoreError, match="longer than 63 bytes"):
+        store.replace_rows(table, None, pa.table({"x" * 64: [1]}).to_reader())

@@ -142,7 +142,7 @@ class PostgresTable:
                 else "it is partitioned"
             )
         if table[1]:
-            problems.append("it holds a month of another table")
+            problems.append("it is a partition of another table")
         problems += _too_long(self.columns.names)
         for name, is_type, not_null in found:
             if not_null and (self._partition_key or name not in wanted):
