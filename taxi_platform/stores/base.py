@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
+from importlib import import_module
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -121,6 +122,21 @@ class TableStore(Protocol):
     def leftovers(self, *, drop: bool = False) -> list[str]:
         """Tables that killed runs left behind, and no run is writing now; optionally drops them."""
         ...
+
+
+def imported_when_opened(name: str) -> Callable[[Any], AbstractContextManager[TableStore]]:
+    """A store's ``open``, imported at its first call: clients are slow to import.
+
+    Args:
+        name: module and function, such as ``taxi_platform.stores.postgres.store:open_store``.
+    """
+
+    def open_store(chosen: Any) -> AbstractContextManager[TableStore]:
+        module, _, function = name.partition(":")
+        store: AbstractContextManager[TableStore] = getattr(import_module(module), function)(chosen)
+        return store
+
+    return open_store
 
 
 @dataclass(frozen=True)

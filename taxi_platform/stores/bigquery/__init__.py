@@ -1,20 +1,8 @@
 """BigQuery: one trip table for each color, with one partition for each month."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from taxi_platform.stores.base import StoreType, TableStore
+from taxi_platform.stores.base import StoreType, imported_when_opened
 from taxi_platform.stores.bigquery.settings import BigQuerySettings
 from taxi_platform.stores.gcs.objects import TripObject
-
-
-@contextmanager
-def _open(chosen: BigQuerySettings) -> Iterator[TableStore]:
-    from taxi_platform.stores.bigquery.store import open_store
-
-    with open_store(chosen) as store:
-        yield store
-
 
 STORE = StoreType(
     name="bigquery",
@@ -23,5 +11,5 @@ STORE = StoreType(
     kinds=frozenset({"bigquery"}),
     reads=TripObject,
     settings=BigQuerySettings,
-    open=_open,
+    open=imported_when_opened("taxi_platform.stores.bigquery.store:open_store"),
 )
