@@ -177,6 +177,7 @@ class Places:
             self.data / kind / "green" / f"{MONTH.stem}.parquet"
             for kind in ("raw", "cleaned", "rejected")
         }
+        expected.add(self.data / "raw" / "green" / f"{MONTH.stem}.source.json")
         files = {str(p) for p in self.data.rglob("*") if p.is_file() and p not in expected}
         with psycopg.connect(self.stack.postgres().conninfo) as connection:
             rows = connection.execute(
