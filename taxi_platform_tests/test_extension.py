@@ -107,7 +107,7 @@ def test_the_new_store_has_an_asset_a_pool_jobs_and_metadata(
 def test_doctor_examines_it(loaded: ExecuteInProcessResult) -> None:
     said = CliRunner().invoke(app, ["doctor"]).stdout
     assert "DuckDB: shuttle_trips fits the schema" in said
-    assert "DuckDB: green_trips will be made by the first load" in said
+    assert "DuckDB: green_trips will be created by the first load" in said
     assert "Postgres: trips.shuttle_trips fits the schema" in said
 
 
