@@ -39,13 +39,19 @@ dev: $(READY) ## Start the embedded stack and the UI on http://127.0.0.1:3000, o
 	$(BIN)/taxi-platform local up
 	@$(WITH_SIGINT) $(BIN)/dg dev --host 127.0.0.1 --port $(PORT)
 
+TWO := --numprocesses 2 --dist
+
 .PHONY: check
 check: lint ## Lint, and run the fast tests that need no server
-	$(BIN)/pytest --quiet -m "not integration and not slow" --numprocesses 2 --dist worksteal
+	$(BIN)/pytest --quiet $(TWO) worksteal -m "not integration and not slow"
+
+# They let Dagster's processes work and wait for them, or break things at chosen moments.
+ALONE := daemon or browser or faults
 
 .PHONY: test
 test: $(READY) ## Run all tests, unit and integration
-	$(BIN)/pytest
+	$(BIN)/pytest $(TWO) loadfile -m "not ($(ALONE))"
+	$(BIN)/pytest -m "$(ALONE)"
 
 .PHONY: lint
 lint: $(READY) ## Check style, types and import directions

@@ -59,6 +59,15 @@ def real_data() -> Path:
     return folder
 
 
+def inherited_environment() -> dict[str, str]:
+    """The environment of a program that a user starts, without the tests' own settings.
+
+    Nor with what `make test` exports: a make below another prints more.
+    """
+    ours = ("TAXI_", "DAGSTER_", "MAKE", "MFLAGS")
+    return {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+
+
 class EmbeddedStack:
     """A running embedded stack, and how programs are started that use it."""
 
@@ -68,8 +77,7 @@ class EmbeddedStack:
 
     def environ(self, **more: str) -> dict[str, str]:
         """The environment of a program that uses the stack, with more variables."""
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TAXI_", "DAGSTER_"))}
-        return inherited | self.environment | more
+        return inherited_environment() | self.environment | more
 
     def postgres(self) -> PostgresServer:
         """The stack's Postgres, as the stores take it."""

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from taxi_platform_tests.conftest import PROJECT, free_port
+from taxi_platform_tests.conftest import PROJECT, free_port, inherited_environment
 
 PYTHON = os.environ.get("TAXI_TEST_PYTHON", sys.executable)
 """For `make venv`; another, to see how its pip fares."""
@@ -182,7 +182,7 @@ def checkout(tmp_path: Path) -> Checkout:
         (project / "backend.py").write_text(f"NAME = {name!r}\n{BACKEND}")
     (tmp_path / "wheels").mkdir()
     settings = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1"}
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "MAKE"))}
+    environment = {k: v for k, v in inherited_environment().items() if not k.startswith("PIP_")}
     checkout = Checkout(folder, environment | settings)
     checkout.environment["PIP_FIND_LINKS"] = str(checkout.wheels)
     checkout.environment["PIP_CACHE_DIR"] = str(tmp_path / "cache")

@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -34,7 +33,7 @@ from taxi_platform.definitions import build_resources
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.settings import load_settings
 from taxi_platform.trips.zones import synthetic_zones
-from taxi_platform_tests.conftest import EmbeddedStack
+from taxi_platform_tests.conftest import EmbeddedStack, inherited_environment
 from taxi_platform_tests.sources.publisher import Publisher, running_publisher
 
 pytestmark = pytest.mark.integration
@@ -131,8 +130,7 @@ def materialize_by_command(
         ],
         cwd=stack.folder,
         # Only what a user sets: the addresses come from .env in the working folder.
-        env={k: v for k, v in os.environ.items() if not k.startswith(("TAXI_", "DAGSTER_"))}
-        | {"TAXI_SOURCE_URL": publisher.template},
+        env=inherited_environment() | {"TAXI_SOURCE_URL": publisher.template},
         capture_output=True,
         text=True,
         check=False,

@@ -20,7 +20,12 @@ import pytest
 
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
-from taxi_platform_tests.conftest import PROJECT, free_port, ignore_interrupts
+from taxi_platform_tests.conftest import (
+    PROJECT,
+    free_port,
+    ignore_interrupts,
+    inherited_environment,
+)
 
 pytestmark = [pytest.mark.daemon, pytest.mark.integration, pytest.mark.timeout(1200)]
 
@@ -44,8 +49,9 @@ class Reader:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("TAXI_", "DAGSTER_"))}
-        kept = {k: v for k, v in kept.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
+        kept = inherited_environment()
+        for name in ("VIRTUAL_ENV", "PYTHONPATH"):
+            kept.pop(name, None)
         venv = str(Path(sys.executable).parent)
         path = [entry for entry in kept["PATH"].split(os.pathsep) if entry != venv]
         self.environment = kept | {"PATH": os.pathsep.join(path), "PORT": str(self.port)}

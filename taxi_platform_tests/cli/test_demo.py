@@ -1,4 +1,3 @@
-import os
 import re
 import shutil
 import subprocess
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from taxi_platform_tests.conftest import PROJECT, ignore_interrupts
+from taxi_platform_tests.conftest import PROJECT, ignore_interrupts, inherited_environment
 
 pytestmark = pytest.mark.integration
 
@@ -29,8 +28,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def environment() -> dict[str, str]:
-    outside = {k: v for k, v in os.environ.items() if not k.startswith(("TAXI_", "DAGSTER_"))}
-    return {k: v for k, v in outside.items() if not k.endswith("_EMULATOR_HOST")}
+    return {k: v for k, v in inherited_environment().items() if not k.endswith("_EMULATOR_HOST")}
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
