@@ -36,6 +36,9 @@ from dagster_postgres.utils import (
 )
 from sqlalchemy.exc import OperationalError
 
+from taxi_platform.environment import prepare_dagster_process
+from taxi_platform.errors import SettingsError
+
 if TYPE_CHECKING:
     from dagster._serdes import ConfigurableClassData
     from sqlalchemy.engine import Connection
@@ -258,6 +261,11 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         cls, inst_data: "ConfigurableClassData | None", config_value: Mapping[str, Any]
     ) -> Self:
         """See ``DagsterPostgresStorage``."""
+        try:
+            # Before the variables of dagster.yaml are read, just below.
+            prepare_dagster_process()
+        except SettingsError as error:
+            raise click.ClickException(str(error)) from None
         result = process_config(resolve_to_config_type(pg_config()), config_value)
         if result.success and result.value is not None:
             return cls(

@@ -4,6 +4,10 @@ Stores do not retry: the step's retry policy is the only layer that does.
 """
 
 
+class SettingsError(Exception):
+    """The settings cannot be used. The message says why and what to do, in one line."""
+
+
 class StoreError(Exception):
     """An operation on a store failed.
 

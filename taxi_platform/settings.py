@@ -9,12 +9,16 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from taxi_platform.environment import prepare_dagster_process
+from taxi_platform.errors import SettingsError
 from taxi_platform.stores.base import StoreType, TableStore
 from taxi_platform.stores.gcs.settings import GCSSettings
 from taxi_platform.stores.registry import STORES
@@ -23,11 +27,11 @@ from taxi_platform.trips.types import TRIP_TYPES, default_colors
 
 GCS = "gcs"
 
+NEW_YORK = ZoneInfo("America/New_York")
+"""In which the TLC's months end."""
+
+_MAIL_ADDRESS = re.compile(r"[!-+\--?A-~]+@[A-Za-z0-9.\-\[\]:]+")
 EMULATOR_VARIABLES = ("STORAGE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST")
-
-
-class SettingsError(Exception):
-    """The settings cannot be used. The message says why and what to do, in one line."""
 
 
 class Settings(BaseSettings):
@@ -62,7 +66,10 @@ class Settings(BaseSettings):
         4, ge=0, description="How often a step is retried after a transient fault."
     )
     retry_seconds: float = Field(
-        2.0, ge=0, description="Wait before the first retry; it doubles, with jitter."
+        2.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Wait before the first retry; it doubles, with jitter.",
     )
     automation: bool = Field(
         False,
@@ -112,7 +119,10 @@ class Settings(BaseSettings):
     smtp_password: SecretStr = Field(SecretStr(""), description="That user's password.")
 
     retry_deadline_seconds: float = Field(
-        1800, ge=0, description="Seconds after its start when a step is no longer retried."
+        1800,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds after its start when a step is no longer retried.",
     )
     request_seconds: float = Field(
         60,
@@ -134,7 +144,38 @@ class Settings(BaseSettings):
     def _month(cls, value: str) -> str:
         if not re.fullmatch(r"(20\d\d)-(0[1-9]|1[0-2])", value) or value < "2009-01":
             raise ValueError("give a month from 2009-01, such as 2019-01")
+        if value >= f"{datetime.now(NEW_YORK):%Y-%m}":
+            raise ValueError(f"{value} has not ended yet: there would be no partitions")
         return value
+
+    @field_validator("schedule_cron")
+    @classmethod
+    def _cron(cls, value: str) -> str:
+        if value == cls.model_fields["schedule_cron"].default:
+            return value
+        from taxi_platform.dagster_internals import is_cron_schedule
+
+        if not is_cron_schedule(value):
+            raise ValueError(f"{value!r} is no cron schedule: give five fields, such as 0 5 1 * *")
+        return value
+
+    @field_validator("alert_email_to", "alert_email_from")
+    @classmethod
+    def _mail_addresses(cls, value: str | None) -> str | None:
+        for address in map(str.strip, (value or "").split(",")):
+            if address and not _MAIL_ADDRESS.fullmatch(address):
+                raise ValueError(
+                    f"{address!r} is no mail address: give addresses such as taxi@example.org, "
+                    "separated by commas"
+                )
+        return value
+
+    @field_validator("ui_url")
+    @classmethod
+    def _ui_address(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("give an http:// or https:// address")
+        return value or None
 
     @field_validator("alert_webhook_url")
     @classmethod
@@ -232,6 +273,7 @@ def load_settings() -> Settings:
     Raises:
         SettingsError: a variable has a value that cannot be used.
     """
+    prepare_dagster_process()
     try:
         return Settings()
     except ValidationError as error:

@@ -22,7 +22,11 @@ from dagster import (
     define_asset_job,
     materialize,
 )
-from dagster._core.execution.backfill import BulkActionStatus
+from dagster._core.execution.backfill import (
+    BULK_ACTION_TERMINAL_STATUSES,
+    BulkActionStatus,
+    PartitionBackfill,
+)
 
 from taxi_platform import dagster_internals as internals
 
@@ -73,7 +77,7 @@ def test_a_backfill_is_left_for_the_daemon_and_is_found_until_it_has_ended(
     assert internals.unfinished_backfills(instance) == []
     backfill_id = request(instance, "a", "b")
     (found,) = internals.unfinished_backfills(instance)
-    assert isinstance(found, internals.PartitionBackfill)
+    assert isinstance(found, PartitionBackfill)
     assert (found.backfill_id, found.title, found.tags["why"]) == (backfill_id, "two", "test")
     assert not internals.is_backfill_over(instance, backfill_id)
     end(instance, backfill_id, BulkActionStatus.COMPLETED_SUCCESS)
@@ -96,7 +100,7 @@ def test_a_backfill_is_over_however_it_ended(
     backfill_id = request(instance, "a")
     end(instance, backfill_id, status)
     assert internals.is_backfill_over(instance, backfill_id)
-    assert status in internals.BULK_ACTION_TERMINAL_STATUSES
+    assert status in BULK_ACTION_TERMINAL_STATUSES
 
 
 def test_an_unknown_backfill_is_over(instance: DagsterInstance) -> None:

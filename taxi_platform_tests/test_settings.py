@@ -6,7 +6,8 @@ import pytest
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from taxi_platform.settings import Settings, SettingsError, load_settings, variable_of
+from taxi_platform.errors import SettingsError
+from taxi_platform.settings import Settings, load_settings, variable_of
 from taxi_platform.stores import registry
 from taxi_platform.stores.gcs.settings import GCSSettings
 from taxi_platform.stores.postgres.settings import PostgresSettings
@@ -37,6 +38,29 @@ def test_without_variables_it_is_the_embedded_stack_and_the_tlc() -> None:
         ("TAXI_FIRST_MONTH", "2008-12", "TAXI_FIRST_MONTH: give a month from 2009-01"),
         ("TAXI_POSTGRES_PORT", "five", "TAXI_POSTGRES_PORT: "),
         ("TAXI_RETRIES", "-1", "TAXI_RETRIES: "),
+        ("TAXI_RETRY_SECONDS", "inf", "TAXI_RETRY_SECONDS: "),
+        ("TAXI_FIRST_MONTH", "2099-01", "TAXI_FIRST_MONTH: 2099-01 has not ended yet"),
+        ("TAXI_SCHEDULE_CRON", "0 25 * * *", "TAXI_SCHEDULE_CRON: '0 25 * * *' is no cron"),
+        ("TAXI_SCHEDULE_CRON", "monthly", "TAXI_SCHEDULE_CRON: 'monthly' is no cron"),
+        ("TAXI_GCS_BUCKET", "gs://lake", "TAXI_GCS_BUCKET: 'gs://lake' is no bucket name"),
+        ("TAXI_GCS_BUCKET", "../lake", "TAXI_GCS_BUCKET: '../lake' is no bucket name"),
+        ("TAXI_BIGQUERY_DATASET", "project.trips", "TAXI_BIGQUERY_DATASET: 'project.trips'"),
+        ("TAXI_BIGQUERY_DATASET", "tr-ips", "TAXI_BIGQUERY_DATASET: 'tr-ips' is no dataset"),
+        ("TAXI_BIGQUERY_DATASET", "", "TAXI_BIGQUERY_DATASET: '' is no dataset name"),
+        ("TAXI_BIGQUERY_LOCATION", "the EU", "TAXI_BIGQUERY_LOCATION: 'the EU' is no location"),
+        ("TAXI_GCP_PROJECT", "My Project", "TAXI_GCP_PROJECT: 'My Project' is no project"),
+        ("TAXI_POSTGRES_SCHEMA", "", "TAXI_POSTGRES_SCHEMA: '' is no name"),
+        ("TAXI_POSTGRES_SCHEMA", "pg_trips", "TAXI_POSTGRES_SCHEMA: pg_trips is a schema of"),
+        ("TAXI_POSTGRES_SCHEMA", "ü" * 32, "TAXI_POSTGRES_SCHEMA: "),
+        (
+            "TAXI_POSTGRES_DATABASE",
+            "two\nlines",
+            "TAXI_POSTGRES_DATABASE: 'two\\nlines' is no name",
+        ),
+        ("TAXI_ALERT_EMAIL_TO", "a@b.org, Bob", "TAXI_ALERT_EMAIL_TO: 'Bob' is no mail address"),
+        ("TAXI_ALERT_EMAIL_TO", "a@b.org\nc@d.org", "TAXI_ALERT_EMAIL_TO: "),
+        ("TAXI_ALERT_EMAIL_FROM", "taxi", "TAXI_ALERT_EMAIL_FROM: 'taxi' is no mail address"),
+        ("TAXI_UI_URL", "ui.example.org", "TAXI_UI_URL: give an http:// or https:// address"),
     ],
 )
 def test_a_bad_value_is_named_with_its_variable(

@@ -15,8 +15,6 @@ from dagster import (
 WILL_RETRY_TAG = "dagster/will_retry"
 RETRIED_BY_TAG = "dagster/auto_retry_run_id"
 
-MOST_CHARACTERS = 600
-
 PROCESS_ENDED = "Run execution process"
 """How the code server's event about a dead run begins; the event names the signal."""
 
@@ -28,7 +26,7 @@ class RunFailure:
     Attributes:
         steps: the steps that failed; empty if the run's process died.
         checks: the blocking checks that did not pass.
-        message: the message of the first failed step or of the checks, shortened.
+        message: the message of the first failed step or of the checks, in one line.
         permanent: whether a retry is useless until somebody changes something.
     """
 
@@ -57,17 +55,17 @@ def failure_of(instance: DagsterInstance, run: DagsterRun) -> RunFailure:
         if event is not None and event.is_step_failure
     ]
     if not failed:
-        return RunFailure((), checks, _short(_how_it_died(events)), permanent=False)
+        return RunFailure((), checks, _folded(_how_it_died(events)), permanent=False)
     steps = tuple(dict.fromkeys(event.step_key or "" for event in failed))
     if checks:
-        return RunFailure(steps, checks, _short(_what_checks_found(evaluations)), permanent=True)
+        return RunFailure(steps, checks, _folded(_what_checks_found(evaluations)), permanent=True)
     data = failed[0].step_failure_data
     said_by_us = data.user_failure_data
     message = (said_by_us.description if said_by_us else None) or (
         data.error.to_string() if data.error else "no error was recorded"
     )
     fault = said_by_us.metadata.get("fault") if said_by_us else None
-    return RunFailure(steps, checks, _short(message), fault is None or fault.value != "transient")
+    return RunFailure(steps, checks, _folded(message), fault is None or fault.value != "transient")
 
 
 def will_be_retried(run: DagsterRun) -> bool:
@@ -114,6 +112,5 @@ def _how_it_died(events: Sequence[EventLogEntry]) -> str:
     return (of_process or of_run or ["the run's process ended without an error message"])[-1]
 
 
-def _short(message: str) -> str:
-    text = " ".join(message.split())
-    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
+def _folded(message: str) -> str:
+    return " ".join(message.split())

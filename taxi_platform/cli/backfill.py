@@ -25,6 +25,7 @@ from taxi_platform.automation.backfills import (
 )
 from taxi_platform.automation.failures import failure_of
 from taxi_platform.automation.months import MonthRecords
+from taxi_platform.printable import printable
 from taxi_platform.trips.month import TripMonth
 
 POLL_SECONDS = 2.0
@@ -141,7 +142,7 @@ def _watch(
             for month in sorted(set(over) - printed):
                 failed = progress[month].progress is Progress.FAILED
                 if failed or not console.is_terminal:
-                    bar.console.print(f"  {month}: {progress[month].progress}", highlight=False)
+                    bar.console.print(f"  {month}: {progress[month].progress}")
                 printed.add(month)
             if len(over) == len(progress):
                 return progress
@@ -170,10 +171,10 @@ def _report(
             with suppress(LookupError):
                 message = failure_of(instance, state.run).message
             message = f"{message} (run {state.run.run_id})"
-        console.print(f"  {month}: {message}", highlight=False, soft_wrap=True)
+        console.print(f"  {month}: {printable(message)}", soft_wrap=True)
     console.print("Once the cause is fixed, load them again with:")
     for command in repair_commands(failed):
-        console.print(f"  {command}", highlight=False, soft_wrap=True)
+        console.print(f"  {command}", soft_wrap=True)
     return 1
 
 

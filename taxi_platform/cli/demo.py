@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from taxi_platform.cli.terminal import console
 from taxi_platform.local.stack import LocalStack
 from taxi_platform.settings import Settings, load_settings
 from taxi_platform.stores.base import StoreType
@@ -87,14 +88,14 @@ def run_demo(project_dir: Path, *, force: bool = False) -> bool:
         DemoError: the environment is not local, or a month failed.
         LocalStackError: the embedded stack does not start.
     """
-    console = Console()
+    output = console()
     if os.environ.get("TAXI_ENV", "local") != "local":
         raise DemoError("the demo runs on the embedded stack only: unset TAXI_ENV")
-    console.print("The embedded stack:")
+    output.print("The embedded stack:")
     stack = LocalStack(project_dir)
-    stack.up(lambda line: console.print(f"  {line}", highlight=False))
+    stack.up(lambda line: output.print(f"  {line}"))
     os.environ.update(stack.environment() | SETTINGS)
-    console.print(
+    output.print(
         "\nTwo months of synthetic trips: generated from a seed, and as dirty as the TLC's files. "
         "No row is real.",
         soft_wrap=True,
@@ -104,11 +105,11 @@ def run_demo(project_dir: Path, *, force: bool = False) -> bool:
     with DagsterInstance.get() as instance:
         if not force:
             _refuse_real_months(instance)
-        with _progress(console) as progress:
+        with _progress(output) as progress:
             runs = [_materialize(month, instance, progress) for month in DEMO_MONTHS]
     results = [_ask_stores(month, *run) for month, run in zip(DEMO_MONTHS, runs, strict=True)]
-    _print_results(console, results)
-    return _print_verdict(console, results)
+    _print_results(output, results)
+    return _print_verdict(output, results)
 
 
 def _refuse_real_months(instance: "DagsterInstance") -> None:
@@ -283,14 +284,12 @@ def _print_verdict(console: Console, results: list[DemoResult]) -> bool:
         )
         + "\n                or use any client: .env has the addresses"
         f"\nStop the stack: {command} local down\n",
-        highlight=False,
         soft_wrap=True,
     )
     # The last line, for people and scripts alike.
     console.print(
         f"{'reconciled' if reconciled else 'NOT RECONCILED'}: {len(results)} partitions, "
         f"{read} rows read = {kept} kept + {rejected} rejected; {contents}",
-        highlight=False,
         soft_wrap=True,
     )
     return reconciled

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from taxi_platform.errors import StoreError
-from taxi_platform.settings import Settings, SettingsError, load_settings
+from taxi_platform.errors import SettingsError, StoreError
+from taxi_platform.settings import Settings, load_settings
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.types import trip_type
 

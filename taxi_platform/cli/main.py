@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from dotenv import load_dotenv
 
 from taxi_platform.cli.local import local_app
+from taxi_platform.cli.terminal import accept_all_characters, console, say
+from taxi_platform.environment import read_env_file
+from taxi_platform.errors import SettingsError, StoreError
+from taxi_platform.printable import printable
 from taxi_platform.trips.errors import TripFileError
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ app.add_typer(local_app)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"taxi-platform {version('taxi-platform')}")
+        say(f"taxi-platform {version('taxi-platform')}")
         raise typer.Exit
 
 
@@ -45,9 +48,14 @@ def options(
 
 
 def main() -> None:
-    """The entry point: reads settings from .env in the working folder, as dagster does."""
-    load_dotenv(Path.cwd() / ".env")
+    """The entry point: reads settings from the shell and from .env in the working folder."""
+    accept_all_characters()
     _stop_as_by_ctrl_c()
+    try:
+        read_env_file(Path.cwd())
+    except SettingsError as error:
+        say(f"Error: {error}", err=True)
+        sys.exit(1)
     app()
 
 
@@ -62,7 +70,7 @@ def _stop_as_by_ctrl_c() -> None:
 
 
 def _fail(message: str) -> typer.Exit:
-    typer.echo(f"Error: {message}", err=True)
+    say(f"Error: {printable(message)}", err=True)
     return typer.Exit(1)
 
 
@@ -76,7 +84,6 @@ def demo(
     """Run two synthetic months through the whole platform on the embedded stack."""
     from taxi_platform.cli.demo import DemoError, run_demo
     from taxi_platform.local.errors import LocalStackError
-    from taxi_platform.settings import SettingsError
 
     try:
         reconciled = run_demo(Path.cwd(), force=force)
@@ -93,19 +100,19 @@ def doctor(
     ] = False,
 ) -> None:
     """Check settings, credentials and every store, and find what killed runs left behind."""
-    from rich.console import Console
     from rich.text import Text
 
     from taxi_platform.cli.doctor import State, examine
 
     colors = {State.FINE: "green", State.LEFT: "yellow", State.WRONG: "red"}
-    console = Console()
+    output = console()
     worst = 0
     for finding in examine(fix=fix):
         line = Text.assemble(
-            (f"{finding.state:<6}", colors[finding.state]), f"{finding.where}: {finding.says}"
+            (f"{finding.state:<6}", colors[finding.state]),
+            printable(f"{finding.where}: {finding.says}"),
         )
-        console.print(line, soft_wrap=True)
+        output.print(line, soft_wrap=True)
         worst = max(worst, finding.state is not State.FINE)
     if worst:
         raise typer.Exit(1)
@@ -124,7 +131,6 @@ def inspect(
     ] = None,
 ) -> None:
     """Read a trip file with the platform's reader and rules, and report what is in it."""
-    from rich.console import Console
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
     from taxi_platform.trips.types import TRIP_TYPES
@@ -134,7 +140,7 @@ def inspect(
     progress = Progress(
         TextColumn("{task.fields[rows]:,} rows read"),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=console(stderr=True),
         transient=True,
         disable=not sys.stderr.isatty(),
     )
@@ -144,7 +150,7 @@ def inspect(
             report = _inspect(file, color, month, lambda n: progress.update(task, rows=n))
     except (TripFileError, ValueError) as error:
         raise _fail(" ".join(str(error).split())) from error
-    typer.echo(json.dumps(report, indent=2) if as_json else _describe(report))
+    say(json.dumps(report, indent=2) if as_json else printable(_describe(report)))
 
 
 def _inspect(file: Path, color: str | None, month: str | None, progress: Any) -> dict[str, Any]:
@@ -179,7 +185,6 @@ def rules(
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
     """List the cleaning rules: what each rejects, and whether it applies by default."""
-    from rich.console import Console
     from rich.table import Column, Table
 
     from taxi_platform.trips.types import every_rule
@@ -195,7 +200,7 @@ def rules(
             }
             for rule, colors in every_rule().items()
         ]
-        typer.echo(json.dumps(listed, indent=2))
+        say(json.dumps(listed, indent=2))
         return
     # Users type the names of the rules.
     table = Table(Column("rule", no_wrap=True), "reason of its rejects", "default", "rejects")
@@ -203,8 +208,8 @@ def rules(
         default = "on" if rule.on_by_default else "off"
         rejects = f"{rule.description} ({', '.join(colors)})"
         table.add_row(rule.name, rule.reason, default, rejects)
-    Console().print(table)
-    typer.echo(
+    console().print(table)
+    say(
         "The config of cleaned_trips changes them: rules lists those that apply, "
         "days_outside_month is a parameter."
     )
@@ -218,9 +223,8 @@ def rejects(
 ) -> None:
     """Show the rejected rows of a month, by reason, with examples."""
     from taxi_platform.cli.rejects import describe_rejects, find_rejects
-    from taxi_platform.errors import StoreError
     from taxi_platform.landing.zone import LandingZone
-    from taxi_platform.settings import SettingsError, load_settings
+    from taxi_platform.settings import load_settings
     from taxi_platform.trips.month import TripMonth
 
     try:
@@ -228,7 +232,7 @@ def rejects(
         found = find_rejects(LandingZone(load_settings().data_dir), month, examples)
     except (ValueError, SettingsError, StoreError) as error:
         raise _fail(str(error)) from error
-    typer.echo(json.dumps(found, indent=2) if as_json else describe_rejects(found))
+    say(json.dumps(found, indent=2) if as_json else printable(describe_rejects(found)))
 
 
 @app.command()
@@ -255,12 +259,10 @@ def backfill(
     You may interrupt it at any time: the daemon continues, and the same command shows progress
     again. Exits with 1 if months failed, and reports which, why, and what to do.
     """
-    from rich.console import Console
-
     from taxi_platform.automation.backfills import months_between
     from taxi_platform.automation.months import MonthRecords
     from taxi_platform.cli.backfill import NoInstanceError, open_instance, run_backfill
-    from taxi_platform.settings import SettingsError, load_settings
+    from taxi_platform.settings import load_settings
 
     try:
         chosen = load_settings()
@@ -269,7 +271,7 @@ def backfill(
             code = run_backfill(
                 MonthRecords(instance, chosen),
                 months,
-                Console(),
+                console(),
                 missing_only=missing_only,
                 detach=detach,
                 accept_replacement=accept_replacement,
@@ -288,11 +290,9 @@ def query(
     limit: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 50,
 ) -> None:
     """Query a table store that is configured in the environment, and print the result."""
-    from rich.console import Console
     from rich.table import Table
 
-    from taxi_platform.errors import StoreError
-    from taxi_platform.settings import SettingsError, load_settings
+    from taxi_platform.settings import load_settings
 
     try:
         chosen = load_settings()
@@ -306,12 +306,12 @@ def query(
             answer = opened.query(statement, limit)
     except (SettingsError, StoreError) as error:
         raise _fail(str(error)) from error
-    table = Table(*answer.columns)
+    table = Table(*map(printable, answer.columns))
     for row in answer.rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
-    Console().print(table)
+        table.add_row(*("" if value is None else printable(str(value)) for value in row))
+    console().print(table)
     if answer.more:
-        typer.echo(f"the first {limit} rows; --limit shows more")
+        say(f"the first {limit} rows; --limit shows more")
 
 
 def _month(color: str, text: str) -> "TripMonth":

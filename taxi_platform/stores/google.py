@@ -1,9 +1,10 @@
 """The common part of GCS and BigQuery: settings of Google's clients, and emulators."""
 
 import os
+import re
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.stores.settings import StoreSettings
@@ -26,6 +27,13 @@ class GoogleSettings(StoreSettings):
     request_seconds: float = Field(
         REQUEST_SECONDS, gt=0, allow_inf_nan=False, validation_alias="TAXI_REQUEST_SECONDS"
     )
+
+    @field_validator("project")
+    @classmethod
+    def _project_id(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"[a-z0-9.:-]+", value):
+            raise ValueError(f"{value!r} is no project: give its id, not its name")
+        return value or None
 
 
 def is_emulated(environment: str, variable: str) -> bool:

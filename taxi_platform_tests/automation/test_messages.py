@@ -1,8 +1,9 @@
 import dataclasses
 import json
+from email.message import EmailMessage
 
 from taxi_platform.automation.alerts.incidents import Alert
-from taxi_platform.automation.alerts.messages import MOST_ALERTS, message_of
+from taxi_platform.automation.alerts.messages import MOST_ALERTS, MOST_CHARACTERS, message_of
 
 ALERT = Alert(
     kind="failed",
@@ -42,3 +43,26 @@ def test_many_alerts_are_one_message_that_slack_takes() -> None:
     assert len(message.payload["blocks"]) == MOST_ALERTS + 1 <= 50
     assert all(len(block["text"]["text"]) <= 3_000 for block in message.payload["blocks"])
     assert "490 more: 490 failed" in message.text
+
+
+def test_a_secret_is_redacted_before_a_message_is_shortened() -> None:
+    """Half a secret at the cut would not be recognized."""
+    secret = "hunter2-" + "x" * 40
+    for length in range(MOST_CHARACTERS - 45, MOST_CHARACTERS + 1):
+        alert = dataclasses.replace(ALERT, detail="y" * length + secret, headline=f"in {secret}")
+        message = message_of([alert], None, [secret])
+        assert "hunter2" not in message.text + json.dumps(message.payload) + message.subject
+
+
+def test_text_from_elsewhere_cannot_stop_an_alert_or_change_its_form() -> None:
+    bad = "two\nlines\r\nBcc: x@example.org \x1b[2J and \udcff"
+    alert = dataclasses.replace(ALERT, subject=bad, headline=bad, detail=bad, remedy=bad)
+    message = message_of([alert], None, [])
+    mail = EmailMessage()
+    mail["Subject"] = message.subject
+    mail.set_content(message.text)
+    assert mail["Bcc"] is None
+    json.dumps(message.payload, ensure_ascii=False).encode()
+    assert "\\udcff" in message.text
+    assert "\x1b" not in message.text
+    assert "\n" not in message.subject

@@ -1,4 +1,7 @@
+import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from taxi_platform.trips.cleaning import clean_trips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
 from taxi_platform.trips.types import every_rule
+from taxi_platform_tests.conftest import inherited_environment
 
 run = CliRunner().invoke
 
@@ -156,3 +160,28 @@ def test_backfill_says_what_was_wrong_with_what_it_was_given(
     result = run(app, ["backfill", *arguments])
     assert result.exit_code == 1
     assert said in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_text_of_a_file_is_shown_as_data_on_every_terminal(
+    synthetic: Path, tmp_path: Path, encoding: str
+) -> None:
+    """Markup, escape sequences and characters that the terminal lacks, in names of columns."""
+    path = tmp_path / "yellow_tripdata_2021-01.csv"
+    header, rest = gzip.decompress(synthetic.read_bytes()).decode().split("\n", 1)
+    odd = "[green] :taxi: …, \x1b[2J"
+    lines = [f"{line},1,2" for line in rest.splitlines()]
+    path.write_text("\n".join([f"{header},{odd}", *lines, ""]), encoding="utf-8")
+    done = subprocess.run(
+        [Path(sys.executable).with_name("taxi-platform"), "inspect", path],
+        env=inherited_environment() | {"PYTHONIOENCODING": encoding},
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    said = done.stdout.decode(encoding)
+    assert done.returncode == 0, done.stderr
+    assert b"\x1b" not in done.stdout
+    assert "[green] :taxi: " in said
+    assert ("…" if encoding == "utf-8" else "\\u2026") in said
+    assert "\\x1b[2J" in said

@@ -1,10 +1,15 @@
 """The text of alerts: one message for all alerts that are pending."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from taxi_platform.automation.alerts.incidents import Alert
+from taxi_platform.printable import printable
+from taxi_platform.redaction import redact
+
+MOST_CHARACTERS = 600
+"""Of a headline and of a detail; the UI shows all."""
 
 MOST_ALERTS = 10
 """How many alerts a message shows in full; it counts the others, which the UI shows."""
@@ -29,8 +34,8 @@ def message_of(alerts: Sequence[Alert], ui_url: str | None, secrets: Iterable[st
         ui_url: the address of Dagster's UI, for links; without it there are no links.
         secrets: values to redact, in case an error message contains them.
     """
-    hidden = [secret for secret in secrets if secret]
-    shown = [_redacted(alert, hidden) for alert in alerts[:MOST_ALERTS]]
+    hidden = list(secrets)
+    shown = [_presentable(alert, hidden) for alert in alerts[:MOST_ALERTS]]
     more = len(alerts) - len(shown)
     subject = shown[0].headline if len(alerts) == 1 else f"{len(alerts)} alerts: {_counts(alerts)}"
     rest = f"and {more} more: {_counts(alerts[MOST_ALERTS:])}" if more else ""
@@ -47,11 +52,23 @@ def message_of(alerts: Sequence[Alert], ui_url: str | None, secrets: Iterable[st
     )
 
 
-def _redacted(alert: Alert, secrets: Iterable[str]) -> Alert:
-    headline, detail = alert.headline, alert.detail
-    for secret in secrets:
-        headline, detail = headline.replace(secret, "***"), detail.replace(secret, "***")
-    return Alert(alert.kind, alert.subject, headline, detail, alert.remedy, alert.path)
+def _presentable(alert: Alert, secrets: Sequence[str]) -> Alert:
+    """The same alert without secrets, as text that every channel accepts, and then shortened."""
+    return replace(
+        alert,
+        subject=_one_line(redact(alert.subject, secrets)),
+        headline=_shortened(_one_line(redact(alert.headline, secrets)), MOST_CHARACTERS),
+        detail=_shortened(_one_line(redact(alert.detail, secrets)), MOST_CHARACTERS),
+        remedy=_one_line(redact(alert.remedy, secrets)),
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(printable(text).split())
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _counts(alerts: Sequence[Alert]) -> str:

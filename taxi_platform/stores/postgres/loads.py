@@ -17,7 +17,8 @@ from taxi_platform.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.landing.atomic_files import WRITER_WAIT_SECONDS
 from taxi_platform.stores.postgres.child import Incoming, copy_rows, fill_child
 from taxi_platform.stores.postgres.server import PostgresServer
-from taxi_platform.stores.postgres.table import LONGEST_NAME, PostgresTable, TableName
+from taxi_platform.stores.postgres.settings import LONGEST_NAME
+from taxi_platform.stores.postgres.table import PostgresTable, TableName
 from taxi_platform.trips.schema import DATA_FILE_MONTH
 
 INCOMING = "_incoming"

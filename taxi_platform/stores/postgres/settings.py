@@ -7,6 +7,9 @@ from pydantic_settings import SettingsConfigDict
 
 from taxi_platform.stores.settings import StoreSettings
 
+LONGEST_NAME = 63
+"""Bytes; Postgres cuts longer names."""
+
 
 class PostgresSettings(StoreSettings):
     """The server of the trip tables, and its user."""
@@ -23,6 +26,21 @@ class PostgresSettings(StoreSettings):
         validation_alias="TAXI_POSTGRES_SCHEMA",
         description="Schema of the trip tables.",
     )
+
+    @field_validator("user", "database", "schema_name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        # https://www.postgresql.org/docs/current/sql-syntax-lexical.html
+        if not 1 <= len(value.encode(errors="replace")) <= LONGEST_NAME or not value.isprintable():
+            raise ValueError(f"{value!r} is no name in Postgres: give 1 to {LONGEST_NAME} bytes")
+        return value
+
+    @field_validator("schema_name")
+    @classmethod
+    def _schema_of_users(cls, value: str) -> str:
+        if value.startswith("pg_") or value == "information_schema":
+            raise ValueError(f"{value} is a schema of Postgres itself: give one of your own")
+        return value
 
     @field_validator("host")
     @classmethod

@@ -13,11 +13,9 @@ import pyarrow as pa
 from psycopg import errors, sql
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.stores.postgres.settings import LONGEST_NAME
 from taxi_platform.stores.postgres.types import column_definitions, postgres_type
 from taxi_platform.trips.schema import DATA_FILE_MONTH
-
-LONGEST_NAME = 63
-"""Bytes; Postgres cuts longer names."""
 
 LOCK_WAIT_MS = 400
 """How long a change may wait in the table's lock queue, where readers wait behind it."""

@@ -1,0 +1,24 @@
+"""How the commands write: text from elsewhere is data, on terminals of every encoding."""
+
+import io
+import sys
+
+from rich.console import Console
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that takes nothing in a text for markup, such as ``[green]`` or ``:taxi:``."""
+    return Console(markup=False, emoji=False, highlight=False, stderr=stderr)
+
+
+def accept_all_characters() -> None:
+    """Makes the output escape what its encoding lacks, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Writes a text and a line end, in the stream's own encoding."""
+    # Not click's echo, which writes UTF-8 where the encoding is ASCII.
+    print(text, file=sys.stderr if err else sys.stdout)

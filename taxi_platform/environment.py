@@ -1,0 +1,120 @@
+"""The environment of a process: one precedence, whichever command starts it.
+
+Variables of the shell win over those in ``.env``. The platform's own commands read ``.env`` so.
+Dagster's commands let ``.env`` win, so their processes take back what the shell had set, before
+anything of the platform is configured. A secret may be in a file, as containers mount them: the
+variable with ``_FILE`` at its end names it.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from taxi_platform.errors import SettingsError
+
+DAGSTER_HOME = "DAGSTER_HOME"
+FILE = "_FILE"
+
+SECRETS = ("_PASSWORD", "_SECRET", "_TOKEN", "_URL")
+"""How the names of variables end that may be in a file."""
+
+_OURS = ("TAXI_", "STORAGE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST", "GOOGLE_")
+
+MOST_BYTES = 64 << 10
+"""More is no secret, but another file."""
+
+_prepared = False
+
+
+def read_env_file(folder: Path) -> None:
+    """Prepares a process of the platform's own commands: adds the variables of a ``.env`` file.
+
+    Raises:
+        SettingsError: the file cannot be read, or names a secret twice.
+    """
+    from dotenv import load_dotenv
+
+    path = folder / ".env"
+    try:
+        load_dotenv(path)
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from None
+    _prepare({})
+
+
+def prepare_dagster_process() -> None:
+    """Prepares a process of Dagster's commands: lets variables of the shell win over ``.env``.
+
+    Only the first call in a process does anything.
+
+    Raises:
+        SettingsError: ``.env`` names another ``DAGSTER_HOME`` than the shell, and Dagster has
+            opened that already; or a secret is named twice.
+    """
+    _prepare(_inherited())
+
+
+def _prepare(shell: Mapping[str, str]) -> None:
+    global _prepared
+    if _prepared:
+        return
+    home, now = shell.get(DAGSTER_HOME), os.environ.get(DAGSTER_HOME)
+    if home and now and home != now:
+        raise SettingsError(
+            f"{DAGSTER_HOME} is {home} in the shell and {now} in .env, which Dagster's commands "
+            "prefer: unset it, or make them equal"
+        )
+    os.environ.update({k: v for k, v in shell.items() if k.startswith(_OURS)})
+    _read_secret_files()
+    _prepared = True
+
+
+def _inherited() -> Mapping[str, str]:
+    """The environment that this process was started with, whatever has changed since."""
+    try:
+        block = Path("/proc/self/environ").read_bytes()
+    except OSError:
+        try:
+            import psutil
+        except ImportError:
+            return {}
+        return dict(psutil.Process().environ())
+    pairs = (os.fsdecode(entry).partition("=") for entry in block.split(b"\0"))
+    return {name: value for name, found, value in pairs if found}
+
+
+def _read_secret_files() -> None:
+    """Replaces each ``TAXI_…_FILE`` by the variable itself, which child processes inherit."""
+    for variable in [v for v in os.environ if v.startswith("TAXI_") and v.endswith(FILE)]:
+        path = os.environ[variable]
+        name = variable.removesuffix(FILE)
+        if not name.endswith(SECRETS):
+            continue
+        if not path:
+            del os.environ[variable]
+            continue
+        if os.environ.get(name):
+            raise SettingsError(f"{name} and {variable} are both set: unset one")
+        os.environ[name] = _secret_in(Path(path), variable)
+        del os.environ[variable]
+
+
+def _secret_in(path: Path, variable: str) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise SettingsError(f"{variable}: {path}: {error.strerror}") from None
+    if len(content) > MOST_BYTES:
+        raise SettingsError(f"{variable}: {path} is too large for a secret")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise SettingsError(f"{variable}: {path} is not UTF-8") from None
+    # Editors add a line end; a secret has none.
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text or "\0" in text:
+        raise SettingsError(f"{variable}: {path} has no secret in it")
+    return text

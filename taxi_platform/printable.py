@@ -1,0 +1,20 @@
+"""Text from elsewhere, such as a value of a file or a server's message, made safe to show."""
+
+import re
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What moves a terminal's cursor, changes its colors or its title, or reverses text."""
+
+
+def printable(text: str) -> str:
+    r"""The same text with control characters and lone surrogates as escapes, such as ``\x1b``.
+
+    Tabs and line ends stay.
+    """
+    encodable = text.encode(errors="backslashreplace").decode()
+    return _CONTROL.sub(lambda found: _escape(found[0]), encodable.replace("\r\n", "\n"))
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
