@@ -3,7 +3,7 @@
 Variables of the shell win over those in ``.env``. The platform's own commands read ``.env`` so.
 Dagster's commands let ``.env`` win, so their processes take back what the shell had set, before
 anything of the platform is configured. A secret may be in a file, as containers mount them: the
-variable with ``_FILE`` at its end names it.
+variable with ``_FILE`` at its end names it, and takes precedence over the variable itself.
 """
 
 import os
@@ -23,14 +23,14 @@ _OURS = ("TAXI_", "STORAGE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST", "GOOGLE_")
 MOST_BYTES = 64 << 10
 """More is no secret, but another file."""
 
-_prepared = False
+_takes_back = True
 
 
 def read_env_file(folder: Path) -> None:
     """Prepares a process of the platform's own commands: adds the variables of a ``.env`` file.
 
     Raises:
-        SettingsError: the file cannot be read, or names a secret twice.
+        SettingsError: the file, or a secret's file, cannot be read.
     """
     from dotenv import load_dotenv
 
@@ -41,34 +41,35 @@ def read_env_file(folder: Path) -> None:
         raise SettingsError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from None
-    _prepare({})
+    accept_changes()
+    _read_secret_files()
+
+
+def accept_changes() -> None:
+    """Makes later changes of variables the process's own, which are not taken back."""
+    global _takes_back
+    _takes_back = False
 
 
 def prepare_dagster_process() -> None:
     """Prepares a process of Dagster's commands: lets variables of the shell win over ``.env``.
 
-    Only the first call in a process does anything.
+    Dagster reads ``.env`` more than once in a process, so call this before each use.
 
     Raises:
         SettingsError: ``.env`` names another ``DAGSTER_HOME`` than the shell, and Dagster has
-            opened that already; or a secret is named twice.
+            opened that already; or a secret's file cannot be read.
     """
-    _prepare(_inherited())
-
-
-def _prepare(shell: Mapping[str, str]) -> None:
-    global _prepared
-    if _prepared:
-        return
-    home, now = shell.get(DAGSTER_HOME), os.environ.get(DAGSTER_HOME)
-    if home and now and home != now:
-        raise SettingsError(
-            f"{DAGSTER_HOME} is {home} in the shell and {now} in .env, which Dagster's commands "
-            "prefer: unset it, or make them equal"
-        )
-    os.environ.update({k: v for k, v in shell.items() if k.startswith(_OURS)})
+    if _takes_back:
+        shell = _inherited()
+        home, now = shell.get(DAGSTER_HOME), os.environ.get(DAGSTER_HOME)
+        if home and now and home != now:
+            raise SettingsError(
+                f"{DAGSTER_HOME} is {home} in the shell and {now} in .env, which Dagster's "
+                "commands prefer: unset it, or make them equal"
+            )
+        os.environ.update({name: value for name, value in shell.items() if name.startswith(_OURS)})
     _read_secret_files()
-    _prepared = True
 
 
 def _inherited() -> Mapping[str, str]:
@@ -86,19 +87,11 @@ def _inherited() -> Mapping[str, str]:
 
 
 def _read_secret_files() -> None:
-    """Replaces each ``TAXI_…_FILE`` by the variable itself, which child processes inherit."""
-    for variable in [v for v in os.environ if v.startswith("TAXI_") and v.endswith(FILE)]:
-        path = os.environ[variable]
+    """Sets each secret whose file is named; child processes read the file again."""
+    for variable, path in list(os.environ.items()):
         name = variable.removesuffix(FILE)
-        if not name.endswith(SECRETS):
-            continue
-        if not path:
-            del os.environ[variable]
-            continue
-        if os.environ.get(name):
-            raise SettingsError(f"{name} and {variable} are both set: unset one")
-        os.environ[name] = _secret_in(Path(path), variable)
-        del os.environ[variable]
+        if path and name != variable and name.startswith("TAXI_") and name.endswith(SECRETS):
+            os.environ[name] = _secret_in(Path(path), variable)
 
 
 def _secret_in(path: Path, variable: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from taxi_platform.environment import prepare_dagster_process
+from taxi_platform.environment import accept_changes
 from taxi_platform.stores.postgres.server import PostgresServer
 from taxi_platform_tests.months import (
     green_parquet,
@@ -30,8 +30,7 @@ from taxi_platform_tests.months import (
 # A transient fault that does not end is tried twice, at once, and found out.
 os.environ.setdefault("TAXI_RETRIES", "1")
 os.environ.setdefault("TAXI_RETRY_SECONDS", "0.05")
-# The tests' own changes of variables are not taken back.
-prepare_dagster_process()
+accept_changes()
 
 __all__ = ["green_parquet", "landing", "publisher", "yellow_csv", "yellow_csv_gz"]
 

@@ -47,6 +47,8 @@ def ask(stack: EmbeddedStack) -> Iterator[Ask]:
     project.mkdir()
     (project / "taxi_platform").symlink_to(PROJECT / "taxi_platform")
     shutil.copy(PROJECT / "pyproject.toml", project)
+    # The shell's variable takes precedence, in the code server and in the runs.
+    (project / ".env").write_text("TAXI_SOURCE_URL=file:///absent/{color}_{month}.parquet\n")
     log = (stack.folder / "dev.log").open("w")
     dev = subprocess.Popen(
         [DG, "dev", "--host", "127.0.0.1", "--port", str(port)],
