@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from taxi_platform.cli.variables import misspelled
 from taxi_platform.errors import SettingsError, StoreError
 from taxi_platform.settings import Settings, load_settings
 from taxi_platform.trips.month import TripMonth
@@ -52,6 +53,8 @@ def examine(*, fix: bool = False) -> Iterator[Finding]:
         yield Finding("settings", State.WRONG, str(error))
         return
     yield Finding("settings", State.FINE, f"TAXI_ENV={chosen.env}")
+    for name, meant in misspelled(os.environ):
+        yield Finding("settings", State.WRONG, f"{name} is no setting: do you mean {meant}?")
     for where, examination in _examinations(chosen).items():
         try:
             for state, says in examination(chosen, fix):
