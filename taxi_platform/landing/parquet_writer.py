@@ -15,10 +15,11 @@ from taxi_platform.trips.blocks import REJECT_REASONS
 from taxi_platform.trips.types import trip_type
 
 ROW_GROUP_ROWS = 131_072
-"""Some 20 MB of canonical columns. Two are in memory: one is written while the next is filled."""
+"""About 20 MB of canonical columns. Two row groups are in memory: one is being written while the
+next is filled."""
 
 _ENCODED_AT_ONCE = 1 << 14
-"""Values; pyarrow's 1,024 take longer."""
+"""Number of values encoded at a time. pyarrow's default of 1,024 is slower."""
 
 
 class RowGroupWriter:
@@ -71,7 +72,7 @@ class RowGroupWriter:
 
 
 def _repeating(color: str) -> list[str]:
-    """Columns whose values repeat, including the reasons of rejected rows.
+    """Columns with repeated values, and the reject reasons.
 
     A dictionary makes them as small as compression would, and is faster to read. Times and
     coordinates hardly repeat: they are compressed instead.
@@ -81,9 +82,9 @@ def _repeating(color: str) -> list[str]:
 
 
 def _sought(color: str) -> list[str]:
-    """Columns whose extremes let a reader skip row groups: times and zones.
+    """Columns whose minimum and maximum let a reader skip row groups: times and zones.
 
-    Amounts do not: nearly every amount is in every row group.
+    Amounts do not, because nearly every row group contains nearly every amount.
     """
     kind = trip_type(color)
     times = [kind.time_column, kind.end_time_column]
@@ -96,13 +97,13 @@ def parquet_file(path: Path, schema: pa.Schema, color: str) -> Iterator[RowGroup
 
     Args:
         path: the file.
-        schema: of its rows: the color's, or that of rejected rows.
+        schema: the schema of its rows: the color's, or that of rejected rows.
         color: its columns define the encodings.
     """
     repeating = _repeating(color)
     names = [f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name for f in schema]
     with (
-        # Closed by itself: a writer that cannot write its footer leaves its file open.
+        # Closed separately: a writer that fails to write its footer leaves its file open.
         pa.OSFile(str(path), "wb") as file,
         pq.ParquetWriter(
             file,

@@ -220,7 +220,9 @@ def test_a_file_is_refused_above_the_allowed_share_and_not_at_it(
 def test_a_refusal_names_every_reason_commonest_first(tmp_path: Path) -> None:
     rows = [trip(total_amount="x")] + [trip(passenger_count="0")] * 2
 
-    with pytest.raises(TooManyRejectedError, match=r": zero_passengers 2, unparseable 1\. Line 2"):
+    with pytest.raises(
+        TooManyRejectedError, match=r": zero_passengers 2, unparseable 1\. The first is line 2"
+    ):
         clean_csv(write_csv(tmp_path / "g.csv", rows), options=CleaningOptions())
 
 
@@ -252,11 +254,11 @@ def test_a_parquet_file_without_rows_is_refused(tmp_path: Path) -> None:
     ("values", "message"),
     [
         ({"rules": ("tips",)}, "no rule named tips"),
-        ({"days_outside_month": -1}, "days_outside_month must lie between 0 and 36500"),
+        ({"days_outside_month": -1}, "days_outside_month must be between 0 and 36500"),
         ({"days_outside_month": 36_501}, "leave out the rule pickup_near_month"),
-        ({"max_rejected_share": -0.01}, "max_rejected_share must lie between 0 and 1"),
-        ({"max_rejected_share": 1.01}, "max_rejected_share must lie between 0 and 1"),
-        ({"max_rejected_share": float("nan")}, "max_rejected_share must lie between 0 and 1"),
+        ({"max_rejected_share": -0.01}, "max_rejected_share must be between 0 and 1"),
+        ({"max_rejected_share": 1.01}, "max_rejected_share must be between 0 and 1"),
+        ({"max_rejected_share": float("nan")}, "max_rejected_share must be between 0 and 1"),
         ({"missing_passenger_count": "drop"}, "must be 'zero' or 'keep'"),
     ],
 )
@@ -287,7 +289,7 @@ def test_the_color_and_month_are_the_files_own_unless_they_are_given(tmp_path: P
 def test_the_wrong_color_is_refused_before_any_row_is_read(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "green_tripdata_2020-01.csv", [trip()])
 
-    with pytest.raises(TripFileError, match="is a green trip file, where a yellow one belongs"):
+    with pytest.raises(TripFileError, match="is a green trip file, expected a yellow one"):
         clean_trips(path, TripMonth("yellow", date(2020, 1, 1)))
 
 

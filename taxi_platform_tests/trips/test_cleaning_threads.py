@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_dated_is_closed(
 
     monkeypatch.setattr(CsvTripReader, "close", noted)
 
-    with pytest.raises(TripFileError, match="neither name nor pickups tell the month"):
+    with pytest.raises(TripFileError, match="neither its name nor its pickups show the month"):
         clean_trips(path)
 
     assert closed == ["green", "green"]

@@ -116,7 +116,7 @@ def test_where_there_is_no_room_counting_is_given_up_and_the_month_is_not(
     assert cleaned.summary.rows_kept == 5
     assert cleaned.summary.duplicate_rows is None
     assert cleaned.summary.warnings == [
-        "duplicate rows were not counted: there was no room for a temporary file"
+        "duplicate rows were not counted: no disk space for a temporary file"
     ]
 
 
@@ -126,4 +126,4 @@ def test_the_kept_rows_of_a_file_are_counted(tmp_path: Path, block_bytes: int) -
     rows += [trip(store_and_fwd_flag="Y"), trip(store_and_fwd_flag="y")]
     summary = clean_csv(write_csv(tmp_path / "g.csv", rows), block_bytes).summary
     assert summary.duplicate_rows == 11
-    assert summary.warnings[-1].startswith("11 of 22 rows are equal to one before them")
+    assert summary.warnings[-1].startswith("11 of 22 rows duplicate an earlier row")

@@ -57,7 +57,7 @@ def test_what_is_no_key_is_refused_and_named(key: str) -> None:
 
 
 def test_an_unknown_color_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="'blue': one of fhvhv, green, yellow"):
+    with pytest.raises(ValueError, match="'blue': use one of fhvhv, green, yellow"):
         TripMonth("blue", date(2024, 1, 1))
 
 

@@ -78,7 +78,7 @@ def test_an_error_page_is_refused_as_one(
 ) -> None:
     path = write_bytes(tmp_path / name, content)
 
-    expected = f"{name} is {kind}, not a trip file: the address answers with an error or sign-in"
+    expected = f"{name} is {kind}, not a trip file: the address returned an error page or a sign"
     assert refusal(path, "green").startswith(expected)
 
 
@@ -86,7 +86,7 @@ def test_another_csv_is_refused_with_its_header(tmp_path: Path) -> None:
     path = write_bytes(tmp_path / "zones.csv", b'"LocationID","Borough"\r\n1,"EWR"\r\n')
 
     assert refusal(path) == (
-        "zones.csv is not a trip file: neither its header nor its name tells a color; "
+        "zones.csv is not a trip file: neither its header nor its name shows a color; "
         'it begins \'"LocationID", "Borough"\''
     )
     assert refusal(path, "green").endswith("its header has 2: LocationID, Borough")
@@ -142,7 +142,7 @@ def test_a_truncated_parquet_file_is_refused(tmp_path: Path, keep: int) -> None:
 
 
 def test_the_other_color_is_refused_in_either_format(tmp_path: Path) -> None:
-    expected = "is a green trip file, where a yellow one belongs"
+    expected = "is a green trip file, expected a yellow one"
 
     csv = write_csv(tmp_path / "yellow_tripdata_2020-01.csv.gz", numbered(3))
     assert refusal(csv, "yellow") == f"{csv.name} {expected}"
@@ -250,7 +250,7 @@ def test_inferring_the_month_costs_the_reader_no_row(tmp_path: Path) -> None:
 def test_a_month_that_nothing_tells_is_refused(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "trips.csv", [trip(lpep_pickup_datetime="")])
 
-    with pytest.raises(TripFileError, match=r"^trips.csv: neither name nor pickups tell the month"):
+    with pytest.raises(TripFileError, match=r"^trips.csv: neither its name nor its pickups show"):
         infer_month(path, open_and_close(path))
 
 

@@ -147,6 +147,6 @@ def test_rules_keep_their_order_whatever_order_they_are_named_in() -> None:
 
 
 def test_an_unknown_rule_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="green trips have no rule named fares, tips; there") as e:
+    with pytest.raises(ValueError, match="green trips have no rule named fares, tips; use") as e:
         GREEN.rules_named(("tips", "passengers_aboard", "fares"))
     assert all(rule.name in str(e.value) for rule in GREEN.rules)

@@ -201,7 +201,7 @@ def test_a_column_of_the_other_color_is_unknown() -> None:
 def test_two_columns_that_mean_the_same_are_refused_by_name(second: str) -> None:
     with pytest.raises(TripFileError) as error:
         map_columns([*NAMES, second], "green")
-    assert str(error.value) == f"two columns mean vendor_id: {second!r} and 'VendorID'"
+    assert str(error.value) == f"two columns map to vendor_id: {second!r} and 'VendorID'"
 
 
 def test_missing_columns_are_refused_with_what_was_found() -> None:

@@ -125,7 +125,7 @@ def test_an_empty_field_at_the_end_of_each_row_is_nothing_to_report(real_data: P
 def test_rows_that_are_there_twice_are_counted(real_data: Path) -> None:
     cleaned = load(case(real_data, "csv_cat_twice_header"))
     assert cleaned.summary.duplicate_rows == 60
-    assert any(w.startswith("60 of 120 rows are equal") for w in cleaned.summary.warnings)
+    assert any(w.startswith("60 of 120 rows duplicate") for w in cleaned.summary.warnings)
 
 
 def test_a_null_where_every_trip_has_a_value_costs_its_row_alone(real_data: Path) -> None:
@@ -143,7 +143,7 @@ def test_trips_of_the_repeated_hour_are_kept(real_data: Path) -> None:
 MESSAGES = {
     "text_us_ampm": "lpep_pickup_datetime has '01/01/2024 12:05:00 AM' (a time with slashes",
     "epoch_ms": "as milliseconds since 1970 it would be 2024-01-01 00:05:00",
-    "csv_cr_only": "its lines end in carriage returns alone",
+    "csv_cr_only": "lines end in a carriage return alone",
     "zip": "is a zip archive",
 }
 

@@ -50,12 +50,12 @@ def test_a_renamed_column_fails_the_month_and_is_named(
     path = write(tmp_path, color, published_names(trip_type(color)) | {column: name})
     with pytest.raises(TripFileError) as error:
         clean_trips(path)
-    assert f"no column for {column} (is it {name!r}?), which {color}|2024-01 has" in str(
+    assert f"no column for {column} (is it {name!r}?), which files of {color}|2024-01 have" in str(
         error.value
     )
     trips = clean_trips(path, options=CleaningOptions(missing_columns=(column,)))
     assert sum(b.kept[column].null_count for b in trips) == trips.summary.rows_kept > 0
-    assert f"no column for {column}, which {color}|2024-01 has: null throughout" in str(
+    assert f"no column for {column}, which files of {color}|2024-01 have: null in every row" in str(
         trips.summary.warnings
     )
 
@@ -125,7 +125,7 @@ def test_unknown_columns_are_told(tmp_path: Path) -> None:
     table = pa.table({names[n]: pa.array([r[n] for r in rows]) for n in rows[0]})
     path = tmp_path / "green_tripdata_2024-01.parquet"
     pq.write_table(table.append_column("surge", pa.array([1] * 10)), path)
-    assert read(path, "green")[1].warnings == ["1 columns are unknown and were not read: surge"]
+    assert read(path, "green")[1].warnings == ["1 unknown columns were not read: surge"]
 
 
 def test_only_columns_that_there_are_may_be_missing() -> None:

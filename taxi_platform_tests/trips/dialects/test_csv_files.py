@@ -133,15 +133,18 @@ def tarred(text: str) -> bytes:
 
 REFUSED: dict[str, tuple[Callable[[str], bytes | str], str]] = {
     "zip": (zipped, "is a zip archive: unpack it"),
-    "xlsx": (lambda t: zipped(t, "[Content_Types].xml"), "is an Excel workbook (.xlsx): give it"),
+    "xlsx": (
+        lambda t: zipped(t, "[Content_Types].xml"),
+        "is an Excel workbook (.xlsx): provide it",
+    ),
     "xls": (lambda t: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + t.encode(), "an Excel workbook (.xls)"),
     "tar": (tarred, "is a tar archive: unpack it"),
     "tar.gz": (lambda t: gzip.compress(tarred(t)), "is a tar archive: unpack it"),
-    "bzip2": (lambda t: bz2.compress(t.encode()), "is packed by bzip2: unpack it"),
-    "xz": (lambda t: lzma.compress(t.encode()), "is packed by xz: unpack it"),
+    "bzip2": (lambda t: bz2.compress(t.encode()), "is compressed with bzip2: unpack it"),
+    "xz": (lambda t: lzma.compress(t.encode()), "is compressed with xz: unpack it"),
     "Zstandard": (
         lambda t: pa.compress(t.encode(), "zstd", asbytes=True),
-        "is packed by Zstandard: unpack it",
+        "is compressed with Zstandard: unpack it",
     ),
     "7-Zip": (lambda t: b"7z\xbc\xaf\x27\x1c" + t.encode(), "is a 7-Zip archive"),
     "ORC": (lambda t: b"ORC" + t.encode(), "is an ORC file"),
@@ -161,27 +164,27 @@ REFUSED: dict[str, tuple[Callable[[str], bytes | str], str]] = {
     ),
     "carriage returns": (
         lambda t: t.replace("\r\n", "\r"),
-        "its lines end in carriage returns alone",
+        "lines end in a carriage return alone",
     ),
-    "semicolons": (lambda t: t.replace(",", ";"), "its fields are separated by semicolons, as Ex"),
-    "tabs": (lambda t: t.replace(",", "\t"), "its fields are separated by tabs, as Excel and psql"),
-    "vertical bars": (lambda t: t.replace(",", "|"), "its fields are separated by vertical bars"),
+    "semicolons": (lambda t: t.replace(",", ";"), "fields are separated by semicolons, as Ex"),
+    "tabs": (lambda t: t.replace(",", "\t"), "fields are separated by tabs, as Excel and psql"),
+    "vertical bars": (lambda t: t.replace(",", "|"), "fields are separated by vertical bars"),
     "Excel's first line": (lambda t: "sep=;\r\n" + t.replace(",", ";"), "begins with 'sep=;'"),
     "decimal commas": (
         lambda t: "\r\n".join(line.replace(",", ";").replace(".", ",") for line in t.split("\r\n")),
-        "its fields are separated by semicolons",
+        "fields are separated by semicolons",
     ),
     "a page": (lambda t: f"<html>{t}</html>", "is an HTML page"),
     "Excel's times": (
         lambda t: t.replace("2024-01-", "1/").replace(":00,", " AM,"),
-        "a time such as 2024-01-31 18:05:00 belongs",
+        "but expects a time such as 2024-01-31 18:05:00",
     ),
     "too few fields": (
         lambda t: "".join(
             line.rpartition(",")[0] + "\r\n" if n else line + "\r\n"
             for n, line in enumerate(t.splitlines())
         ),
-        "fields, where a row has",
+        "fields instead of",
     ),
 }
 
@@ -198,9 +201,7 @@ def test_a_file_is_refused_by_what_it_is(tmp_path: Path, kind: str) -> None:
 def test_another_months_file_is_told_so_and_no_rule_is_to_be_switched_off(tmp_path: Path) -> None:
     path = write(tmp_path, text_of().replace("2024-01-", "2023-05-"))
     message = refusal(path, COLOR)
-    assert (
-        "30 of these pickups lie in 2023-05: look at whether the file is that of another" in message
-    )
+    assert "30 of these pickups are in 2023-05: check whether the file is of another" in message
     assert "max_rejected_share" not in message
     assert "switch" not in message
 
@@ -218,6 +219,6 @@ def test_fields_beyond_the_header_are_reported_if_there_is_something_in_them(
     warnings = assert_equal(write(tmp_path, "".join(line + "\n" for line in lines)))
     told = (
         f"field {width + beyond} has no name in the header and was not read: 29 rows have "
-        "something in it, the first 'x'"
+        "a value in it, the first 'x'"
     )
     assert warnings == ([told] if filled else [])

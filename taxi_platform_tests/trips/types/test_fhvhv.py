@@ -165,7 +165,7 @@ def test_rows_are_rejected_by_the_rules_of_their_times_alone(tmp_path: Path) -> 
 def test_what_is_of_passengers_is_refused_by_name(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "fhvhv_tripdata_2021-01.parquet", table(new=True))
 
-    with pytest.raises(ValueError, match="fhvhv trips have no rule named passengers_aboard; there"):
+    with pytest.raises(ValueError, match="fhvhv trips have no rule named passengers_aboard; use"):
         clean_trips(path, options=CleaningOptions(rules=("passengers_aboard",)))
     with pytest.raises(ValueError, match="but fhvhv trips have no passenger count"):
         clean_trips(path, options=CleaningOptions(missing_passenger_count="keep"))

@@ -57,12 +57,12 @@ def test_of_two_names_of_which_one_begins_the_other_a_file_name_means_the_longer
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="unknown color 'blue': one of fhvhv, green, yellow"):
+    with pytest.raises(ValueError, match="unknown color 'blue': use one of fhvhv, green, yellow"):
         trip_type("blue")
 
 
 def test_a_name_or_a_header_mark_is_never_taken_from_another_kind() -> None:
-    with pytest.raises(ValueError, match="there is a trip type green already"):
+    with pytest.raises(ValueError, match="a trip type named green is already registered"):
         register(replace(SHUTTLE, name="green"))
     with pytest.raises(ValueError, match=r"green and shuttle share header marks: \['lpep_\*'\]"):
         register(replace(SHUTTLE, header_marks=("lpep_*",)))
@@ -81,13 +81,13 @@ def test_the_mapping_is_read_only() -> None:
 
 TWICE = (*SHUTTLE.columns, Column("shuttle_line", CODE, "Again."))
 CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
-    "a name with a blank": ({"name": "night shuttle"}, "cannot name a kind of trip"),
-    "a name that ends a key": ({"name": "a|2024-01"}, "cannot name a kind of trip"),
+    "a name with a blank": ({"name": "night shuttle"}, "is not a valid trip type name"),
+    "a name that ends a key": ({"name": "a|2024-01"}, "is not a valid trip type name"),
     "no such time": ({"time_column": "left_at"}, "no column left_at"),
-    "a time that is none": ({"time_column": "riders"}, "riders is no time"),
+    "a time that is none": ({"time_column": "riders"}, "riders is not a time"),
     "no such place": ({"location_column": "station"}, "no column station"),
     "no such total": ({"total": "price"}, "no column price"),
-    "a total that is no amount": ({"total": "riders"}, "riders is no amount in US dollars"),
+    "a total that is no amount": ({"total": "riders"}, "riders is not an amount in US dollars"),
     "no such column to fill": ({"filled": {"dogs": "0"}}, "no column dogs"),
     "a column twice": (
         {"columns": (*SHUTTLE.columns, dollars("fares", "Again."))},

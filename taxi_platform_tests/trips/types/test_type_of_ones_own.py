@@ -112,7 +112,7 @@ def test_its_rules_can_be_chosen_and_those_of_others_are_refused(published: Path
     chosen = clean(published, CleaningOptions(rules=("line_in_service",)))
     assert chosen.reasons() == [["line_closed"], ["unparseable"]]
 
-    with pytest.raises(ValueError, match="shuttle trips have no rule named passengers_aboard; "):
+    with pytest.raises(ValueError, match="shuttle trips have no rule named passengers_aboard; use"):
         clean(published, CleaningOptions(rules=("passengers_aboard",)))
 
 
@@ -126,7 +126,7 @@ def test_an_option_for_a_column_that_it_lacks_is_refused_only_if_it_asks_for_som
 
 
 def test_its_file_is_not_taken_for_another_color(published: Path) -> None:
-    with pytest.raises(TripFileError, match="is a shuttle trip file, where a green one belongs"):
+    with pytest.raises(TripFileError, match="is a shuttle trip file, expected a green one"):
         clean_trips(published, TripMonth.from_key("green|2024-05"))
 
 
