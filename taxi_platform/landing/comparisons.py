@@ -6,7 +6,7 @@ Expectations about a month by itself are in ``expectations``.
 from taxi_platform.landing.expectations import Verdict
 from taxi_platform.landing.zone import LandingZone, MonthVersions
 from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.replacement import unlike_neighbours
+from taxi_platform.trips.replacement import unlike_neighbors
 
 
 def accept_command(month: TripMonth) -> str:
@@ -39,10 +39,10 @@ def judge_replacement(versions: MonthVersions) -> Verdict:
     )
 
 
-def judge_beside_neighbours(zone: LandingZone, versions: MonthVersions) -> Verdict:
+def judge_beside_neighbors(zone: LandingZone, versions: MonthVersions) -> Verdict:
     """Whether the month has about as many rows as the neighboring months and years."""
-    rows, around = versions.latest.rows, versions.month.neighbours
-    neighbours = {m.key: z.rows for m in around if (z := zone.find_cleaned_or_none(m))}
-    odd = unlike_neighbours(rows, neighbours)
-    facts = {"rows": rows, "rows_of_neighbours": neighbours}
+    rows, around = versions.latest.rows, versions.month.neighbors
+    neighbors = {m.key: z.rows for m in around if (z := zone.find_cleaned_or_none(m))}
+    odd = unlike_neighbors(rows, neighbors)
+    facts = {"rows": rows, "rows_of_neighbors": neighbors}
     return Verdict(odd is None, facts | ({"differences": [odd]} if odd else {}))

@@ -18,7 +18,7 @@ from taxi_platform.trips.types import trip_type
 DAYS_SHARE = 0.9
 """Minimum share of a month's days that must have trips. Real months never lack a whole day."""
 
-FEWEST_ROWS_FOR_DAYS = 1_000
+MIN_ROWS_FOR_DAYS = 1_000
 """In smaller months a day may have no trips by chance. Real months have more rows."""
 
 
@@ -93,8 +93,8 @@ def _days_present(trips: TripParquet) -> Verdict:
     ]
     share = 1 - len(missing) / days
     facts = {"share": share, "limit": DAYS_SHARE, "missing_days": missing}
-    if trips.rows < FEWEST_ROWS_FOR_DAYS:
-        return Verdict(True, facts | {"too_few_rows_to_tell": trips.rows})
+    if trips.rows < MIN_ROWS_FOR_DAYS:
+        return Verdict(True, facts | {"too_few_rows_to_evaluate": trips.rows})
     return Verdict(share >= DAYS_SHARE, facts)
 
 

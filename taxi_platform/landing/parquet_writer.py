@@ -18,7 +18,7 @@ ROW_GROUP_ROWS = 131_072
 """About 20 MB of canonical columns. Two row groups are in memory: one is being written while the
 next is filled."""
 
-_ENCODED_AT_ONCE = 1 << 14
+_WRITE_BATCH_SIZE = 1 << 14
 """Number of values encoded at a time. pyarrow's default of 1,024 is slower."""
 
 
@@ -81,7 +81,7 @@ def _repeating(color: str) -> list[str]:
     return [*repeating, f"{REJECT_REASONS}.list.element"]
 
 
-def _sought(color: str) -> list[str]:
+def _with_extremes(color: str) -> list[str]:
     """Columns whose minimum and maximum let a reader skip row groups: times and zones.
 
     Amounts do not, because nearly every row group contains nearly every amount.
@@ -111,8 +111,8 @@ def parquet_file(path: Path, schema: pa.Schema, color: str) -> Iterator[RowGroup
             use_dictionary=repeating,
             compression={name: "none" if name in repeating else "zstd" for name in names},
             compression_level={name: 1 for name in names if name not in repeating},
-            write_statistics=_sought(color),
-            write_batch_size=_ENCODED_AT_ONCE,
+            write_statistics=_with_extremes(color),
+            write_batch_size=_WRITE_BATCH_SIZE,
         ) as writer,
         # Exited before the writer is closed, so that the last write is finished first.
         ThreadPoolExecutor(1, thread_name_prefix="parquet") as thread,

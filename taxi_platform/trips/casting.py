@@ -72,7 +72,7 @@ class ColumnCast:
             pa.ArrowInvalid, pa.ArrowNotImplementedError: a value cannot be cast.
         """
         column = self.column
-        array = _spelled_out(array)
+        array = _decoded(array)
         # Missing values are not handled when casting numbers to numbers: NaN fails, then each().
         if _is_text(array) and not pa.types.is_string(column.type):
             array = _words_as_codes(_without_missing(array, column), column)
@@ -87,7 +87,7 @@ class ColumnCast:
         whole numbers written as floats (``1.0``).
         """
         column = self.column
-        array = _words_as_codes(_without_missing(_spelled_out(array), column), column)
+        array = _words_as_codes(_without_missing(_decoded(array), column), column)
         pieces: list[tuple[pa.Array, bool]] = []
         self._cast_halves(array, pieces)
         values = pa.concat_arrays([piece for piece, _ in pieces]) if pieces else pa.nulls(0)
@@ -157,10 +157,10 @@ class ColumnCast:
         return found.values
 
     def _note_utc(self, array: pa.Array, found: WallTimes) -> None:
-        if found.labelled:
+        if found.labeled:
             as_they_stand = self.utc_times == "wall_time"
             about = About.UTC_AS_WALL_TIME if as_they_stand else About.UTC_CONVERTED
-            self._note(about, array, found.labelled, found.first_labelled)
+            self._note(about, array, found.labeled, found.first_labeled)
 
     def _note(self, about: About, array: pa.Array, count: int, first: int) -> None:
         if count:
@@ -209,7 +209,7 @@ def _words(column: Column, type_: pa.DataType) -> pa.Array:
     return texts([word for word, _ in column.spelled], type_)
 
 
-def _spelled_out(array: pa.Array) -> pa.Array:
+def _decoded(array: pa.Array) -> pa.Array:
     """Decodes dictionary arrays, and converts binary and string views to strings."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()

@@ -44,7 +44,7 @@ from taxi_platform.trips.trip_type import TripType
 from taxi_platform.trips.types import trip_type
 
 __all__ = [
-    "BLOCKS_UNDER_WAY",
+    "MAX_PENDING_BLOCKS",
     "CleanedBatch",
     "CleanedTrips",
     "CleaningOptions",
@@ -55,7 +55,7 @@ __all__ = [
 PARSERS = 2
 """Threads that parse and clean. The calling thread decompresses gzip and splits blocks."""
 
-BLOCKS_UNDER_WAY = 4
+MAX_PENDING_BLOCKS = 4
 """Two blocks are being parsed and two are waiting. Eight were about 7 % faster, but a month with
 sixteen times the rows then took 17 % more memory; with four it takes 2 % more."""
 
@@ -346,14 +346,14 @@ T = TypeVar("T")
 
 def _map_in_order(function: Callable[[Any], T], items: Iterator[Any]) -> Iterator[T]:
     with ThreadPoolExecutor(PARSERS, thread_name_prefix="clean") as pool:
-        under_way: deque[Future[T]] = deque()
+        pending: deque[Future[T]] = deque()
         try:
             for item in items:
-                under_way.append(pool.submit(function, item))
-                if len(under_way) >= BLOCKS_UNDER_WAY:
-                    yield under_way.popleft().result()
-            while under_way:
-                yield under_way.popleft().result()
+                pending.append(pool.submit(function, item))
+                if len(pending) >= MAX_PENDING_BLOCKS:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
         finally:
-            for future in under_way:
+            for future in pending:
                 future.cancel()

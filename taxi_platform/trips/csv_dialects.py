@@ -6,19 +6,19 @@ from collections import Counter
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.notes import shown
 
-WIDTH_LINES = 100
+SAMPLE_LINES = 100
 """Number of lines below the header that are sampled to detect the number of fields per row."""
 
-MOST_BEYOND = 64
+MAX_EXTRA_FIELDS = 64
 """Maximum number of fields per row beyond the header's. Unread fields take memory too."""
 
-_SEPARATORS = {
+_DELIMITERS = {
     ";": "semicolons, as Excel writes them where the comma is the decimal sign",
     "\t": "tabs, as Excel and psql write them",
     "|": "vertical bars",
 }
 
-_FEW = 5
+_LEAST_DELIMITERS = 5
 """This many delimiters in a line are no coincidence. A trip file's header has at least 6."""
 
 
@@ -33,7 +33,7 @@ def refuse_dialect(name: str, header: str) -> None:
         TripFileError: the delimiter is not a comma, or the lines do not end in a newline.
     """
     lines = header.rstrip("\r").split("\r")
-    if len(lines) > 1 and lines[0].count(",") >= _FEW:
+    if len(lines) > 1 and lines[0].count(",") >= _LEAST_DELIMITERS:
         raise TripFileError(
             f"{name}: lines end in a carriage return alone, as on old Macs; save the file with "
             "newlines (\\n or \\r\\n)"
@@ -44,8 +44,8 @@ def refuse_dialect(name: str, header: str) -> None:
             f"{name} begins with {shown(first)!r}, a line that only Excel understands; remove it "
             "and use commas as delimiters"
         )
-    for separator, described in _SEPARATORS.items():
-        if first.count(separator) >= _FEW > first.count(","):
+    for separator, described in _DELIMITERS.items():
+        if first.count(separator) >= _LEAST_DELIMITERS > first.count(","):
             raise TripFileError(
                 f"{name}: fields are separated by {described}; save the file with commas between "
                 f"fields and decimal points in numbers; it begins {shown(first)!r}"
@@ -77,13 +77,13 @@ def data_width(below: bytes, header_width: int) -> tuple[int, tuple[str, ...]]:
         below: the bytes that follow the header.
         header_width: the number of names in the header.
     """
-    lines = below.split(b"\n", WIDTH_LINES)
+    lines = below.split(b"\n", SAMPLE_LINES)
     # The text after the last newline may be incomplete: use it only if there is nothing else.
     rows = [
         split_line(line.decode("utf-8", "replace")) for line in lines[:-1] or lines if line.strip()
     ]
     widths = Counter(map(len, rows))
-    wide = range(header_width + 1, header_width + MOST_BEYOND + 1)
+    wide = range(header_width + 1, header_width + MAX_EXTRA_FIELDS + 1)
     width = max(wide, key=lambda w: widths[w])
     if widths[width] <= widths[header_width]:
         return header_width, ()

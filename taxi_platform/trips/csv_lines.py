@@ -68,7 +68,7 @@ def in_blocks(
             first_line += count
 
 
-def look_at_bytes(data: Bytes) -> bool:
+def check_bytes(data: Bytes) -> bool:
     """Returns whether the block has quotes. Rejects blocks that Arrow would parse differently.
 
     Raises:

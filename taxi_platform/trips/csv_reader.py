@@ -35,11 +35,11 @@ from taxi_platform.trips.csv_lines import (
     NEWLINE,
     RawCsvBlock,
     bytes_of,
+    check_bytes,
     end_of_last_line,
     in_blocks,
     is_blank,
     line_numbers,
-    look_at_bytes,
 )
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.failures import FailureSearch, bad_value
@@ -103,7 +103,7 @@ class CsvTripReader:
             raise
         self._width, surplus = data_width(self._rest, len(names))
         self.columns = ColumnMap(found.mapped, (*found.unknown, *surplus), surplus)
-        self._beyond = range(len(names), self._width)
+        self._extra_fields = range(len(names), self._width)
         self._by_position: dict[int, Column] = {
             position: found.mapped[name]
             for position, name in enumerate(names)
@@ -173,9 +173,9 @@ class CsvTripReader:
             return self._parse_lines(raw)
 
     def _parse_whole(self, raw: RawCsvBlock) -> ParsedBlock:
-        quoted = look_at_bytes(bytes_of(raw.data))
+        quoted = check_bytes(bytes_of(raw.data))
         names = [self._name(position) for position in range(self._width)]
-        types = {**self._types, **{self._name(n): pa.string() for n in self._beyond}}
+        types = {**self._types, **{self._name(n): pa.string() for n in self._extra_fields}}
         table = pa_csv.read_csv(
             pa.BufferReader(raw.data),
             read_options=pa_csv.ReadOptions(
@@ -196,8 +196,8 @@ class CsvTripReader:
             c.name: ColumnCast(c, self._utc_times, notes).whole(_single_chunk(table[c.name]))
             for c in self._by_position.values()
         }
-        for position in self._beyond:
-            self._note_beyond(position, _single_chunk(table[self._name(position)]), notes)
+        for position in self._extra_fields:
+            self._note_extra_field(position, _single_chunk(table[self._name(position)]), notes)
         rows = canonical_batch(self.color, arrays, table.num_rows)
         return ParsedBlock(RowSet(rows, lines, _text_by_line(raw, lines)), notes=notes)
 
@@ -205,7 +205,7 @@ class CsvTripReader:
         column = self._by_position.get(position)
         return column.name if column else f"unread {position}"
 
-    def _note_beyond(self, position: int, values: pa.StringArray, notes: Notes) -> None:
+    def _note_extra_field(self, position: int, values: pa.StringArray, notes: Notes) -> None:
         filled = values.filter(pc.fill_null(pc.not_equal(values, _EMPTY), FALSE))
         if len(filled):
             example = repr(filled[0].as_py())
@@ -234,23 +234,25 @@ class CsvTripReader:
             fields.append(nothing if misfit else split)
             misfits.append(misfit or number == unended)
         bad, notes, failures = booleans(misfits), Notes(), FailureSearch()
-        failures.add(bad, lambda position: self._misfit(lines[position]))
+        failures.add(bad, lambda position: self._why_unparseable(lines[position]))
         arrays: dict[str, pa.Array] = {}
         for position, column in self._by_position.items():
             values = texts([row[position] for row in fields])
             cast = ColumnCast(column, self._utc_times, notes)
             arrays[column.name], bad_here = cast.each(values)
-            failures.add(bad_here, self._telling(values, column))
+            failures.add(bad_here, self._describer(values, column))
             bad = pc.or_(bad, bad_here)
             self._widen(column, values)
-        for position in self._beyond:
-            self._note_beyond(position, texts([row[position] or None for row in fields]), notes)
+        for position in self._extra_fields:
+            self._note_extra_field(
+                position, texts([row[position] or None for row in fields]), notes
+            )
         rows = canonical_batch(self.color, arrays, len(fields))
         places = integers(numbers)
         block = split_block(rows, places, bad, _text_by_position(lines))
         return replace(block, notes=notes, first_failure=failures.first(places))
 
-    def _misfit(self, line: str) -> str:
+    def _why_unparseable(self, line: str) -> str:
         found = len(split_line(line))
         if found != self._width:
             return f"{found:,} fields instead of {self._width:,}: {shown(line)!r}"
@@ -258,7 +260,7 @@ class CsvTripReader:
             return f"invalid UTF-8: {shown(line)!r}"
         return f"the last line does not end in a newline and may be truncated: {shown(line)!r}"
 
-    def _telling(self, values: pa.StringArray, column: Column) -> Callable[[int], str]:
+    def _describer(self, values: pa.StringArray, column: Column) -> Callable[[int], str]:
         published = self._published[column.name]
         return lambda position: bad_value(published, values[position].as_py() or "", column)
 

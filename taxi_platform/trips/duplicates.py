@@ -19,7 +19,7 @@ IN_MEMORY_BYTES = 1 << 23
 _PARTS = 256
 _PART_SHIFT = np.uint64(56)
 
-AT_ONCE = 1 << 15
+HASHES_AT_A_TIME = 1 << 15
 """Number of hashes compared at a time, so that the tables fit into the CPU cache."""
 
 
@@ -27,14 +27,14 @@ class DuplicateCounter:
     """Counts the rows that duplicate an earlier row."""
 
     def __init__(self) -> None:
-        self._laid_aside = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115
+        self._spilled = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115
         self._cuts: list[npt.NDArray[np.int64]] = []
         """For each block, the offset of each part in the spill file, and the end offset."""
         self._full = False
 
     def close(self) -> None:
         """Closes the temporary file."""
-        self._laid_aside.close()
+        self._spilled.close()
 
     def add(self, hashes: Hashes) -> None:
         """Adds the hashes of a block. If the disk is full, counting stops."""
@@ -48,8 +48,8 @@ class DuplicateCounter:
     def _add(self, hashes: Hashes) -> None:
         part = (hashes >> _PART_SHIFT).astype(np.uint8)
         order = np.argsort(part, kind="stable")
-        start = self._laid_aside.tell()
-        self._laid_aside.write(hashes[order].data)
+        start = self._spilled.tell()
+        self._spilled.write(hashes[order].data)
         cuts = np.zeros(_PARTS + 1, dtype=np.int64)
         np.cumsum(np.bincount(part, minlength=_PARTS), out=cuts[1:])
         self._cuts.append(start + 8 * cuts)
@@ -59,14 +59,14 @@ class DuplicateCounter:
         return None if self._full else sum(map(_repeated, self._groups()))
 
     def _groups(self) -> Iterator[Hashes]:
-        """Yields all hashes in groups of about ``AT_ONCE``. Equal hashes are in the same group."""
+        """Yields all hashes in groups of about ``HASHES_AT_A_TIME``. Equal hashes share a group."""
         if not self._cuts:
             return
         cuts = np.array(self._cuts)
         sizes = (cuts[:, 1:] - cuts[:, :-1]).sum(axis=0) // 8
         first = 0
         for last in range(1, _PARTS + 1):
-            if last == _PARTS or sizes[first : last + 1].sum() > AT_ONCE:
+            if last == _PARTS or sizes[first : last + 1].sum() > HASHES_AT_A_TIME:
                 yield self._read(cuts[:, first], cuts[:, last])
                 first = last
 
@@ -74,8 +74,8 @@ class DuplicateCounter:
         pieces = []
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             if end > start:
-                self._laid_aside.seek(start)
-                pieces.append(self._laid_aside.read(end - start))
+                self._spilled.seek(start)
+                pieces.append(self._spilled.read(end - start))
         return np.frombuffer(b"".join(pieces), dtype=np.uint64)
 
 

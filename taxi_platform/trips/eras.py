@@ -14,7 +14,7 @@ from taxi_platform.trips.notes import listed, shown
 from taxi_platform.trips.schema import ColumnMap, normalize_name
 from taxi_platform.trips.types import trip_type
 
-_NEAR = 0.6
+_MIN_SIMILARITY = 0.6
 """Minimum similarity of two names, 0 to 1, for a message to suggest one for the other."""
 
 
@@ -84,7 +84,7 @@ def nearest_name(column: Column, names: Iterable[str]) -> str | None:
     best: tuple[float, str] | None = None
     for bare, name in by_bare.items():
         alike = max(difflib.SequenceMatcher(None, bare, other).ratio() for other in own)
-        if alike >= _NEAR and (best is None or alike > best[0]):
+        if alike >= _MIN_SIMILARITY and (best is None or alike > best[0]):
             best = (alike, name)
     return best[1] if best else None
 

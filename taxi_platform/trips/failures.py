@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from taxi_platform.trips.blocks import FirstFailure
 from taxi_platform.trips.columns import Column
 from taxi_platform.trips.notes import shown
-from taxi_platform.trips.units import what_a_time_looks_like
+from taxi_platform.trips.units import describe_time
 
 
 class FailureSearch:
@@ -47,7 +47,7 @@ def bad_value(published: str, text: str, column: Column) -> str:
         text: the value.
         column: the canonical column.
     """
-    looks = what_a_time_looks_like(text) if pa.types.is_timestamp(column.type) else ""
+    looks = describe_time(text) if pa.types.is_timestamp(column.type) else ""
     said = f" ({looks})" if looks else ""
     return f"{shown(published)} has {shown(text)!r}{said}, but expects {_kind(column)}"
 

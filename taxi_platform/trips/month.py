@@ -59,7 +59,7 @@ class TripMonth:
         return date(self.month.year + self.month.month // 12, self.month.month % 12 + 1, 1)
 
     @property
-    def neighbours(self) -> tuple[Self, ...]:
+    def neighbors(self) -> tuple[Self, ...]:
         """The previous and next months, and the same month of the previous and next years."""
         months = self.month.year * 12 + self.month.month - 1
         return tuple(

@@ -58,7 +58,7 @@ LONGEST_EXAMPLE = 60
 
 
 @dataclass
-class _Noted:
+class _Note:
     count: int
     example: str
 
@@ -67,7 +67,7 @@ class _Noted:
 class Notes:
     """Notes about some rows: for each kind and column, a count and the first example."""
 
-    found: dict[tuple[About, str], _Noted] = field(default_factory=dict)
+    found: dict[tuple[About, str], _Note] = field(default_factory=dict)
 
     def add(self, about: About, subject: str, count: int, example: str) -> None:
         """Counts rows that a note applies to.
@@ -80,7 +80,7 @@ class Notes:
         """
         if not count:
             return
-        noted = self.found.setdefault((about, subject), _Noted(0, shown(example)))
+        noted = self.found.setdefault((about, subject), _Note(0, shown(example)))
         noted.count += count
 
     def update(self, later: "Notes") -> None:

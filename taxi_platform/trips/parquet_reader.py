@@ -206,7 +206,7 @@ class ParquetTripReader:
         for name, column in self.columns.mapped.items():
             source = self._source(batch, name, notes)
             arrays[column.name], bad_here = self._cast(column, notes).each(source)
-            failures.add(bad_here, _telling(name, batch.column(name), column))
+            failures.add(bad_here, _describer(name, batch.column(name), column))
             bad = pc.or_(bad, bad_here)
         split = split_block(
             canonical_batch(self.color, arrays, batch.num_rows),
@@ -251,7 +251,7 @@ def _counts(type_: pa.DataType) -> bool:
     )
 
 
-def _telling(published: str, values: pa.Array, column: Column) -> Callable[[int], str]:
+def _describer(published: str, values: pa.Array, column: Column) -> Callable[[int], str]:
     return lambda position: bad_value(published, str(_python(values[position])), column)
 
 

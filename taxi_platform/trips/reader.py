@@ -21,7 +21,7 @@ from taxi_platform.trips.parquet_reader import (
     open_parquet,
 )
 from taxi_platform.trips.schema import color_of_header
-from taxi_platform.trips.signatures import what_it_is
+from taxi_platform.trips.signatures import identify_file
 from taxi_platform.trips.times import UtcTimes
 from taxi_platform.trips.types import trip_type
 
@@ -45,7 +45,7 @@ def open_trip_file(
         raise TripFileError(f"{path}: {error.strerror}") from error
     if not start:
         raise TripFileError(f"{path.name} is empty")
-    if refusal := what_it_is(start):
+    if refusal := identify_file(start):
         raise TripFileError(f"{path.name} {refusal}")
     is_parquet = start.startswith(PARQUET_MAGIC)
     color = _settle_color(path, color, _header(path, start, is_parquet=is_parquet))

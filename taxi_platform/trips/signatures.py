@@ -34,7 +34,7 @@ _TEXT_ENCODINGS = (
 _ACCEPTED = "provide it as Parquet, CSV or gzipped CSV"
 
 
-def what_it_is(start: bytes) -> str | None:
+def identify_file(start: bytes) -> str | None:
     """Identifies a file of a known kind that cannot be read, and says what to do.
 
     Args:

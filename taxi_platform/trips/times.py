@@ -44,13 +44,13 @@ class WallTimes:
 
     Attributes:
         values: New York wall time, timestamp[us] without a zone.
-        labelled: how many were labeled UTC.
-        first_labelled: the position of the first one labeled UTC, if any.
+        labeled: how many were labeled UTC.
+        first_labeled: the position of the first one labeled UTC, if any.
     """
 
     values: pa.Array
-    labelled: int = 0
-    first_labelled: int = 0
+    labeled: int = 0
+    first_labeled: int = 0
 
 
 def is_utc(zone: str) -> bool:
@@ -71,9 +71,9 @@ def wall_times(array: pa.Array, utc_times: UtcTimes) -> WallTimes:
         return WallTimes(instants)
     utc = is_utc(zone)
     if utc and utc_times == "wall_time":
-        return _all_labelled(array, instants.cast(_INSTANT).cast(TIME))
+        return _all_labeled(array, instants.cast(_INSTANT).cast(TIME))
     local = _in_new_york(instants)
-    return _all_labelled(array, local) if utc else WallTimes(local)
+    return _all_labeled(array, local) if utc else WallTimes(local)
 
 
 def wall_times_of_texts(array: pa.Array, utc_times: UtcTimes) -> WallTimes:
@@ -95,11 +95,11 @@ def wall_times_of_texts(array: pa.Array, utc_times: UtcTimes) -> WallTimes:
     none = pa.nulls(1, array.type)[0]
     plain = pc.if_else(zoned, none, array).cast(TIME)
     instants = pc.if_else(zoned, array, none).cast(_INSTANT)
-    labelled = pc.fill_null(pc.match_substring_regex(array, _IN_UTC), FALSE)
+    labeled = pc.fill_null(pc.match_substring_regex(array, _IN_UTC), FALSE)
     local = _in_new_york(instants)
     if utc_times == "wall_time":
-        local = pc.if_else(labelled, instants.cast(TIME), local)
-    return WallTimes(pc.coalesce(plain, local), labelled.true_count, _first(labelled))
+        local = pc.if_else(labeled, instants.cast(TIME), local)
+    return WallTimes(pc.coalesce(plain, local), labeled.true_count, _first(labeled))
 
 
 def has_zones_or_fractions(array: pa.Array) -> bool:
@@ -108,7 +108,7 @@ def has_zones_or_fractions(array: pa.Array) -> bool:
     return bool(pc.any(finer).as_py())
 
 
-def _all_labelled(array: pa.Array, values: pa.Array) -> WallTimes:
+def _all_labeled(array: pa.Array, values: pa.Array) -> WallTimes:
     valid = pc.is_valid(array)
     return WallTimes(values, valid.true_count, _first(valid))
 

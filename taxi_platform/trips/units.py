@@ -43,7 +43,7 @@ def unit_that_fits(number: float) -> str | None:
     return None
 
 
-def what_a_time_looks_like(text: str) -> str:
+def describe_time(text: str) -> str:
     """Describes a text that is not an ISO 8601 time; empty if it is of no known form."""
     text = text.strip()
     if _NUMBER.fullmatch(text):

@@ -1,4 +1,4 @@
-"""What a refused file leaves: its rejects, labelled, beside those of the month that is loaded."""
+"""What a refused file leaves: its rejects, labeled, beside those of the month that is loaded."""
 
 import json
 from pathlib import Path

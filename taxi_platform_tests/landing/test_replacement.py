@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_platform.errors import PermanentStoreError
-from taxi_platform.landing.comparisons import judge_beside_neighbours, judge_replacement
+from taxi_platform.landing.comparisons import judge_beside_neighbors, judge_replacement
 from taxi_platform.landing.download import land
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.landing.zone import LandingZone
@@ -155,9 +155,9 @@ def test_a_month_is_compared_with_the_months_around_it(landing: LandingZone) -> 
     for key, rows in (("green|2023-12", 5_000), ("green|2024-02", 5_200), ("green|2023-01", 4_800)):
         cleaned_month(landing, TripMonth.from_key(key), rows)
     cleaned_month(landing, GREEN, 5_000)
-    assert judge_beside_neighbours(landing, landing.find_versions(GREEN)).holds
+    assert judge_beside_neighbors(landing, landing.find_versions(GREEN)).holds
     other = TripMonth.from_key("green|2023-02")
     cleaned_month(landing, other, 400)
-    verdict = judge_beside_neighbours(landing, landing.find_versions(other))
+    verdict = judge_beside_neighbors(landing, landing.find_versions(other))
     assert not verdict.holds
-    assert set(verdict.facts["rows_of_neighbours"]) == {"green|2023-01", "green|2024-02"}
+    assert set(verdict.facts["rows_of_neighbors"]) == {"green|2023-01", "green|2024-02"}

@@ -9,7 +9,7 @@ import pytest
 
 from taxi_platform.trips.blocks import BlockReader, ParsedBlock
 from taxi_platform.trips.cleaning import (
-    BLOCKS_UNDER_WAY,
+    MAX_PENDING_BLOCKS,
     CleanedTrips,
     clean_trips,
 )
@@ -66,7 +66,7 @@ def test_no_more_blocks_are_under_way_than_allowed_however_slow_the_caller(
         watched.taken += 1
 
     assert watched.read == watched.taken == 400
-    assert watched.furthest <= BLOCKS_UNDER_WAY
+    assert watched.furthest <= MAX_PENDING_BLOCKS
     assert watched.closed
 
 
@@ -81,7 +81,7 @@ def test_leaving_early_stops_every_thread_and_closes_the_file(watched: WatchedRe
 
     assert cleaning_threads() == []
     assert watched.closed
-    assert watched.read <= BLOCKS_UNDER_WAY
+    assert watched.read <= MAX_PENDING_BLOCKS
 
 
 def test_a_refused_file_leaves_no_thread_and_no_open_file(

@@ -77,7 +77,7 @@ def test_many_rows_are_laid_aside_on_disk_and_counted_exactly(
     monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     monkeypatch.setattr(duplicates, "IN_MEMORY_BYTES", 10_000)
-    monkeypatch.setattr(duplicates, "AT_ONCE", at_once)
+    monkeypatch.setattr(duplicates, "HASHES_AT_A_TIME", at_once)
     random = np.random.default_rng(1)
     hashes = random.integers(0, 2**64, 30_000, dtype=np.uint64)
     again = hashes[random.integers(0, 30_000, 5_000)]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from taxi_platform.trips.replacement import ReplacementLimits, differences, unlike_neighbours
+from taxi_platform.trips.replacement import ReplacementLimits, differences, unlike_neighbors
 
 LOADED: dict[str, Any] = {
     "rows": 60_000,
@@ -85,10 +85,10 @@ def test_a_handful_of_rows_more_or_less_is_never_too_much() -> None:
 
 
 def test_a_month_of_a_tenth_of_its_neighbours_is_told() -> None:
-    neighbours = {"yellow|2019-01": 7_600_000, "yellow|2018-02": 8_400_000}
-    assert unlike_neighbours(7_000_000, neighbours) is None
-    said = unlike_neighbours(700_000, neighbours)
+    neighbors = {"yellow|2019-01": 7_600_000, "yellow|2018-02": 8_400_000}
+    assert unlike_neighbors(7_000_000, neighbors) is None
+    said = unlike_neighbors(700_000, neighbors)
     assert said is not None
     assert "700,000 rows" in said
     assert "yellow|2018-02 8,400,000" in said
-    assert unlike_neighbours(700_000, {}) is None
+    assert unlike_neighbors(700_000, {}) is None
