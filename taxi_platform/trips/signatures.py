@@ -68,7 +68,7 @@ def _page(kind: str) -> str:
 def _packed(start: bytes, kind: str) -> str:
     if kind == "a zip archive" and b"[Content_Types].xml" in start:
         kind = "an Excel workbook (.xlsx)"
-    is_packed = kind.startswith(("packed", "gzipped")) or kind.endswith("archive")
+    is_packed = kind.startswith(("compressed", "gzipped")) or kind.endswith("archive")
     advice = "unpack it, and " if is_packed else ""
     return f"is {kind}: {advice}{_ACCEPTED}"
 
