@@ -73,7 +73,7 @@ class ColumnCast:
         """
         column = self.column
         array = _decoded(array)
-        # Missing values are not handled when casting numbers to numbers: NaN fails, then each().
+        # NaN is not replaced by null here: it fails the cast of a number, and each() replaces it.
         if _is_text(array) and not pa.types.is_string(column.type):
             array = _words_as_codes(_without_missing(array, column), column)
         elif pa.types.is_string(column.type):

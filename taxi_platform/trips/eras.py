@@ -1,7 +1,7 @@
 """Detects columns that a file lacks although every file of its month has them.
 
-A column is null in the eras that did not publish it. If a file of a later era lacks it, the column
-was most likely renamed, and would silently be null in every row.
+A column is null in the eras that did not publish it. If a file lacks a column that its era
+published, the column was most likely renamed, and would silently be null in every row.
 """
 
 import difflib
@@ -38,8 +38,8 @@ class LostColumns:
         return (
             f"no column for {', '.join(map(self._with_nearest, self.columns))}, which files of "
             f"{self.month} have; unknown columns: {listed(self.unknown) or 'none'}. Rename the "
-            "column to a known name (docs/data.md); if it was never published, set missing_columns "
-            f"to {named}"
+            "column to a known name (docs/data.md); if the file was published without it, set "
+            f"missing_columns to {named}"
         )
 
     def remark(self) -> str:

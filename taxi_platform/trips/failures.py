@@ -49,7 +49,7 @@ def bad_value(published: str, text: str, column: Column) -> str:
     """
     looks = describe_time(text) if pa.types.is_timestamp(column.type) else ""
     said = f" ({looks})" if looks else ""
-    return f"{shown(published)} has {shown(text)!r}{said}, but expects {_kind(column)}"
+    return f"{shown(published)} has {shown(text)!r}{said}, expected {_kind(column)}"
 
 
 def _kind(column: Column) -> str:

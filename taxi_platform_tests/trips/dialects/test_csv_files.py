@@ -177,7 +177,7 @@ REFUSED: dict[str, tuple[Callable[[str], bytes | str], str]] = {
     "an HTML page": (lambda t: f"<html>{t}</html>", "is an HTML page"),
     "Excel's times": (
         lambda t: t.replace("2024-01-", "1/").replace(":00,", " AM,"),
-        "but expects a time such as 2024-01-31 18:05:00",
+        "expected a time such as 2024-01-31 18:05:00",
     ),
     "too few fields": (
         lambda t: "".join(

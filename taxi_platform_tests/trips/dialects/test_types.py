@@ -324,7 +324,7 @@ def test_excels_days_and_dates_without_a_time_are_refused(tmp_path: Path) -> Non
 
 def test_a_boolean_is_not_a_number(tmp_path: Path) -> None:
     path = written(tmp_path, table(trip_type=pa.array([True] * len(ROWS))))
-    with pytest.raises(TripFileError, match="trip_type has 'True', but expects a whole number"):
+    with pytest.raises(TripFileError, match="trip_type has 'True', expected a whole number"):
         read(path, COLOR, max_rejected_share=0.05)
 
 
