@@ -82,8 +82,8 @@ class CleaningConfig(Config):
     )
     utc_times: Literal["wall_time", "convert"] = Field(
         default="wall_time",
-        description="How times labelled UTC are read: as New York wall time, which is often "
-        "labelled so, or as UTC, to be converted.",
+        description="How times labeled UTC are read: as New York wall time, which is often "
+        "labeled so, or as UTC, to be converted.",
     )
     missing_columns: list[str] = Field(
         default=[],

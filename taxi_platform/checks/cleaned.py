@@ -21,7 +21,7 @@ from taxi_platform.assets.keys import CLEANED
 from taxi_platform.checks.specs import month_spec
 from taxi_platform.landing.comparisons import (
     accept_command,
-    judge_beside_neighbours,
+    judge_beside_neighbors,
     judge_replacement,
 )
 from taxi_platform.landing.expectations import EXPECTATIONS, Severity, Verdict
@@ -63,7 +63,7 @@ _CHECKS = (
         NEIGHBOURS_CHECK,
         "The month has about as many rows as the months before and after it, and as this month of "
         "the years before and after. A warning: it blocks nothing.",
-        judge_beside_neighbours,
+        judge_beside_neighbors,
         blocking=False,
     ),
 )

@@ -46,7 +46,7 @@ def trips_by_day(month: TripMonth, rows_by_day: Mapping[str, int]) -> MetadataVa
 
 
 def _bar_chart(title: str, bars: list[tuple[str, int, str]]) -> str:
-    """An SVG of labelled bars; in a file of its own, hovering over a bar shows its count."""
+    """An SVG of labeled bars; in a file of its own, hovering over a bar shows its count."""
     most = max((count for _, count, _ in bars), default=0) or 1
     space = _HEIGHT - _TOP - _BOTTOM
     step = (_WIDTH - _LEFT) / max(len(bars), 1)

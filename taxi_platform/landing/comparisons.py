@@ -6,11 +6,11 @@ Expectations about a month by itself are in ``expectations``.
 from taxi_platform.landing.expectations import Verdict
 from taxi_platform.landing.zone import LandingZone, MonthVersions
 from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.replacement import unlike_neighbours
+from taxi_platform.trips.replacement import unlike_neighbors
 
 
 def accept_command(month: TripMonth) -> str:
-    """The command that accepts a month's new version however it differs."""
+    """The command that accepts a month's new version regardless of differences."""
     when = month.year_month
     return (
         f"taxi-platform backfill --color {month.color} --from {when} --to {when} "
@@ -19,7 +19,7 @@ def accept_command(month: TripMonth) -> str:
 
 
 def judge_replacement(versions: MonthVersions) -> Verdict:
-    """Whether the latest version is near enough to the accepted one to take its place."""
+    """Whether the latest version is similar enough to the accepted one to replace it."""
     latest, accepted = versions.latest, versions.accepted
     found = latest.differences_from(accepted) if accepted else []
     if accepted is None or not found:
@@ -39,10 +39,10 @@ def judge_replacement(versions: MonthVersions) -> Verdict:
     )
 
 
-def judge_beside_neighbours(zone: LandingZone, versions: MonthVersions) -> Verdict:
-    """Whether the month has about the rows of the months around it and of the years around it."""
-    rows, around = versions.latest.rows, versions.month.neighbours
-    neighbours = {m.key: z.rows for m in around if (z := zone.find_cleaned_or_none(m))}
-    odd = unlike_neighbours(rows, neighbours)
-    facts = {"rows": rows, "rows_of_neighbours": neighbours}
+def judge_beside_neighbors(zone: LandingZone, versions: MonthVersions) -> Verdict:
+    """Whether the month has about as many rows as the neighboring months and years."""
+    rows, around = versions.latest.rows, versions.month.neighbors
+    neighbors = {m.key: z.rows for m in around if (z := zone.find_cleaned_or_none(m))}
+    odd = unlike_neighbors(rows, neighbors)
+    facts = {"rows": rows, "rows_of_neighbors": neighbors}
     return Verdict(odd is None, facts | ({"differences": [odd]} if odd else {}))

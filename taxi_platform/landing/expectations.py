@@ -1,7 +1,7 @@
-"""What must be true of a cleaned file before it may reach the stores, judged by its footer.
+"""Expectations that a cleaned file must meet before it is loaded, evaluated on its footer.
 
-Derived from the kind of trip, so that a new column or rule is judged without a change here. How a
-verdict is shown, and what it holds back, is the asset checks' business.
+They are derived from the trip type, so they cover new columns and rules without a change here. The
+asset checks report the results and block downstream assets.
 """
 
 import calendar
@@ -16,39 +16,39 @@ from taxi_platform.trips.blocks import UNPARSEABLE
 from taxi_platform.trips.types import trip_type
 
 DAYS_SHARE = 0.9
-"""Share of a month's days that must have trips; whole days are never missing in real months."""
+"""Minimum share of a month's days that must have trips. Real months never lack a whole day."""
 
-FEWEST_ROWS_FOR_DAYS = 1_000
-"""Below it a month is too small to tell a missing day from a quiet one. Real months have more."""
+MIN_ROWS_FOR_DAYS = 1_000
+"""In smaller months a day may have no trips by chance. Real months have more rows."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether an expectation holds, and the facts that say so."""
+    """Whether an expectation holds, and the figures that show it."""
 
     holds: bool
     facts: dict[str, Any]
 
 
 class Severity(StrEnum):
-    """What a month that does not meet an expectation is worth."""
+    """What happens to a month that does not meet an expectation."""
 
     BLOCKING = "blocking"
-    """It is held back from the stores."""
+    """It is not loaded into the stores."""
     WARNING = "warning"
-    """It is loaded, and told."""
+    """It is loaded, with a warning."""
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """One thing that must be true of a cleaned month.
+    """A condition that a cleaned month must meet.
 
     Attributes:
         name: the check's name.
-        description: what holds if it passes.
-        judge: says whether it holds; raises PermanentStoreError if the rejected rows, which
-            belong to the month, cannot be read.
-        severity: what follows if it does not hold.
+        description: what is true if the check passes.
+        judge: evaluates the condition; raises PermanentStoreError if the file of rejected rows
+            cannot be read.
+        severity: what happens if the condition is not met.
     """
 
     name: str
@@ -93,8 +93,8 @@ def _days_present(trips: TripParquet) -> Verdict:
     ]
     share = 1 - len(missing) / days
     facts = {"share": share, "limit": DAYS_SHARE, "missing_days": missing}
-    if trips.rows < FEWEST_ROWS_FOR_DAYS:
-        return Verdict(True, facts | {"too_few_rows_to_tell": trips.rows})
+    if trips.rows < MIN_ROWS_FOR_DAYS:
+        return Verdict(True, facts | {"too_few_rows_to_evaluate": trips.rows})
     return Verdict(share >= DAYS_SHARE, facts)
 
 
@@ -122,7 +122,7 @@ EXPECTATIONS: tuple[Expectation, ...] = (
     ),
     Expectation(
         "rejected_share_under_limit",
-        "No more than the allowed share of the rows was rejected.",
+        "The share of rejected rows does not exceed the limit.",
         _rejected_share,
     ),
     Expectation(
@@ -132,14 +132,14 @@ EXPECTATIONS: tuple[Expectation, ...] = (
     ),
     Expectation(
         "required_columns_not_null",
-        "The columns that every trip has a value in, by docs/data.md, have no nulls.",
+        "Columns in which every trip has a value (see docs/data.md) have no nulls.",
         _required_not_null,
     ),
     Expectation(
         "no_duplicate_rows",
-        "No row is equal to another in every column, as in a file that was joined to itself.",
+        "No row duplicates another in every column. A file that was joined to itself does.",
         _no_duplicate_rows,
         Severity.WARNING,
     ),
 )
-"""Every expectation; those that block hold a bad month back from the stores."""
+"""Every expectation. If a blocking one fails, the month is not loaded into the stores."""

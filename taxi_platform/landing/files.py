@@ -1,6 +1,6 @@
-"""What a landed file is: published, byte for byte, or cleaned, with what its footer says of it.
+"""Files in the landing zone: published files, and cleaned files with the summary in their footer.
 
-Where files lie, and how they get there, is the business of ``zone``.
+``zone`` defines where the files are, and writes them.
 """
 
 import base64
@@ -27,23 +27,22 @@ from taxi_platform.trips.totals import MonthTotals
 from taxi_platform.trips.types import trip_type
 
 SUMMARY_KEY = "taxi_platform.summary"
-"""The Parquet key under which a cleaned file carries what came of its source."""
+"""Parquet metadata key of a cleaned file's summary."""
 
 REFUSAL_KEY = "taxi_platform.refusal"
-"""The Parquet key under which the rejected rows of a refused file say why it was refused."""
+"""Parquet metadata key of a refused file's error message, in the file of its rejected rows."""
 
 
 @dataclass(frozen=True)
 class RawFile:
-    """A published file, landed byte for byte.
+    """A published file, stored byte for byte.
 
     Attributes:
         month: color and month.
         path: the file.
-        size: bytes.
-        sha256: checksum, in hexadecimal.
-        source: where it was published, without user, password and query; None if that is not
-            known.
+        size: size in bytes.
+        sha256: SHA-256 in hexadecimal.
+        source: where it was published, without user, password and query; None if unknown.
     """
 
     month: TripMonth
@@ -54,18 +53,18 @@ class RawFile:
 
     @classmethod
     def at(cls, month: TripMonth, path: Path) -> Self:
-        """The file at a path; its checksum is computed once in a process."""
+        """Returns the file at a path. Its checksum is computed once per process."""
         sha256 = sha256_once(path)
         return cls(month, path, path.stat().st_size, sha256, _noted_source(path, sha256))
 
 
 def source_notes(path: Path) -> Path:
-    """Where it is noted of a published file where it was published."""
+    """The path of the file that records where a published file came from."""
     return path.with_name(f"{path.name.partition('.')[0]}.source.json")
 
 
 def note_source(path: Path, sha256: str, url: str) -> None:
-    """Notes where a file was published: scheme, host and path, nothing that may be a secret."""
+    """Records where a file was published: scheme, host and path, without possible secrets."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     place = f"{host}:{parts.port}" if parts.port else host
@@ -78,31 +77,31 @@ def _noted_source(path: Path, sha256: str) -> str | None:
         notes = json.loads(source_notes(path).read_text())
     except (OSError, ValueError):
         return None
-    # What a killed run left may be of another version.
+    # A killed run may have left the record of another version.
     return notes.get("source") if notes.get("sha256") == sha256 else None
 
 
 @dataclass(frozen=True)
 class TripParquet:
-    """A cleaned month on disk, with what its footer says of it.
+    """A cleaned month on disk, with the summary in its footer.
 
     Attributes:
         month: color and month.
         path: the Parquet file.
-        rejects_path: the rejected rows of the same run.
-        size: bytes.
+        rejects_path: the Parquet file of the rejected rows of the same run.
+        size: size in bytes.
         rows_read: rows in the published file.
-        rejected_by_reason: rows rejected, each under its first reason.
-        rows: rows kept, which are the file's rows.
-        max_rejected_share: the limit that the cleaning held to, 0 to 1.
-        statistics: what the kept rows are like, as ``TripStatistics.to_json`` gives it; sums are
-            in cents.
+        rejected_by_reason: rejected rows, each counted under its first reason.
+        rows: rows kept, which are the rows of this file.
+        max_rejected_share: the limit of the cleaning run, 0 to 1.
+        statistics: statistics of the kept rows, in the form of ``TripStatistics.to_json``; sums
+            are in cents.
         source_sha256: checksum of the published file that it was made from.
-        source: where that was published, if it is known.
-        limits: how far it may differ from the version that it takes the place of.
-        is_accepted: whether somebody accepted it however it differs.
-        duplicate_rows: kept rows that are equal to one before them; None if they were not counted.
-        warnings: what was read all the same and should be known; sentences.
+        source: where that file was published, if known.
+        limits: how much it may differ from the version that it replaces.
+        is_accepted: whether somebody accepted it regardless of differences.
+        duplicate_rows: kept rows that duplicate an earlier one; None if they were not counted.
+        warnings: warnings about values that were accepted; sentences.
     """
 
     month: TripMonth
@@ -123,12 +122,12 @@ class TripParquet:
 
     @classmethod
     def at(cls, month: TripMonth, path: Path, rejects_path: Path) -> Self:
-        """The file at a path.
+        """Reads the file at a path.
 
         Raises:
-            FileNotFoundError: there is none.
-            KeyError: it was not written by this platform.
-            pa.ArrowException, OSError: it is no Parquet file, or cannot be read.
+            FileNotFoundError: it does not exist.
+            KeyError: this platform did not write it.
+            pa.ArrowException, OSError: it is not a Parquet file, or cannot be read.
         """
         with pq.ParquetFile(path) as file:
             rows = file.metadata.num_rows
@@ -153,15 +152,15 @@ class TripParquet:
 
     @property
     def rows_rejected(self) -> int:
-        """Rows of the published file that were not kept, as the cleaning counted them."""
+        """Number of rejected rows, as the cleaning run counted them."""
         return sum(self.rejected_by_reason.values())
 
     @property
     def rows_in_rejects(self) -> int:
-        """Rows in the file of rejected rows, counted there.
+        """Number of rows in the file of rejected rows.
 
         Raises:
-            PermanentStoreError: it is not there or damaged.
+            PermanentStoreError: the file is missing or damaged.
         """
         try:
             return int(pq.read_metadata(self.rejects_path).num_rows)
@@ -173,7 +172,7 @@ class TripParquet:
 
     @property
     def crc32c(self) -> str:
-        """CRC32C of the file as GCS spells it, base64; computed once in a process.
+        """CRC32C of the file as in GCS, in base64. Computed once per process.
 
         Raises:
             OSError: the file cannot be read.
@@ -183,22 +182,22 @@ class TripParquet:
 
     @property
     def totals(self) -> MonthTotals:
-        """What its copies in the stores must add up to."""
+        """The totals that its copies in the stores must have."""
         return MonthTotals.of_statistics(self.month.color, self.statistics)
 
     @property
     def total_cents(self) -> int | None:
-        """Sum over the kept rows of the amount that stands for a trip, in US cents.
+        """Sum of ``TripType.total`` over the kept rows, in US cents.
 
-        None if these trips have none: see ``TripType.total``.
+        None if the trip type defines no total.
         """
         total = trip_type(self.month.color).total
         return None if total is None else self.totals.cents[total]
 
     def differences_from(self, accepted: "AcceptedVersion") -> list[str]:
-        """How this version differs from the accepted one beyond its limits.
+        """Lists how this version differs from the accepted one beyond its limits.
 
-        No differences if somebody accepted it. A real month is not compared with a synthetic one.
+        Empty if somebody accepted this version. Real and synthetic months are not compared.
         """
         if self.is_accepted or _is_synthetic(self.source) != _is_synthetic(accepted.source):
             return []
@@ -206,7 +205,7 @@ class TripParquet:
 
     @property
     def columns_with_values(self) -> list[str]:
-        """The columns that are not null throughout: every month lacks some."""
+        """The columns that are not null in every row. Every month lacks some columns."""
         nulls = self.statistics["nulls"]
         names = trip_schema(self.month.color).names
         return [name for name in names if nulls.get(name, 0) < self.rows] or names
@@ -214,11 +213,11 @@ class TripParquet:
 
 @dataclass(frozen=True)
 class AcceptedVersion:
-    """What is known of the version of a month that is in place.
+    """The version of a month that is currently accepted.
 
     Attributes:
         statistics: as in ``TripParquet``.
-        source: where it was published, if that is known.
+        source: where it was published, if known.
     """
 
     statistics: dict[str, Any]
@@ -226,11 +225,11 @@ class AcceptedVersion:
 
     @classmethod
     def in_footer(cls, path: Path) -> Self:
-        """From the footer of the kept or of the rejected rows: both have it.
+        """Reads it from the footer of the file of kept or of rejected rows; both contain it.
 
         Raises:
-            KeyError: it is not there.
-            pa.ArrowException, OSError: there is no such file, or it cannot be read.
+            KeyError: the footer does not contain it.
+            pa.ArrowException, OSError: the file does not exist, or cannot be read.
         """
         summary = _summary(pq.read_metadata(path).metadata or {})
         return cls(summary["statistics"], summary.get("source"))
@@ -241,7 +240,7 @@ def _is_synthetic(source: str | None) -> bool:
 
 
 def totals_of_footer(month: TripMonth, footer: pq.FileMetaData) -> MonthTotals:
-    """What a Parquet file of trips holds; rows only, if this platform did not write it."""
+    """The totals of a Parquet file of trips; only rows if this platform did not write the file."""
     try:
         summary = _summary(footer.metadata or {})
     except KeyError:
@@ -250,12 +249,12 @@ def totals_of_footer(month: TripMonth, footer: pq.FileMetaData) -> MonthTotals:
 
 
 def summary_metadata(trips: CleanedTrips) -> dict[str, str]:
-    """What the footer of a cleaned file says of it.
+    """The summary that is written into a cleaned file's footer.
 
-    Nothing of the run itself: the same source and options give the same bytes.
+    It contains nothing about the run, so the same source and options give the same bytes.
 
     Args:
-        trips: cleaned to the end.
+        trips: the cleaned trips, iterated to the end.
     """
     summary = trips.summary
     facts = {
@@ -275,14 +274,14 @@ def summary_metadata(trips: CleanedTrips) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A month's file that was refused, with its rejected rows.
+    """A month's published file that was refused, with its rejected rows.
 
     Attributes:
         month: color and month.
         path: the rejected rows, as far as the file was read.
-        message: why it was refused.
-        rows_read: rows of the file, as far as it was read.
-        rejected_by_reason: rows rejected, each under its first reason.
+        message: why the file was refused.
+        rows_read: number of rows read before the file was refused.
+        rejected_by_reason: rejected rows, each counted under its first reason.
     """
 
     month: TripMonth
@@ -293,19 +292,19 @@ class Refusal:
 
     @classmethod
     def at(cls, month: TripMonth, path: Path) -> Self:
-        """The refusal whose rejected rows are at a path.
+        """Reads the refusal whose rejected rows are at a path.
 
         Raises:
-            FileNotFoundError: there is none.
-            KeyError: it was not written by this platform.
-            pa.ArrowException, OSError: it is no Parquet file, or cannot be read.
+            FileNotFoundError: the file does not exist.
+            KeyError: this platform did not write it.
+            pa.ArrowException, OSError: it is not a Parquet file, or cannot be read.
         """
         facts = json.loads(pq.read_metadata(path).metadata[REFUSAL_KEY.encode()])
         return cls(month, path, facts["message"], facts["rows_read"], facts["rejected_by_reason"])
 
 
 def refusal_metadata(trips: CleanedTrips, message: str) -> dict[str, str]:
-    """What the footer of a refused file's rejected rows says of it."""
+    """The metadata that is written into the footer of a refused file's rejected rows."""
     summary = trips.summary
     facts = {
         "message": message,
@@ -317,7 +316,7 @@ def refusal_metadata(trips: CleanedTrips, message: str) -> dict[str, str]:
 
 
 def _summary(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
-    """What ``summary_metadata`` said, in this version of the platform or an earlier one."""
+    """Parses the result of ``summary_metadata`` of this or an earlier version of the platform."""
     summary = json.loads(metadata[SUMMARY_KEY.encode()])
     return summary | {"statistics": current_json(summary["statistics"])}
 
@@ -326,7 +325,7 @@ _sha256s: dict[tuple[int, ...], str] = {}
 
 
 def sha256_once(path: Path) -> str:
-    """A file's SHA-256, computed once in a process, whatever name the file has by then."""
+    """A file's SHA-256, computed once per process even if the file is renamed."""
     state = path.stat()
     key = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
     if key not in _sha256s:

@@ -15,10 +15,11 @@ from taxi_platform.trips.blocks import REJECT_REASONS
 from taxi_platform.trips.types import trip_type
 
 ROW_GROUP_ROWS = 131_072
-"""Some 20 MB of canonical columns. Two are in memory: one is written while the next is filled."""
+"""About 20 MB of canonical columns. Two row groups are in memory: one is being written while the
+next is filled."""
 
-_ENCODED_AT_ONCE = 1 << 14
-"""Values; pyarrow's 1,024 take longer."""
+_WRITE_BATCH_SIZE = 1 << 14
+"""Number of values encoded at a time. pyarrow's default of 1,024 is slower."""
 
 
 class RowGroupWriter:
@@ -71,7 +72,7 @@ class RowGroupWriter:
 
 
 def _repeating(color: str) -> list[str]:
-    """Columns whose values repeat, including the reasons of rejected rows.
+    """Columns with repeated values, and the reject reasons.
 
     A dictionary makes them as small as compression would, and is faster to read. Times and
     coordinates hardly repeat: they are compressed instead.
@@ -80,10 +81,10 @@ def _repeating(color: str) -> list[str]:
     return [*repeating, f"{REJECT_REASONS}.list.element"]
 
 
-def _sought(color: str) -> list[str]:
-    """Columns whose extremes let a reader skip row groups: times and zones.
+def _with_extremes(color: str) -> list[str]:
+    """Columns whose minimum and maximum let a reader skip row groups: times and zones.
 
-    Amounts do not: nearly every amount is in every row group.
+    Amounts do not, because nearly every row group contains nearly every amount.
     """
     kind = trip_type(color)
     times = [kind.time_column, kind.end_time_column]
@@ -96,13 +97,13 @@ def parquet_file(path: Path, schema: pa.Schema, color: str) -> Iterator[RowGroup
 
     Args:
         path: the file.
-        schema: of its rows: the color's, or that of rejected rows.
+        schema: the schema of its rows: the color's, or that of rejected rows.
         color: its columns define the encodings.
     """
     repeating = _repeating(color)
     names = [f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name for f in schema]
     with (
-        # Closed by itself: a writer that cannot write its footer leaves its file open.
+        # Closed separately: a writer that fails to write its footer leaves its file open.
         pa.OSFile(str(path), "wb") as file,
         pq.ParquetWriter(
             file,
@@ -110,8 +111,8 @@ def parquet_file(path: Path, schema: pa.Schema, color: str) -> Iterator[RowGroup
             use_dictionary=repeating,
             compression={name: "none" if name in repeating else "zstd" for name in names},
             compression_level={name: 1 for name in names if name not in repeating},
-            write_statistics=_sought(color),
-            write_batch_size=_ENCODED_AT_ONCE,
+            write_statistics=_with_extremes(color),
+            write_batch_size=_WRITE_BATCH_SIZE,
         ) as writer,
         # Exited before the writer is closed, so that the last write is finished first.
         ThreadPoolExecutor(1, thread_name_prefix="parquet") as thread,

@@ -1,4 +1,4 @@
-"""A cleaned file as a stream of Arrow batches, for a store.
+"""Reads a cleaned file as a stream of Arrow batches, for a store.
 
 ``parquet_writer`` writes the file.
 """
@@ -15,11 +15,11 @@ from taxi_platform.trips.schema import chosen_schema
 
 
 def batches_ahead(file: pq.ParquetFile, names: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-    """The selected columns in batches; the next batch is read while the caller uses this one.
+    """Yields the named columns in batches. Reads the next batch while the caller uses this one.
 
     Args:
         file: the open file; must stay open until the iterator ends or is closed.
-        names: its columns.
+        names: the names of the columns.
         rows: maximum rows per batch.
     """
     batches = file.iter_batches(rows, columns=names, use_threads=False)
@@ -32,10 +32,10 @@ def batches_ahead(file: pq.ParquetFile, names: list[str], rows: int) -> Iterator
 
 @contextmanager
 def open_batches(trips: TripParquet, rows: int) -> Iterator[pa.RecordBatchReader]:
-    """A cleaned file as a stream of batches, without the columns that are null throughout.
+    """Opens a cleaned file as a stream of batches, without columns that are null in every row.
 
     Args:
-        trips: the cleaned file, open within the ``with`` block.
+        trips: the cleaned file; it is open within the ``with`` block.
         rows: maximum rows per batch.
     """
     schema = chosen_schema(trips.month.color, trips.columns_with_values)

@@ -1,4 +1,4 @@
-"""What a trip is: the canonical schema, the reader of published files, the cleaning rules.
+"""Trips: the canonical schema, the readers of published files, and the cleaning rules.
 
-Knows no Dagster and no store: everything here works in a notebook with pyarrow alone.
+Imports neither Dagster nor a store. Everything here works in a notebook with pyarrow.
 """

@@ -1,7 +1,4 @@
-"""A block of rows on its way from a published file to a canonical batch.
-
-The two shapes that every format's reader shares. How a format is read does not belong here.
-"""
+"""Blocks of rows: the data structures and the interface that the CSV and Parquet readers share."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,18 +19,19 @@ LINE_NUMBER = "line_number"
 RAW_TEXT = "raw_text"
 
 BLOCK_ROWS = 1 << 15
-"""The most rows of a block: enough for its overhead to be lost, few enough for flat memory."""
+"""Maximum rows per block. Large enough to hide the overhead per block, small enough to keep
+memory flat."""
 
 UNPARSEABLE = "unparseable"
-"""The reason of a row that could not be read at all, before any rule saw it."""
+"""Reject reason of a row that could not be parsed, so that no rule was applied to it."""
 
 
 def reject_schema(color: str) -> pa.Schema:
-    """The schema of rejected rows: the canonical columns where they could be read, and why not.
+    """The schema of rejected rows: the canonical columns, and why each row was rejected.
 
-    ``line_number`` counts from 1 in the published file, its header included (in Parquet: the
-    row's number from 1). ``raw_text`` is the row as published (in Parquet: as JSON, and only
-    where the canonical columns do not hold all of it).
+    ``line_number`` is the line in the published file, from 1, including the header (in Parquet: the
+    row, from 1). ``raw_text`` is the published line (in Parquet: the row as JSON, only if the
+    canonical columns do not contain all of it).
     """
     return pa.schema(
         [
@@ -47,12 +45,12 @@ def reject_schema(color: str) -> pa.Schema:
 
 @dataclass(frozen=True)
 class RowSet:
-    """Canonical columns of some rows, with where each row stood.
+    """Some rows, with their positions in the published file.
 
     Attributes:
-        rows: the canonical columns, ``data_file_month`` excepted.
-        line_numbers: int64, one a row.
-        raw_text: gives the published text of the rows at the given positions.
+        rows: the canonical columns without ``data_file_month``.
+        line_numbers: int64, one per row.
+        raw_text: returns the published text of the rows at the given positions.
     """
 
     rows: pa.RecordBatch
@@ -65,11 +63,11 @@ class RowSet:
 
 @dataclass(frozen=True)
 class FirstFailure:
-    """The first thing in a file that could not be read.
+    """The first value or line in a file that could not be parsed.
 
     Attributes:
-        line_number: where, as rejected rows have it.
-        what: what was found, and why it cannot be read; part of a sentence.
+        line_number: as in the rejected rows.
+        what: what was found and why it cannot be parsed; part of a sentence.
     """
 
     line_number: int
@@ -78,13 +76,13 @@ class FirstFailure:
 
 @dataclass(frozen=True)
 class ParsedBlock:
-    """What became of the rows of one block: all of them are in one set or the other.
+    """The rows of one block, split into parsed and unparseable ones.
 
     Attributes:
-        parsed: the rows that could be read.
-        unparseable: those that could not.
-        notes: what there is to say of the rows.
-        first_failure: of the rows that could not be read.
+        parsed: the rows that could be parsed.
+        unparseable: the rows that could not.
+        notes: warnings about the rows.
+        first_failure: the first failure among the unparseable rows.
     """
 
     parsed: RowSet
@@ -94,40 +92,40 @@ class ParsedBlock:
 
     @property
     def rows_read(self) -> int:
-        """Rows that the block held."""
+        """Number of rows in the block."""
         return len(self.parsed) + (len(self.unparseable) if self.unparseable else 0)
 
 
 class BlockReader(Protocol):
-    """A published file, opened and its header understood.
+    """An open published file whose header has been mapped.
 
-    ``raw_blocks`` must be consumed by one thread; ``parse`` may be called by several at once,
-    in any order, and its result depends on the block alone.
+    Only one thread may consume ``raw_blocks``. Several threads may call ``parse`` at once and in
+    any order: the result depends only on the block.
     """
 
     color: str
     columns: ColumnMap
 
     def raw_blocks(self) -> Iterator[Any]:
-        """The file's rows, in order, in blocks of bounded size."""
+        """Yields the file's rows in order, in blocks of bounded size."""
         ...
 
     def parse(self, raw: Any) -> ParsedBlock:
-        """Turns a block into canonical columns."""
+        """Parses a block into canonical columns."""
         ...
 
     def close(self) -> None:
-        """Releases the file."""
+        """Closes the file."""
         ...
 
 
 def parsed_columns(color: str) -> tuple[Column, ...]:
-    """The columns that come from the file: all but the last, ``data_file_month``."""
+    """The columns that are read from the file: all except the last one, ``data_file_month``."""
     return trip_type(color).columns
 
 
 def canonical_batch(color: str, arrays: dict[str, pa.Array], length: int) -> pa.RecordBatch:
-    """Puts arrays by canonical name in the canonical order, nulls where the file has no column."""
+    """A batch with the arrays in canonical order. Columns that the file lacks are null."""
     ordered = parsed_columns(color)
     return pa.RecordBatch.from_arrays(
         [arrays[c.name] if c.name in arrays else _nulls(c.type, length) for c in ordered],
@@ -136,7 +134,7 @@ def canonical_batch(color: str, arrays: dict[str, pa.Array], length: int) -> pa.
 
 
 def _nulls(type_: pa.DataType, length: int) -> pa.Array:
-    """Nulls, cut from one piece that all blocks share: zeros, too, take time to write."""
+    """Nulls, sliced from one array that all blocks share, because writing zeros takes time."""
     shared = _many_nulls(type_)
     return shared[:length] if length <= len(shared) else pa.nulls(length, type_)
 
@@ -152,7 +150,7 @@ def split_block(
     bad: pa.BooleanArray,
     text: Callable[[Sequence[int]], list[str | None]],
 ) -> ParsedBlock:
-    """Parts the rows that could be read from those that could not."""
+    """Splits a block into the rows that could be parsed and those that could not."""
     if not pc.any(bad).as_py():
         return ParsedBlock(RowSet(rows, line_numbers, text))
 

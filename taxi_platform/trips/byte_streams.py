@@ -1,7 +1,4 @@
-"""Published files as streams of plain bytes: gzip unpacked, UTF-16 with a mark turned into UTF-8.
-
-What the bytes mean does not belong here.
-"""
+"""Opens published files as byte streams: decompresses gzip and converts UTF-16 to UTF-8."""
 
 import codecs
 import io
@@ -15,17 +12,18 @@ from taxi_platform.trips.errors import TripFileError
 GZIP_MAGIC = b"\x1f\x8b"
 
 PIECE_BYTES = 1 << 17
-"""Read, and looked at, at a time: more passes through memory that the system has to clear first."""
+"""Bytes per read. Larger reads need fresh memory, which the kernel has to clear first."""
 
 GZIP_LAYERS = 2
-"""A gzipped file may be sent, or kept, with ``Content-Encoding: gzip`` on top. More is a bomb."""
+"""Maximum number of nested gzip layers: a gzipped file may be served or stored with
+``Content-Encoding: gzip`` on top. More layers suggest a decompression bomb."""
 
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-_UTF_32_LE = codecs.BOM_UTF32_LE  # begins as UTF-16's mark does
+_UTF_32_LE = codecs.BOM_UTF32_LE  # starts with UTF-16's byte order mark
 
 
 def read_first_bytes(path: Path, size: int) -> bytes:
-    """The first bytes of a file, unpacked if it is gzip, as UTF-8 if it is UTF-16.
+    """The first bytes of a file, after decompressing gzip and converting UTF-16 to UTF-8.
 
     Raises:
         TripFileError: the gzip stream is damaged.
@@ -36,10 +34,10 @@ def read_first_bytes(path: Path, size: int) -> bytes:
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """Opens a file as a stream of plain bytes.
+    """Opens a file as a byte stream, decompressing gzip and converting UTF-16 to UTF-8.
 
     Raises:
-        TripFileError: the gzip stream is damaged from its start.
+        TripFileError: the gzip stream is damaged at its start.
     """
     layers, start = _layers_of(path)
     stream: IO[bytes] = path.open("rb", buffering=0)
@@ -50,13 +48,13 @@ def open_bytes(path: Path) -> IO[bytes]:
 
 
 def is_gzipped(path: Path) -> bool:
-    """Whether a file is gzip, by its first bytes."""
+    """Whether the first bytes of a file are those of gzip."""
     with path.open("rb") as plain:
         return plain.read(2) == GZIP_MAGIC
 
 
 def fill(target: memoryview, stream: IO[bytes], path: Path) -> int:
-    """Reads until the target is full or the file at its end; gives the bytes read.
+    """Reads until the buffer is full or the file ends, and returns the number of bytes read.
 
     Raises:
         TripFileError: the gzip stream is damaged.
@@ -76,7 +74,7 @@ def fill(target: memoryview, stream: IO[bytes], path: Path) -> int:
 
 
 def _layers_of(path: Path) -> tuple[int, bytes]:
-    """How often a file is gzipped, and its first bytes when unpacked."""
+    """The number of gzip layers of a file, and its first bytes after decompression."""
     layers = 0
     while True:
         stream: IO[bytes] = path.open("rb", buffering=0)
@@ -91,13 +89,13 @@ def _layers_of(path: Path) -> tuple[int, bytes]:
 
 
 def _gunzipped(below: IO[bytes]) -> IO[bytes]:
-    # Not igzip_threaded: its thread ends with the thread that opened the file, and what it has
-    # not unpacked by then is silently taken for the file's end. It is hardly faster.
+    # Not igzip_threaded: its thread ends with the thread that opened the file, and the reader then
+    # reports the end of the file, without an error. It is hardly faster.
     return cast("IO[bytes]", _OwningGzip(below))
 
 
 class _OwningGzip(igzip.IGzipFile):
-    """A gzip stream that closes the stream below it."""
+    """A gzip stream that also closes the stream it reads from."""
 
     def __init__(self, below: IO[bytes]) -> None:
         self._below = below
@@ -111,7 +109,7 @@ class _OwningGzip(igzip.IGzipFile):
 
 
 class _Recoded(io.RawIOBase):
-    """A stream of UTF-16, read as UTF-8 without its mark; damage becomes U+FFFD."""
+    """Converts a UTF-16 stream to UTF-8 without a byte order mark. Bad bytes become U+FFFD."""
 
     def __init__(self, stream: IO[bytes], encoding: str) -> None:
         self._stream = stream

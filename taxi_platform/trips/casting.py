@@ -1,9 +1,9 @@
-"""Casts of whole columns that single out the values which do not fit.
+"""Casts whole columns to their canonical types and finds the values that cannot be cast.
 
-A cast of Arrow fails as a whole. Here the failing column is halved until only the bad values are
-left, so that one of them never costs its neighbours. Which types stand for which, and which numbers
-no taximeter shows, is decided here, for every format alike; how texts, times and numbers of other
-dialects are understood, in ``texts``, ``times`` and ``numbers``.
+An Arrow cast fails as a whole. Here a failing column is split in half repeatedly until only the bad
+values are left, so a bad value does not affect the rest of its column. This module defines, for all
+file formats, which types are accepted for a column and which numbers are implausible. ``texts``,
+``times`` and ``numbers`` parse the values.
 """
 
 from functools import cache
@@ -19,18 +19,18 @@ from taxi_platform.trips.texts import MISSING_SPELLINGS, canonical_texts
 from taxi_platform.trips.times import UtcTimes, WallTimes, wall_times, wall_times_of_texts
 
 LARGEST_AMOUNT = 1e12
-"""Beyond it a number is damage: the largest ever published is a distance of 259,778 miles."""
+"""Larger numbers are treated as damage. The largest ever published is 259,778 miles."""
 
 _BOUNDS_OF_TIME = texts(["0001-01-01", "9999-12-31 23:59:59.999999"], TIME)
 _FIRST_TIME, _LAST_TIME = (bound.value for bound in _BOUNDS_OF_TIME)
-"""The years 1 to 9999, beyond which neither BigQuery nor Python has times."""
+"""The years 1 to 9999: BigQuery and Python support no others."""
 
 
 def fits(array: pa.Array) -> bool:
-    """Whether every value can be real and be stored.
+    """Whether every value is plausible and can be stored.
 
-    A float must be finite and of a possible size, a time must have a year of four digits; a text
-    must not hold a NUL, which Postgres cannot store.
+    Floats must be finite and within ``LARGEST_AMOUNT``. Times must be in the years 1 to 9999. Texts
+    must not contain NUL, which Postgres cannot store.
     """
     if pa.types.is_string(array.type):
         return not pc.any(pc.match_substring(array, "\0")).as_py()
@@ -42,17 +42,17 @@ def fits(array: pa.Array) -> bool:
     if not pa.types.is_floating(array.type):
         return True
     numbers = numbers_of(array.drop_null() if array.null_count else array)
-    # NumPy's extremes, unlike Arrow's, are NaN if any value is; and then neither holds.
+    # Unlike Arrow's, NumPy's min and max are NaN if any value is, and both comparisons are False.
     return bool(numbers.min() >= -LARGEST_AMOUNT and numbers.max() <= LARGEST_AMOUNT)
 
 
 class ColumnCast:
-    """How the values of one column are brought to their canonical type, and what is noted of it.
+    """Casts the values of one column to its canonical type, and records warnings.
 
     Attributes:
         column: the canonical column.
-        utc_times: how times labelled UTC are read.
-        notes: told of what was read all the same.
+        utc_times: how to read times labeled UTC.
+        notes: collects warnings about values that were accepted.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class ColumnCast:
         self.notes = Notes() if notes is None else notes
 
     def whole(self, array: pa.Array) -> pa.Array:
-        """Casts an array that is known or hoped to be clean.
+        """Casts an array at once. Use it for arrays that are probably clean.
 
         Raises:
-            pa.ArrowInvalid, pa.ArrowNotImplementedError: some value does not fit.
+            pa.ArrowInvalid, pa.ArrowNotImplementedError: a value cannot be cast.
         """
         column = self.column
-        array = _spelled_out(array)
-        # Of numbers that become numbers, a missing one does not fit, and is seen to by each().
+        array = _decoded(array)
+        # NaN is not replaced by null here: it fails the cast of a number, and each() replaces it.
         if _is_text(array) and not pa.types.is_string(column.type):
             array = _words_as_codes(_without_missing(array, column), column)
         elif pa.types.is_string(column.type):
@@ -81,13 +81,13 @@ class ColumnCast:
         return self._finish(self._cast(array))
 
     def each(self, array: pa.Array) -> tuple[pa.Array, pa.BooleanArray]:
-        """Casts what can be cast: nulls for the bad values, and where those are.
+        """Casts each value that can be cast. Returns nulls for bad values, and a mask of them.
 
-        Accepts all that ``whole`` accepts, and besides: blanks around numbers and times, and
-        whole numbers spelled as floats (``1.0``).
+        Accepts everything that ``whole`` accepts, and also blanks around numbers and times, and
+        whole numbers written as floats (``1.0``).
         """
         column = self.column
-        array = _words_as_codes(_without_missing(_spelled_out(array), column), column)
+        array = _words_as_codes(_without_missing(_decoded(array), column), column)
         pieces: list[tuple[pa.Array, bool]] = []
         self._cast_halves(array, pieces)
         values = pa.concat_arrays([piece for piece, _ in pieces]) if pieces else pa.nulls(0)
@@ -131,14 +131,14 @@ class ColumnCast:
         else:
             result = self._to(array, target)
         if not fits(result):
-            raise pa.ArrowInvalid("a value is out of all proportion, or holds a NUL")
+            raise pa.ArrowInvalid("a number is implausibly large, or a text contains NUL")
         if pa.types.is_float32(array.type) and pa.types.is_floating(target):
             self._note(About.SHORT_FLOAT, array, len(array) - array.null_count, 0)
         return result
 
     def _to(self, array: pa.Array, target: pa.DataType) -> pa.Array:
         if pa.types.is_boolean(array.type) and not pa.types.is_string(target):
-            raise pa.ArrowInvalid("a truth value is no number")
+            raise pa.ArrowInvalid("a boolean is not a number")
         if is_inexact(array.type):
             array = nearest_doubles(array)
         return array.cast(target)
@@ -149,18 +149,18 @@ class ColumnCast:
         elif _is_text(array):
             found = wall_times_of_texts(array, self.utc_times)
         else:
-            # Arrow would take a number for microseconds since 1970, and a day for its midnight.
-            raise pa.ArrowInvalid(f"{array.type} is no time")
+            # Arrow would read a number as microseconds since 1970, and a date as its midnight.
+            raise pa.ArrowInvalid(f"{array.type} is not a type for times")
         if not fits(found.values):
-            raise pa.ArrowInvalid("a time is beyond the calendar")
+            raise pa.ArrowInvalid("a time is outside the years 1 to 9999")
         self._note_utc(array, found)
         return found.values
 
     def _note_utc(self, array: pa.Array, found: WallTimes) -> None:
-        if found.labelled:
+        if found.labeled:
             as_they_stand = self.utc_times == "wall_time"
             about = About.UTC_AS_WALL_TIME if as_they_stand else About.UTC_CONVERTED
-            self._note(about, array, found.labelled, found.first_labelled)
+            self._note(about, array, found.labeled, found.first_labeled)
 
     def _note(self, about: About, array: pa.Array, count: int, first: int) -> None:
         if count:
@@ -170,17 +170,17 @@ class ColumnCast:
 
 
 def cast_whole(array: pa.Array, column: Column) -> pa.Array:
-    """``ColumnCast.whole``, where nobody asks for notes."""
+    """``ColumnCast.whole`` without notes."""
     return ColumnCast(column).whole(array)
 
 
 def cast_each(array: pa.Array, column: Column) -> tuple[pa.Array, pa.BooleanArray]:
-    """``ColumnCast.each``, where nobody asks for notes."""
+    """``ColumnCast.each`` without notes."""
     return ColumnCast(column).each(array)
 
 
 def is_spelled(array: pa.Array, column: Column) -> bool:
-    """Whether text has words that stand for the column's codes, as in ``CMT`` and ``Credit``."""
+    """Whether any text is a word for one of the column's codes, such as ``CMT`` or ``Credit``."""
     return bool(pc.any(pc.is_valid(_index_of_words(array, column))).as_py())
 
 
@@ -189,7 +189,7 @@ def _first_valid(array: pa.Array) -> int:
 
 
 def _words_as_codes(array: pa.Array, column: Column) -> pa.Array:
-    """Replaces the words of a code column by their codes, as text; leaves all else alone."""
+    """Replaces words in a code column with their codes, as text. Other values are unchanged."""
     if not column.spelled or not pa.types.is_integer(column.type) or not _is_text(array):
         return array
     index = _index_of_words(array, column)
@@ -209,8 +209,8 @@ def _words(column: Column, type_: pa.DataType) -> pa.Array:
     return texts([word for word, _ in column.spelled], type_)
 
 
-def _spelled_out(array: pa.Array) -> pa.Array:
-    """The values themselves, where a file numbers them, and texts as such, where it has bytes."""
+def _decoded(array: pa.Array) -> pa.Array:
+    """Decodes dictionary arrays, and converts binary and string views to strings."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if pa.types.is_string_view(array.type):
@@ -231,7 +231,7 @@ def _is_text(array: pa.Array) -> bool:
 def _without_missing(array: pa.Array, column: Column) -> pa.Array:
     if _is_text(array):
         if pa.types.is_string(column.type):
-            return array  # canonical_texts sees to it, by the distinct ones
+            return array  # canonical_texts replaces missing values
         array = pc.utf8_trim_whitespace(array)
         spellings = (*MISSING_SPELLINGS, *column.missing_as)
         missing = pc.is_in(array, value_set=texts(spellings, array.type))

@@ -1,8 +1,8 @@
-"""A published file in, batches of kept and rejected rows out, with statistics, in one pass.
+"""Cleans a published file in one pass: yields batches of kept and rejected rows, with statistics.
 
-Rows read = rows kept + rows rejected, always. Blocks are parsed and cleaned by a few threads (Arrow
-releases the interpreter's lock) and come out in the file's order; memory is bounded by the blocks
-under way, whatever the file's size. Where the rows are kept does not belong here.
+Rows read = rows kept + rows rejected, always. A few threads parse and clean blocks in parallel
+(Arrow releases the interpreter's lock); the batches keep the file's order. Only a fixed number of
+blocks is in memory at a time, whatever the size of the file. ``landing`` writes the rows to disk.
 """
 
 from collections import Counter, deque
@@ -44,7 +44,7 @@ from taxi_platform.trips.trip_type import TripType
 from taxi_platform.trips.types import trip_type
 
 __all__ = [
-    "BLOCKS_UNDER_WAY",
+    "MAX_PENDING_BLOCKS",
     "CleanedBatch",
     "CleanedTrips",
     "CleaningOptions",
@@ -53,25 +53,25 @@ __all__ = [
 ]
 
 PARSERS = 2
-"""Threads that parse and clean; the caller's own unpacks gzip and cuts blocks."""
+"""Threads that parse and clean. The calling thread decompresses gzip and splits blocks."""
 
-BLOCKS_UNDER_WAY = 4
-"""Two being parsed and two in reserve. Eight were some 7 % faster, but a month of sixteen times
-the rows then took 17 % more memory, where it takes 2 % more with four."""
+MAX_PENDING_BLOCKS = 4
+"""Two blocks are being parsed and two are waiting. Eight were about 7 % faster, but a month with
+sixteen times the rows then took 17 % more memory; with four it takes 2 % more."""
 
 
 @dataclass(frozen=True)
 class CleanedBatch:
-    """One block's rows, parted.
+    """The kept and rejected rows of one block.
 
     Attributes:
         kept: rows of ``trip_schema``.
         rejected: rows of ``reject_schema``.
-        rejected_by_reason: counts under the first reason of each row.
-        statistics: what the kept rows are like.
-        hashes: by which equal rows among the kept ones are found.
-        notes: what there is to say of the rows.
-        first_failure: the first thing that could not be read.
+        rejected_by_reason: number of rejected rows by each row's first reason.
+        statistics: statistics of the kept rows.
+        hashes: hashes of the kept rows, to find duplicates.
+        notes: warnings about the rows.
+        first_failure: the first value or line that could not be parsed.
     """
 
     kept: pa.RecordBatch
@@ -84,15 +84,15 @@ class CleanedBatch:
 
 
 class CleanedTrips:
-    """A published file's rows, cleaned as they are read. Can be iterated once.
+    """A published file that is cleaned while it is iterated. Can be iterated once.
 
     Attributes:
-        month: the color and month that the rows are taken as.
+        month: the color and month of the file.
         columns: how the file's header was mapped.
-        options: what is applied.
-        source_sha256: checksum of the published file, where the caller knows it.
-        source: where it was published, where the caller knows it.
-        summary: what came of the rows; complete when the iteration has ended.
+        options: the cleaning options.
+        source_sha256: checksum of the published file, if known.
+        source: address of the published file, if known.
+        summary: counts, statistics and warnings; complete when the iteration has ended.
     """
 
     def __init__(
@@ -114,14 +114,14 @@ class CleanedTrips:
         self._name = name
 
     def close(self) -> None:
-        """Lets go of the published file; for who does not read it to its end."""
+        """Closes the published file. Call it if you do not iterate to the end."""
         self._reader.close()
 
     def __iter__(self) -> Generator[CleanedBatch, None, None]:
-        """Gives the rows block by block, in the file's order.
+        """Yields the rows block by block, in the file's order.
 
         Raises:
-            TripFileError: the file is damaged, holds no rows, or too many were rejected.
+            TripFileError: the file is damaged or has no rows, or too many rows were rejected.
         """
         cleaner = _Cleaner(self.month, self.options)
         reader = self._reader
@@ -168,18 +168,18 @@ def clean_trips(
     source_sha256: str | None = None,
     source: str | None = None,
 ) -> CleanedTrips:
-    """Opens a published file, to be cleaned as it is iterated.
+    """Opens a published file, which is cleaned when the result is iterated.
 
     Args:
         path: CSV, gzipped CSV or Parquet.
-        month: the color and month that it is taken as; by default what the file says itself.
-        options: what to apply; by default the rules that are on by default.
-        source_sha256: the file's checksum where it is known; handed on with the rows.
-        source: where it was published, likewise.
+        month: the file's color and month; by default detected from the file.
+        options: cleaning options; by default those of ``CleaningOptions``.
+        source_sha256: the file's checksum, if known; recorded in the result.
+        source: where the file was published, if known; recorded in the result.
 
     Raises:
-        TripFileError: it is not a trip file of that color, or it is damaged.
-        ValueError: an option does not apply to its kind of trip.
+        TripFileError: the file is damaged, or is not a trip file of that color.
+        ValueError: an option does not apply to the trip type.
     """
     options = options or CleaningOptions()
     reader = open_trip_file(path, month.color if month else None, utc_times=options.utc_times)
@@ -196,7 +196,7 @@ def clean_trips(
 
 
 class _Cleaner:
-    """Applies the rules to parsed blocks; holds nothing that changes, so threads may share it."""
+    """Applies the rules to parsed blocks. Has no mutable state, so threads can share it."""
 
     def __init__(self, month: TripMonth, options: CleaningOptions) -> None:
         self._schema = trip_schema(month.color)
@@ -247,7 +247,7 @@ class _Cleaner:
         )
 
     def _context_of(self, block: ParsedBlock) -> RuleContext:
-        """What the rules may know: the reader has seen already which texts are not known."""
+        """The context of the rules, with the domains that this block's texts violate."""
         if not (unknown := block.notes.subjects(About.UNKNOWN_TEXT)):
             return self._context
         domains = tuple((n, domain) for n, domain in self._domains.items() if n in unknown)
@@ -284,7 +284,7 @@ class _Cleaner:
             return self._none_rejected
         if len(batches) == 1:
             return batches[0]
-        # In the file's order, so that the reject file does not depend on how rows were batched.
+        # In file order, so that the reject file does not depend on the block size.
         return pa.concat_batches(batches).sort_by(LINE_NUMBER)
 
 
@@ -292,7 +292,7 @@ def _remarks(reader: BlockReader, month: TripMonth) -> list[str]:
     found = []
     columns = reader.columns
     if unknown := [name for name in columns.unknown if name not in columns.surplus]:
-        found.append(f"{len(unknown)} columns are unknown and were not read: {listed(unknown)}")
+        found.append(f"{len(unknown)} unknown columns were not read: {listed(unknown)}")
     if lost := lost_columns(columns, month):
         found.append(lost.remark())
     return found
@@ -304,7 +304,7 @@ def _months(times: pa.Array) -> Counter[date]:
 
 
 def _fills(kind: TripType, options: CleaningOptions) -> list[tuple[int, pa.Scalar]]:
-    """Where missing values are filled, and with what: positions of columns."""
+    """The columns in which missing values are filled, by position, and the values."""
     return [
         (at, scalar(kind.filled[column.name], column.type))
         for at, column in enumerate(kind.columns)
@@ -321,7 +321,7 @@ def _any(masks: list[pa.BooleanArray], length: int) -> pa.BooleanArray:
 
 
 def _filtered(rows: pa.RecordBatch, keep: pa.BooleanArray) -> pa.RecordBatch:
-    """The rows to keep; a column of nothing but nulls is shortened, which takes no time."""
+    """The rows to keep. An all-null column is sliced instead of filtered, which is free."""
     length = keep.true_count
     return pa.RecordBatch.from_arrays(
         [
@@ -346,14 +346,14 @@ T = TypeVar("T")
 
 def _map_in_order(function: Callable[[Any], T], items: Iterator[Any]) -> Iterator[T]:
     with ThreadPoolExecutor(PARSERS, thread_name_prefix="clean") as pool:
-        under_way: deque[Future[T]] = deque()
+        pending: deque[Future[T]] = deque()
         try:
             for item in items:
-                under_way.append(pool.submit(function, item))
-                if len(under_way) >= BLOCKS_UNDER_WAY:
-                    yield under_way.popleft().result()
-            while under_way:
-                yield under_way.popleft().result()
+                pending.append(pool.submit(function, item))
+                if len(pending) >= MAX_PENDING_BLOCKS:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
         finally:
-            for future in under_way:
+            for future in pending:
                 future.cancel()

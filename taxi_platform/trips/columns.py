@@ -1,7 +1,6 @@
-"""What a column is, and the types that columns have.
+"""Defines ``Column``, and the Arrow types of columns.
 
-Which columns a kind of trip has is said in ``types``; how a file's header meets them, in
-``schema``.
+``types`` lists the columns of each trip type. ``schema`` maps a file's header to them.
 """
 
 from dataclasses import dataclass
@@ -10,29 +9,30 @@ from datetime import date
 import pyarrow as pa
 
 CODE = pa.int16()
-"""Codes and small counts: narrow types halve the bytes that Postgres is sent."""
+"""Codes and small counts. A narrow type halves the bytes sent to Postgres."""
 
 SECONDS = pa.int32()
-"""Durations in whole seconds: 16 bits end at nine hours."""
+"""Durations in whole seconds. 16 bits would overflow after nine hours."""
 
 AMOUNT = pa.float64()
 """Money, distances and degrees."""
 
 TIME = pa.timestamp("us")
-"""New York local time without a zone, as published: its repeated hour in autumn is ambiguous."""
+"""New York local time without a zone, as published. Times in the repeated hour in fall are
+ambiguous."""
 
 DOLLARS = "US dollars"
-"""The unit of amounts of money, which are added up in cents."""
+"""The unit of amounts of money. Amounts are summed in cents."""
 
 
 @dataclass(frozen=True)
 class Era:
-    """The months whose files always have a column, whatever their format.
+    """The months in which every file has a column, whatever the file's format.
 
     Attributes:
-        since: the first of them, by its first day.
-        until: the last of them, by its first day.
-        unless: canonical columns, any of which stands in for it where a file has one.
+        since: first day of the first month.
+        until: first day of the last month.
+        unless: canonical columns that replace this one. A file with any of them may lack it.
     """
 
     since: date = date.min
@@ -48,18 +48,18 @@ class Column:
         name: canonical name.
         type: Arrow type in every cleaned file.
         description: meaning, with units and codes; a sentence.
-        published_as: the TLC's names for it, trimmed and in lower case.
-        required: whether a file without it is refused.
-        never_null: whether every trip has it.
-        spelled: values as some eras spell them, trimmed and in lower case, and what they mean.
-        missing_as: texts that stand for a missing value in this column, besides those that do in
-            every column (``texts.MISSING_SPELLINGS``).
-        domain: of a text, a regular expression that every value matches as a whole; what does not
-            is reported, and rejected by the rule ``texts_known``. Empty if any text may be.
-        eras: when it was published; for people.
-        always: when a file without it has lost it, and is refused; None if files may lack it.
-        unit: of its numbers.
-        varied: whether nearly every row has its own value. Parquet then compresses the column
+        published_as: the TLC's names for the column, trimmed and in lower case.
+        required: whether a file without the column is refused.
+        never_null: whether every trip has a value.
+        spelled: pairs of a published spelling, trimmed and in lower case, and its canonical value.
+        missing_as: spellings of a missing value in this column, in addition to those of all
+            columns (``texts.MISSING_SPELLINGS``).
+        domain: for text columns, a regular expression that the whole value must match. Other
+            values are reported, and rejected by the rule ``texts_known``. Empty allows any text.
+        eras: when the column was published; for documentation only.
+        always: months in which a file without the column is refused; None if files may lack it.
+        unit: unit of the numbers.
+        varied: whether nearly every row has a different value. Parquet then compresses the column
             instead of writing a dictionary.
     """
 
@@ -83,11 +83,12 @@ DATA_FILE_MONTH = "data_file_month"
 FILE_MONTH_COLUMN = Column(
     DATA_FILE_MONTH,
     pa.date32(),
-    "First day of the month of the file that the row was published in, which for a few rows "
-    "is not the month of the trip. The partition column.",
+    "First day of the month of the file that contained the row. A few rows have a pickup in "
+    "another month. This is the partition column.",
     never_null=True,
 )
-"""The last column of every kind of trip; it comes from the file's month, never from the file."""
+"""The last column of every trip type. Its value is the file's month and is not read from the
+file."""
 
 
 def dollars(
@@ -104,11 +105,11 @@ def dollars(
     Args:
         name: canonical name.
         description: meaning; a sentence.
-        published_as: the TLC's names for it, in lower case.
-        eras: when it was published.
-        always: when a file without it has lost it.
-        required: whether a file without it is refused; by default if every era has it.
-        never_null: whether every trip has it.
+        published_as: the TLC's names for the column, in lower case.
+        eras: when the column was published.
+        always: months in which a file without the column is refused.
+        required: whether a file without the column is refused; by default if every era has it.
+        never_null: whether every trip has a value.
     """
     return Column(
         name,
@@ -124,7 +125,7 @@ def dollars(
 
 
 def degrees(name: str, published_as: str, eras: str, always: Era | None = None) -> Column:
-    """A longitude or latitude, named ``pickup_longitude`` and the like."""
+    """A longitude or latitude column, such as ``pickup_longitude``."""
     end, axis = name.split("_")
     return Column(
         name,

@@ -1,7 +1,4 @@
-"""What of a CSV is told by its first lines: separators, line ends, quotes and how wide a row is.
-
-How rows are read does not belong here.
-"""
+"""Detects the dialect of a CSV from its first lines: delimiter, line endings, quotes, row width."""
 
 import csv
 from collections import Counter
@@ -9,84 +6,84 @@ from collections import Counter
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.notes import shown
 
-WIDTH_LINES = 100
-"""Lines below the header that are asked how many fields a row has."""
+SAMPLE_LINES = 100
+"""Number of lines below the header that are sampled to detect the number of fields per row."""
 
-MOST_BEYOND = 64
-"""Fields that a row may have beyond its header; a field that nobody reads takes memory, too."""
+MAX_EXTRA_FIELDS = 64
+"""Maximum number of fields per row beyond the header's. Unread fields take memory too."""
 
-_SEPARATORS = {
+_DELIMITERS = {
     ";": "semicolons, as Excel writes them where the comma is the decimal sign",
     "\t": "tabs, as Excel and psql write them",
     "|": "vertical bars",
 }
 
-_FEW = 5
-"""Separators in a line that cannot be there by chance; a trip file's header has 6 at least."""
+_LEAST_DELIMITERS = 5
+"""This many delimiters in a line are no coincidence. A trip file's header has at least 6."""
 
 
 def refuse_dialect(name: str, header: str) -> None:
-    """Refuses a file whose lines or fields end otherwise, by what they end with.
+    """Refuses a file with another delimiter or other line endings.
 
     Args:
-        name: the file's.
-        header: its first line, up to a newline.
+        name: the file's name, for the message.
+        header: the file's first line, up to a newline.
 
     Raises:
-        TripFileError: fields are not separated by commas, or lines do not end in newlines.
+        TripFileError: the delimiter is not a comma, or the lines do not end in a newline.
     """
     lines = header.rstrip("\r").split("\r")
-    if len(lines) > 1 and lines[0].count(",") >= _FEW:
+    if len(lines) > 1 and lines[0].count(",") >= _LEAST_DELIMITERS:
         raise TripFileError(
-            f"{name}: its lines end in carriage returns alone, as on old Macs: save it with "
+            f"{name}: lines end in a carriage return alone, as on old Macs; save the file with "
             "newlines (\\n or \\r\\n)"
         )
     first = lines[0].lstrip("\ufeff")
     if first.lower().startswith("sep="):
         raise TripFileError(
-            f"{name} begins with {shown(first)!r}, a line for Excel alone: remove it, and separate "
-            "the fields by commas"
+            f"{name} begins with {shown(first)!r}, a line that only Excel understands; remove it "
+            "and use commas as delimiters"
         )
-    for separator, described in _SEPARATORS.items():
-        if first.count(separator) >= _FEW > first.count(","):
+    for separator, described in _DELIMITERS.items():
+        if first.count(separator) >= _LEAST_DELIMITERS > first.count(","):
             raise TripFileError(
-                f"{name}: its fields are separated by {described}: save it with commas and with "
-                f"points in its numbers; it begins {shown(first)!r}"
+                f"{name}: fields are separated by {described}; save the file with commas between "
+                f"fields and decimal points in numbers; it begins {shown(first)!r}"
             )
 
 
 def split_line(line: str) -> list[str]:
-    """The fields of a line, quoted ones without their quotes.
+    """Splits a line into its fields and removes the quotes.
 
-    A quote that is not closed takes all that follows it, so that the line has too few fields.
+    An unclosed quote swallows the rest of the line, so the line has too few fields.
     """
     line = line.rstrip("\r")
     if '"' not in line:
         return line.split(",")
     try:
         return next(csv.reader([line]))
-    except csv.Error:  # a carriage return within a field, or a field without end
+    except csv.Error:  # a carriage return within a field, or an overlong field
         return [line]
 
 
 def data_width(below: bytes, header_width: int) -> tuple[int, tuple[str, ...]]:
-    """How many fields a row has, and names for those beyond the header that have something in them.
+    """The number of fields per row, and names for the non-empty fields beyond the header.
 
-    In some eras rows have two fields more than the header, both of them empty; some programs add an
-    empty one, and a header may have lost names. The commonest width of the first lines decides, so
-    that one damaged line cannot.
+    In some eras each row has two more fields than the header, both empty. Some programs add an
+    empty field, and a header may have lost names. The most common width among the first lines is
+    used, so one damaged line cannot change it.
 
     Args:
-        below: what follows the header.
-        header_width: names in the header.
+        below: the bytes that follow the header.
+        header_width: the number of names in the header.
     """
-    lines = below.split(b"\n", WIDTH_LINES)
-    # What follows the last newline may have been cut, and has a say only where it is all.
+    lines = below.split(b"\n", SAMPLE_LINES)
+    # The text after the last newline may be incomplete: use it only if there is nothing else.
     rows = [
         split_line(line.decode("utf-8", "replace")) for line in lines[:-1] or lines if line.strip()
     ]
     widths = Counter(map(len, rows))
-    wide = range(header_width + 1, header_width + MOST_BEYOND + 1)
+    wide = range(header_width + 1, header_width + MAX_EXTRA_FIELDS + 1)
     width = max(wide, key=lambda w: widths[w])
     if widths[width] <= widths[header_width]:
         return header_width, ()

@@ -1,7 +1,4 @@
-"""The lines of a CSV in blocks: where they end, which of them are blank, what bytes they hold.
-
-What the fields of a line mean does not belong here.
-"""
+"""Splits CSV bytes into blocks of lines, and checks their line endings, blank lines and bytes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,17 +15,17 @@ from taxi_platform.trips.byte_streams import PIECE_BYTES
 NEWLINE, _RETURN, _QUOTE = b'\n\r"'
 
 Bytes = npt.NDArray[np.uint8]
-"""NumPy's view of bytes: it looks at many at once, and lets other threads run meanwhile."""
+"""A NumPy view of bytes. NumPy is fast and releases the interpreter's lock."""
 
 
 @dataclass(frozen=True)
 class RawCsvBlock:
-    """Whole lines as they stand in the file.
+    """Whole lines, as they are in the file.
 
     Attributes:
         data: the lines.
-        first_line: the first one's number in the file, from 1.
-        line_ends: how many newlines there are; the file's last line may lack its own.
+        first_line: line number of the first one in the file, from 1.
+        line_ends: number of newlines. The file's last line may have none.
     """
 
     data: pa.Buffer
@@ -37,12 +34,12 @@ class RawCsvBlock:
 
 
 def bytes_of(buffer: pa.Buffer) -> Bytes:
-    """NumPy's view of a buffer."""
+    """A NumPy view of a buffer."""
     return np.frombuffer(buffer, dtype=np.uint8)
 
 
 def end_of_last_line(block: memoryview) -> int:
-    """Where the last newline ends; 0 if there is none."""
+    """The position after the last newline; 0 if there is none."""
     for size in (1 << 12, len(block)):  # nearly all lines are short
         tail = bytes(block[-size:])
         if end := tail.rfind(b"\n") + 1:
@@ -51,14 +48,14 @@ def end_of_last_line(block: memoryview) -> int:
 
 
 def is_blank(lines: pa.Buffer) -> bool:
-    """Whether there is nothing but ends of lines."""
+    """Whether the buffer contains only line endings."""
     return lines[0] in b"\r\n" and not lines.to_pybytes().strip(b"\r\n")
 
 
 def in_blocks(
     lines: pa.Buffer, line_ends: npt.NDArray[np.bool_], first_line: int
 ) -> Iterator[RawCsvBlock]:
-    """Lines in blocks of at most ``BLOCK_ROWS``: a row takes memory however short its line is."""
+    """Splits lines into blocks of at most ``BLOCK_ROWS``: short lines take memory per row too."""
     count = int(np.count_nonzero(line_ends))
     if count <= BLOCK_ROWS:
         yield RawCsvBlock(lines, first_line, count)
@@ -71,22 +68,22 @@ def in_blocks(
             first_line += count
 
 
-def look_at_bytes(data: Bytes) -> bool:
-    """Whether there are quotes; leaves to the slow path what Arrow and it would see differently.
+def check_bytes(data: Bytes) -> bool:
+    """Returns whether the block has quotes. Rejects blocks that Arrow would parse differently.
 
     Raises:
-        pa.ArrowInvalid: a byte beyond ASCII, a carriage return that does not end a line, or a
-            last line without its end.
+        pa.ArrowInvalid: a byte is not ASCII, a carriage return does not end a line, or the last
+            line does not end in a newline. The slow path has to parse the block.
     """
     if data[-1] != NEWLINE:
-        raise pa.ArrowInvalid("the last line has no end")
+        raise pa.ArrowInvalid("the last line does not end in a newline")
     quoted = False
     for start in range(0, len(data) - 1, PIECE_BYTES):
         piece, following = (data[s : s + PIECE_BYTES] for s in (start, start + 1))
         if piece.max() > 127:
-            raise pa.ArrowInvalid("a byte beyond ASCII")
+            raise pa.ArrowInvalid("a byte is not ASCII")
         quoted = quoted or bool((piece == _QUOTE).any())
-        # Arrow ends a row at a lone carriage return; a line ends at a newline.
+        # Arrow ends a row at a lone carriage return; our lines end only at a newline.
         returns = piece[: len(following)] == _RETURN
         if returns.any() and (returns & (following != NEWLINE)).any():
             raise pa.ArrowInvalid("a carriage return within a line")
@@ -94,10 +91,10 @@ def look_at_bytes(data: Bytes) -> bool:
 
 
 def line_numbers(raw: RawCsvBlock, rows: int) -> pa.Int64Array:
-    """The rows' line numbers, where blank lines are no rows.
+    """The line numbers of the rows. Blank lines are not rows.
 
     Raises:
-        pa.ArrowInvalid: rows and lines do not match, as where a quote swallowed a line's end.
+        pa.ArrowInvalid: rows and lines do not match, because a quoted field contains a newline.
     """
     if raw.line_ends == rows:
         return pa.arange(raw.first_line, raw.first_line + rows)

@@ -1,7 +1,7 @@
-"""Published CSV, plain or gzipped, as a stream of blocks of whole lines.
+"""Reads published CSV, plain or gzipped, as a stream of blocks of whole lines.
 
-Each block is parsed on its own, so that blocks can be parsed side by side, and a block that does
-not parse can be taken apart line by line. Cleaning does not belong here.
+Each block is parsed independently, so blocks can be parsed in parallel, and a block that fails to
+parse can be parsed line by line.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,11 +35,11 @@ from taxi_platform.trips.csv_lines import (
     NEWLINE,
     RawCsvBlock,
     bytes_of,
+    check_bytes,
     end_of_last_line,
     in_blocks,
     is_blank,
     line_numbers,
-    look_at_bytes,
 )
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.failures import FailureSearch, bad_value
@@ -49,19 +49,20 @@ from taxi_platform.trips.texts import MISSING_SPELLINGS
 from taxi_platform.trips.times import UtcTimes, has_zones_or_fractions
 
 BLOCK_BYTES = 1 << 21
-"""Some 20,000 trips: larger blocks are hardly faster, and take more memory."""
+"""About 20,000 trips. Larger blocks are hardly faster and take more memory."""
 
 LONGEST_LINE = BLOCK_BYTES
-"""A trip is some 100 to 200 bytes; a line beyond this is not one, and must not fill memory."""
+"""Maximum bytes per line. A trip takes 100 to 200; the limit keeps other files from filling
+memory."""
 
 _EMPTY = scalar("", pa.string())
 
 
 class CsvTripReader:
-    """A published CSV file, opened and its header understood.
+    """An open CSV file whose header has been mapped.
 
     Attributes:
-        color: the color whose schema the rows are brought to.
+        color: the color whose schema the rows are cast to.
         columns: how the file's header was mapped.
     """
 
@@ -77,13 +78,13 @@ class CsvTripReader:
 
         Args:
             path: the file.
-            color: the color whose schema the rows are brought to.
-            block_bytes: the most that a block holds, one long line excepted; the result does not
-                depend on it.
-            utc_times: how times are read that are labelled UTC.
+            color: the color whose schema the rows are cast to.
+            block_bytes: maximum size of a block; a longer line is a block of its own. It does not
+                affect the result.
+            utc_times: how to read times labeled UTC.
 
         Raises:
-            TripFileError: the file is empty, damaged, or its header is not a trip file's.
+            TripFileError: the file is empty, is damaged, or lacks a trip file's header.
         """
         self.color = color
         self._path = path
@@ -102,7 +103,7 @@ class CsvTripReader:
             raise
         self._width, surplus = data_width(self._rest, len(names))
         self.columns = ColumnMap(found.mapped, (*found.unknown, *surplus), surplus)
-        self._beyond = range(len(names), self._width)
+        self._extra_fields = range(len(names), self._width)
         self._by_position: dict[int, Column] = {
             position: found.mapped[name]
             for position, name in enumerate(names)
@@ -112,7 +113,7 @@ class CsvTripReader:
         self._types = {c.name: c.type for c in self._by_position.values()}
 
     def _read_header(self) -> tuple[bytes, bytes]:
-        """The header line, and what was read beyond it."""
+        """Returns the header line, and the bytes that were read after it."""
         start = bytearray(LONGEST_LINE)
         start = start[: fill(memoryview(start), self._stream, self._path)]
         header, newline, rest = start.partition(b"\n")
@@ -125,12 +126,12 @@ class CsvTripReader:
         self._stream.close()
 
     def raw_blocks(self) -> Iterator[RawCsvBlock]:
-        """The lines below the header, in order, in blocks of at most ``block_bytes``.
+        """Yields the lines below the header, in order, in blocks of at most ``block_bytes``.
 
-        Stretches of blank lines alone are left out: they hold no row.
+        Blocks that contain only blank lines are skipped.
 
         Raises:
-            TripFileError: the gzip stream is damaged, or a line has no end.
+            TripFileError: the gzip stream is damaged, or a line is too long.
         """
         for lines in self._whole_lines():
             line_ends = bytes_of(lines) == NEWLINE
@@ -140,10 +141,10 @@ class CsvTripReader:
             self._next_line += sum(block.line_ends for block in blocks)
 
     def _whole_lines(self) -> Iterator[pa.Buffer]:
-        """What is left of the file, cut at ends of lines: ``block_bytes`` or one longer line."""
+        """Yields the rest of the file in whole lines: ``block_bytes``, or one longer line."""
         size = self._block_bytes
         while True:
-            # Arrow's memory is used again and again; the system's has to be cleared every time.
+            # Arrow reuses its memory; the kernel has to clear fresh memory every time.
             buffer = pa.allocate_buffer(size)
             block = memoryview(buffer).cast("B")
             start, self._rest = self._rest[:size], self._rest[size:]
@@ -165,22 +166,22 @@ class CsvTripReader:
                 size = min(2 * size, LONGEST_LINE + 1)
 
     def parse(self, raw: RawCsvBlock) -> ParsedBlock:
-        """Parses a block: at once if it is clean, else line by line."""
+        """Parses a block: at once if it is clean, otherwise line by line."""
         try:
             return self._parse_whole(raw)
         except pa.ArrowInvalid:
             return self._parse_lines(raw)
 
     def _parse_whole(self, raw: RawCsvBlock) -> ParsedBlock:
-        quoted = look_at_bytes(bytes_of(raw.data))
+        quoted = check_bytes(bytes_of(raw.data))
         names = [self._name(position) for position in range(self._width)]
-        types = {**self._types, **{self._name(n): pa.string() for n in self._beyond}}
+        types = {**self._types, **{self._name(n): pa.string() for n in self._extra_fields}}
         table = pa_csv.read_csv(
             pa.BufferReader(raw.data),
             read_options=pa_csv.ReadOptions(
                 use_threads=False, block_size=raw.data.size + 1, column_names=names
             ),
-            # Quotes take Arrow time, and few files have any.
+            # Arrow is slower if it has to look for quotes, and few files have any.
             parse_options=pa_csv.ParseOptions(quote_char='"' if quoted else False),
             convert_options=pa_csv.ConvertOptions(
                 column_types=types,
@@ -195,8 +196,8 @@ class CsvTripReader:
             c.name: ColumnCast(c, self._utc_times, notes).whole(_single_chunk(table[c.name]))
             for c in self._by_position.values()
         }
-        for position in self._beyond:
-            self._note_beyond(position, _single_chunk(table[self._name(position)]), notes)
+        for position in self._extra_fields:
+            self._note_extra_field(position, _single_chunk(table[self._name(position)]), notes)
         rows = canonical_batch(self.color, arrays, table.num_rows)
         return ParsedBlock(RowSet(rows, lines, _text_by_line(raw, lines)), notes=notes)
 
@@ -204,17 +205,17 @@ class CsvTripReader:
         column = self._by_position.get(position)
         return column.name if column else f"unread {position}"
 
-    def _note_beyond(self, position: int, values: pa.StringArray, notes: Notes) -> None:
+    def _note_extra_field(self, position: int, values: pa.StringArray, notes: Notes) -> None:
         filled = values.filter(pc.fill_null(pc.not_equal(values, _EMPTY), FALSE))
         if len(filled):
             example = repr(filled[0].as_py())
             notes.add(About.UNNAMED_FIELD, f"field {position + 1}", len(filled), example)
 
     def _parse_lines(self, raw: RawCsvBlock) -> ParsedBlock:
-        """The slow path: keeps every line that can be kept, and says which cannot.
+        """Parses line by line: keeps every line that can be parsed, and reports the others.
 
-        A last line without its end cannot: it may have been cut anywhere, in the middle of an
-        amount too, and still look whole.
+        A last line that does not end in a newline is unparseable: it may be truncated anywhere,
+        even within an amount, and still look complete.
         """
         lines: list[str] = []
         numbers: list[int] = []
@@ -233,38 +234,40 @@ class CsvTripReader:
             fields.append(nothing if misfit else split)
             misfits.append(misfit or number == unended)
         bad, notes, failures = booleans(misfits), Notes(), FailureSearch()
-        failures.add(bad, lambda position: self._misfit(lines[position]))
+        failures.add(bad, lambda position: self._why_unparseable(lines[position]))
         arrays: dict[str, pa.Array] = {}
         for position, column in self._by_position.items():
             values = texts([row[position] for row in fields])
             cast = ColumnCast(column, self._utc_times, notes)
             arrays[column.name], bad_here = cast.each(values)
-            failures.add(bad_here, self._telling(values, column))
+            failures.add(bad_here, self._describer(values, column))
             bad = pc.or_(bad, bad_here)
             self._widen(column, values)
-        for position in self._beyond:
-            self._note_beyond(position, texts([row[position] or None for row in fields]), notes)
+        for position in self._extra_fields:
+            self._note_extra_field(
+                position, texts([row[position] or None for row in fields]), notes
+            )
         rows = canonical_batch(self.color, arrays, len(fields))
         places = integers(numbers)
         block = split_block(rows, places, bad, _text_by_position(lines))
         return replace(block, notes=notes, first_failure=failures.first(places))
 
-    def _misfit(self, line: str) -> str:
+    def _why_unparseable(self, line: str) -> str:
         found = len(split_line(line))
         if found != self._width:
-            return f"{found:,} fields, where a row has {self._width:,}: {shown(line)!r}"
+            return f"{found:,} fields instead of {self._width:,}: {shown(line)!r}"
         if "\ufffd" in line:
-            return f"bytes that are no UTF-8: {shown(line)!r}"
-        return f"the last line has no end, and may have been cut: {shown(line)!r}"
+            return f"invalid UTF-8: {shown(line)!r}"
+        return f"the last line does not end in a newline and may be truncated: {shown(line)!r}"
 
-    def _telling(self, values: pa.StringArray, column: Column) -> Callable[[int], str]:
+    def _describer(self, values: pa.StringArray, column: Column) -> Callable[[int], str]:
         published = self._published[column.name]
         return lambda position: bad_value(published, values[position].as_py() or "", column)
 
     def _widen(self, column: Column, values: pa.Array) -> None:
-        """Reads a column as text or floats from here on, if the file spells it so.
+        """Parses a column as text or floats from now on, if the file writes it so.
 
-        Only a matter of speed: the slow path gives the same values.
+        This only affects speed: the slow path returns the same values.
         """
         if self._types[column.name] != column.type:
             return

@@ -1,8 +1,8 @@
-"""How many rows of a file are there before, value for value, counted in bounded memory.
+"""Counts the duplicate rows of a file in bounded memory.
 
-The TLC's months have no two rows alike; a file that was joined to itself, or downloaded twice into
-one, has every row twice. Rows are compared by their hashes, which are laid aside until the file has
-been read: in memory as long as they are few, then in a nameless file.
+The TLC's months have no duplicate rows. If a file was joined to itself, or contains a download
+twice, every row is duplicated. Rows are compared by their hashes. The hashes are kept in memory, or
+spilled to an unnamed temporary file if there are many, and compared at the end of the file.
 """
 
 import tempfile
@@ -14,30 +14,30 @@ import numpy.typing as npt
 from taxi_platform.trips.row_hashes import Hashes
 
 IN_MEMORY_BYTES = 1 << 23
-"""A million rows' hashes; more of them are laid aside on disk, 8 bytes a row."""
+"""The hashes of a million rows. Beyond that, hashes spill to disk, at 8 bytes per row."""
 
 _PARTS = 256
 _PART_SHIFT = np.uint64(56)
 
-AT_ONCE = 1 << 15
-"""Hashes that are compared at once: what belongs to them fits into a processor's cache."""
+HASHES_AT_A_TIME = 1 << 15
+"""Number of hashes compared at a time, so that the tables fit into the CPU cache."""
 
 
 class DuplicateCounter:
-    """Counts the rows that are equal to an earlier one."""
+    """Counts the rows that duplicate an earlier row."""
 
     def __init__(self) -> None:
-        self._laid_aside = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115
+        self._spilled = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115
         self._cuts: list[npt.NDArray[np.int64]] = []
-        """Of each block, where in the file each part of it begins, and where it ends."""
+        """For each block, the offset of each part in the spill file, and the end offset."""
         self._full = False
 
     def close(self) -> None:
-        """Lets go of the temporary file."""
-        self._laid_aside.close()
+        """Closes the temporary file."""
+        self._spilled.close()
 
     def add(self, hashes: Hashes) -> None:
-        """Takes in the rows of a block; where there is no room for them, counting is given up."""
+        """Adds the hashes of a block. If the disk is full, counting stops."""
         if not len(hashes) or self._full:
             return
         try:
@@ -48,25 +48,25 @@ class DuplicateCounter:
     def _add(self, hashes: Hashes) -> None:
         part = (hashes >> _PART_SHIFT).astype(np.uint8)
         order = np.argsort(part, kind="stable")
-        start = self._laid_aside.tell()
-        self._laid_aside.write(hashes[order].data)
+        start = self._spilled.tell()
+        self._spilled.write(hashes[order].data)
         cuts = np.zeros(_PARTS + 1, dtype=np.int64)
         np.cumsum(np.bincount(part, minlength=_PARTS), out=cuts[1:])
         self._cuts.append(start + 8 * cuts)
 
     def count(self) -> int | None:
-        """Rows that are equal to one before them; None if there was no room for counting."""
+        """The number of rows that duplicate an earlier row; None if the disk was full."""
         return None if self._full else sum(map(_repeated, self._groups()))
 
     def _groups(self) -> Iterator[Hashes]:
-        """All hashes, in groups of some ``AT_ONCE`` of which no two have a hash in common."""
+        """Yields all hashes in groups of about ``HASHES_AT_A_TIME``. Equal hashes share a group."""
         if not self._cuts:
             return
         cuts = np.array(self._cuts)
         sizes = (cuts[:, 1:] - cuts[:, :-1]).sum(axis=0) // 8
         first = 0
         for last in range(1, _PARTS + 1):
-            if last == _PARTS or sizes[first : last + 1].sum() > AT_ONCE:
+            if last == _PARTS or sizes[first : last + 1].sum() > HASHES_AT_A_TIME:
                 yield self._read(cuts[:, first], cuts[:, last])
                 first = last
 
@@ -74,13 +74,13 @@ class DuplicateCounter:
         pieces = []
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             if end > start:
-                self._laid_aside.seek(start)
-                pieces.append(self._laid_aside.read(end - start))
+                self._spilled.seek(start)
+                pieces.append(self._spilled.read(end - start))
         return np.frombuffer(b"".join(pieces), dtype=np.uint64)
 
 
 def _repeated(hashes: Hashes) -> int:
-    """How many hashes are there before, found by sorting the few that share a slot with another."""
+    """Counts repeated hashes. Only hashes that share a slot with another one are sorted."""
     size = 1 << (4 * len(hashes)).bit_length()
     slots = (hashes & np.uint64(size - 1)).astype(np.int64)
     places = np.arange(len(hashes), dtype=np.int32)

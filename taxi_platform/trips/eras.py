@@ -1,7 +1,7 @@
-"""Columns that a file must have because every file of its month has them.
+"""Detects columns that a file lacks although every file of its month has them.
 
-A column that some era lacks is null in it. Where its era has it, a file without it has lost it,
-most often because somebody renamed it, and it would be null throughout without a word.
+A column is null in the eras that did not publish it. If a file lacks a column that its era
+published, the column was most likely renamed, and would silently be null in every row.
 """
 
 import difflib
@@ -14,18 +14,18 @@ from taxi_platform.trips.notes import listed, shown
 from taxi_platform.trips.schema import ColumnMap, normalize_name
 from taxi_platform.trips.types import trip_type
 
-_NEAR = 0.6
-"""How alike two names must be, 0 to 1, to be told in one breath."""
+_MIN_SIMILARITY = 0.6
+"""Minimum similarity of two names, 0 to 1, for a message to suggest one for the other."""
 
 
 @dataclass(frozen=True)
 class LostColumns:
-    """Columns that the files of a month have and this one has not.
+    """Columns that a file lacks although every file of its month has them.
 
     Attributes:
-        month: the month.
-        columns: what is missing.
-        unknown: names in the file that mean nothing to the schema.
+        month: the file's month.
+        columns: the missing columns.
+        unknown: names in the file's header that the schema does not know.
     """
 
     month: TripMonth
@@ -33,19 +33,20 @@ class LostColumns:
     unknown: tuple[str, ...]
 
     def refusal(self) -> str:
-        """Why the file cannot be taken, and what to do; sentences without the file's name."""
+        """Why the file is refused, and what to do; sentences without the file's name."""
         named = [column.name for column in self.columns]
         return (
-            f"no column for {', '.join(map(self._with_nearest, self.columns))}, which {self.month} "
-            f"has; unknown columns: {listed(self.unknown) or 'none'}. Give it a known name "
-            f"(docs/data.md); if it was published without, set missing_columns to {named}"
+            f"no column for {', '.join(map(self._with_nearest, self.columns))}, which files of "
+            f"{self.month} have; unknown columns: {listed(self.unknown) or 'none'}. Rename the "
+            "column to a known name (docs/data.md); if the file was published without it, set "
+            f"missing_columns to {named}"
         )
 
     def remark(self) -> str:
-        """What to say where the file is taken all the same."""
+        """The warning for a file that is accepted without these columns."""
         return (
-            f"no column for {', '.join(c.name for c in self.columns)}, which {self.month} has: "
-            "null throughout"
+            f"no column for {', '.join(c.name for c in self.columns)}, which files of "
+            f"{self.month} have: null in every row"
         )
 
     def _with_nearest(self, column: Column) -> str:
@@ -56,12 +57,12 @@ class LostColumns:
 def lost_columns(
     found: ColumnMap, month: TripMonth, accepted: Sequence[str] = ()
 ) -> LostColumns | None:
-    """The columns that a file has lost; None if it has all that its month has.
+    """The columns that a file lacks although its month has them; None if it lacks none.
 
     Args:
-        found: how its header was mapped.
-        month: the month that it is taken as.
-        accepted: columns that it may lack.
+        found: how the file's header was mapped.
+        month: the file's month.
+        accepted: columns that the file may lack.
     """
     there = {column.name for column in found.mapped.values()}
     lost = tuple(
@@ -77,13 +78,13 @@ def lost_columns(
 
 
 def nearest_name(column: Column, names: Iterable[str]) -> str | None:
-    """The name that is most like one of a column's own; None if none is."""
+    """The name that is most similar to one of the column's names; None if none is similar."""
     by_bare = {_bare(name): name for name in names}
     own = [_bare(name) for name in (column.name, *column.published_as)]
     best: tuple[float, str] | None = None
     for bare, name in by_bare.items():
         alike = max(difflib.SequenceMatcher(None, bare, other).ratio() for other in own)
-        if alike >= _NEAR and (best is None or alike > best[0]):
+        if alike >= _MIN_SIMILARITY and (best is None or alike > best[0]):
             best = (alike, name)
     return best[1] if best else None
 

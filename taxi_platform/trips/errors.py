@@ -1,12 +1,12 @@
-"""The errors of reading trips. Store errors live in ``taxi_platform.errors``."""
+"""Errors of reading trip files. Errors of the stores are in ``taxi_platform.errors``."""
 
 
 class TripFileError(Exception):
-    """A file that cannot be taken as a month of trips; reading it again will not help.
+    """The file cannot be read as a month of trips. The error is permanent: retrying will not help.
 
-    The message says what was found and what was expected, in one line.
+    The message is one line. It says what was found and what was expected.
     """
 
 
 class TooManyRejectedError(TripFileError):
-    """More than the allowed share of a file's rows was rejected."""
+    """The share of rejected rows exceeds the limit."""

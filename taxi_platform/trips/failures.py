@@ -1,4 +1,4 @@
-"""Which value of a block is the first that could not be read, and what can be said of it."""
+"""Finds the first value of a block that could not be parsed, and describes it."""
 
 from collections.abc import Callable
 
@@ -8,22 +8,22 @@ import pyarrow.compute as pc
 from taxi_platform.trips.blocks import FirstFailure
 from taxi_platform.trips.columns import Column
 from taxi_platform.trips.notes import shown
-from taxi_platform.trips.units import what_a_time_looks_like
+from taxi_platform.trips.units import describe_time
 
 
 class FailureSearch:
-    """Remembers which failure stands first: in the topmost row, and there in the first column."""
+    """Keeps the first failure: in the first row that has one, and there in the first column."""
 
     def __init__(self) -> None:
         self._position: int | None = None
         self._what: Callable[[], str] = str
 
     def add(self, bad: pa.BooleanArray, what: Callable[[int], str]) -> None:
-        """Takes in where something failed.
+        """Records failures of a column.
 
         Args:
-            bad: the rows.
-            what: says what is wrong with the row at a position.
+            bad: mask of the rows that failed.
+            what: describes the failure of the row at a position.
         """
         if not bad.true_count:
             return
@@ -33,23 +33,23 @@ class FailureSearch:
             self._what = lambda: what(position)
 
     def first(self, line_numbers: pa.Int64Array) -> FirstFailure | None:
-        """The first failure, None if there was none."""
+        """The first failure; None if there was none."""
         if self._position is None:
             return None
         return FirstFailure(line_numbers[self._position].as_py(), self._what())
 
 
 def bad_value(published: str, text: str, column: Column) -> str:
-    """What is wrong with a value.
+    """Describes a value that could not be parsed.
 
     Args:
         published: the column's name in the file.
         text: the value.
-        column: what it should be.
+        column: the canonical column.
     """
-    looks = what_a_time_looks_like(text) if pa.types.is_timestamp(column.type) else ""
+    looks = describe_time(text) if pa.types.is_timestamp(column.type) else ""
     said = f" ({looks})" if looks else ""
-    return f"{shown(published)} has {shown(text)!r}{said}, where {_kind(column)} belongs"
+    return f"{shown(published)} has {shown(text)!r}{said}, expected {_kind(column)}"
 
 
 def _kind(column: Column) -> str:

@@ -1,6 +1,6 @@
-"""What green and yellow have in common: taxis with a meter, in the records of its providers.
+"""What green and yellow taxis share: columns and rules of trips that a taximeter records.
 
-Names follow BigQuery's public copy of this data, so that queries carry over.
+Column names follow BigQuery's public copy of this data, so that queries can be reused.
 """
 
 from datetime import date
@@ -24,14 +24,14 @@ _UNTIL_ZONES = "until 2016-06"
 
 _PLACED_BY_ZONES = Era(since=date(2016, 7, 1))
 _PLACED_BY_DEGREES = Era(until=date(2016, 6, 1), unless=("pickup_location_id",))
-"""The TLC's Parquet of 2011 to June 2016 has zones, too, in place of the degrees of its CSV."""
+"""The TLC's Parquet of 2011 to June 2016 has zones instead of the coordinates in its CSV."""
 
 METERED_COLUMNS = (
     Column(
         "vendor_id",
         CODE,
         "Provider of the record: 1 Creative Mobile Technologies, 2 VeriFone/Curb, 3 Digital "
-        "Dispatch Systems, 6 Myle, 7 Helix. Null where the TLC left it out.",
+        "Dispatch Systems, 6 Myle, 7 Helix. Null where the TLC did not publish it.",
         ("vendorid", "vendor_name"),
         required=True,
         spelled=_VENDORS,
@@ -57,8 +57,8 @@ METERED_COLUMNS = (
     Column(
         "passenger_count",
         CODE,
-        "Passengers as entered by the driver. 0 means 'not recorded': by default rows that say "
-        "zero are rejected and a missing count becomes 0.",
+        "Passengers as entered by the driver. 0 means 'not recorded': by default rows with a "
+        "published 0 are rejected and a missing count becomes 0.",
         required=True,
     ),
     Column(
@@ -80,7 +80,7 @@ METERED_COLUMNS = (
     Column(
         "store_and_fwd_flag",
         pa.string(),
-        "Y where the record was held in the vehicle before it was sent, else N.",
+        "Y if the vehicle stored the record before sending it, else N.",
         ("store_and_forward",),
         required=True,
         spelled=FLAGS,
@@ -109,13 +109,11 @@ METERED_COLUMNS = (
         required=True,
         spelled=_PAYMENTS,
     ),
-    dollars(
-        "fare_amount", "Fare by the meter. Reversals are negative.", "fare_amt", never_null=True
-    ),
-    dollars("extra", "Surcharges for rush hour and night.", "surcharge"),
-    dollars("mta_tax", "The MTA's tax."),
-    dollars("tip_amount", "Card tips; cash tips are absent.", "tip_amt"),
-    dollars("tolls_amount", "All tolls.", "tolls_amt"),
+    dollars("fare_amount", "Metered fare. Reversals are negative.", "fare_amt", never_null=True),
+    dollars("extra", "Rush hour and night surcharges.", "surcharge"),
+    dollars("mta_tax", "MTA tax."),
+    dollars("tip_amount", "Card tips; cash tips are not recorded.", "tip_amt"),
+    dollars("tolls_amount", "Total tolls.", "tolls_amt"),
     dollars(
         "improvement_surcharge",
         "Charged at the flag drop.",
@@ -125,22 +123,22 @@ METERED_COLUMNS = (
     ),
     dollars(
         "total_amount",
-        "All that was charged, without cash tips. Not always the sum of the parts.",
+        "Total charged, without cash tips. Not always the sum of the parts.",
         "total_amt",
         never_null=True,
     ),
     dollars(
         "congestion_surcharge",
-        "New York State's charge.",
+        "New York State's congestion surcharge.",
         eras="since 2019-01",
         always=Era(since=date(2019, 1, 1)),
     ),
 )
-"""Their columns but for those that only one of them has."""
+"""The columns that both colors have."""
 
 CBD_CONGESTION_FEE = dollars(
     "cbd_congestion_fee",
-    "The MTA's charge for the zone.",
+    "The MTA's congestion relief zone charge.",
     eras="since 2025-01",
     always=Era(since=date(2025, 1, 1)),
 )
@@ -151,12 +149,12 @@ COORDINATES = (
     degrees("dropoff_longitude", "end_lon", _UNTIL_ZONES, _PLACED_BY_DEGREES),
     degrees("dropoff_latitude", "end_lat", _UNTIL_ZONES, _PLACED_BY_DEGREES),
 )
-"""Where trips began and ended before zones were published."""
+"""Where trips began and ended, until the TLC published zones instead."""
 
 PASSENGERS_ABOARD = Rule(
     "passengers_aboard",
     "zero_passengers",
-    "The row says that nobody was aboard; a missing count is another matter and is kept.",
+    "The passenger count is 0. Rows with a missing count are kept.",
     equal("passenger_count", "0", CODE),
 )
 

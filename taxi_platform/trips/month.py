@@ -1,6 +1,6 @@
-"""One month of one color: the unit in which the TLC publishes and the platform replaces.
+"""One month of one color: the unit that the TLC publishes and the platform replaces.
 
-Only the value and its spellings belong here; which months exist is the partitions' business.
+``partitions`` defines which months exist.
 """
 
 import re
@@ -36,7 +36,7 @@ class TripMonth:
         """Parses a partition key such as ``green|2024-01``.
 
         Raises:
-            ValueError: the key is not of that form.
+            ValueError: the key has another form.
         """
         match = _KEY.fullmatch(key)
         if match is None or match[1] not in TRIP_TYPES:
@@ -50,7 +50,7 @@ class TripMonth:
 
     @property
     def year_month(self) -> str:
-        """The month as published file names spell it: ``2024-01``."""
+        """The month as in published file names: ``2024-01``."""
         return f"{self.month:%Y-%m}"
 
     @property
@@ -59,8 +59,8 @@ class TripMonth:
         return date(self.month.year + self.month.month // 12, self.month.month % 12 + 1, 1)
 
     @property
-    def neighbours(self) -> tuple[Self, ...]:
-        """The months before and after, and this month of the years before and after."""
+    def neighbors(self) -> tuple[Self, ...]:
+        """The previous and next months, and the same month of the previous and next years."""
         months = self.month.year * 12 + self.month.month - 1
         return tuple(
             type(self)(self.color, date((months + step) // 12, (months + step) % 12 + 1, 1))
@@ -69,7 +69,7 @@ class TripMonth:
 
     @property
     def stem(self) -> str:
-        """The published file's name without its ending: ``green_tripdata_2024-01``."""
+        """The published file's name without its extension: ``green_tripdata_2024-01``."""
         return f"{self.color}_tripdata_{self.year_month}"
 
     def __str__(self) -> str:
@@ -77,13 +77,13 @@ class TripMonth:
 
 
 def parse_file_name(name: str) -> tuple[str | None, date | None]:
-    """Finds the color and the month that a file's name speaks of, each None where it does not.
+    """Finds the color and the month in a file's name. Each is None if it is not found.
 
     >>> parse_file_name("yellow_tripdata_sample_2019-06.csv")
     ('yellow', datetime.date(2019, 6, 1))
     """
     named = [color for color in TRIP_TYPES if color in name.lower()]
-    # Of fhv and fhvhv, both of which are in fhvhv_tripdata, the longer one is meant.
+    # Take the longest match: fhvhv_tripdata contains both fhv and fhvhv.
     color = next((c for c in named if not any(c != other and c in other for other in named)), None)
     match = _MONTH_IN_NAME.search(name)
     return color, date(int(match[1]), int(match[2]), 1) if match else None

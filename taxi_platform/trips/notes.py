@@ -1,7 +1,7 @@
-"""What there is to say of a file that was read all the same: counted by rows, told in sentences.
+"""Collects warnings about values that were accepted, and formats them as sentences.
 
-A note is counted for every row that it is true of, so that the counts do not depend on how the rows
-were batched. What is refused or rejected is not noted but said where that happens.
+Each note counts the rows it applies to, so the counts do not depend on the block size. Errors that
+refuse a file or reject a row are not noted here.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class About(StrEnum):
-    """What a note is about."""
+    """Kinds of notes."""
 
     UTC_AS_WALL_TIME = "utc as wall time"
     UTC_CONVERTED = "utc converted"
@@ -24,74 +24,76 @@ class About(StrEnum):
 
 _SENTENCES = {
     About.UTC_AS_WALL_TIME: (
-        "{subject}: {count} times are labelled UTC and were taken as New York wall time, which is "
-        "often labelled so; if they are UTC, set utc_times to convert (the first: {example})"
+        "{subject}: {count} times are labeled UTC and were read as New York wall time, because "
+        "wall time is often labeled UTC; if they are UTC, set utc_times to convert (the first: "
+        "{example})"
     ),
     About.UTC_CONVERTED: (
-        "{subject}: {count} times labelled UTC were converted to New York time; if they are wall "
-        "time under a wrong label, set utc_times to wall_time (the first: {example})"
+        "{subject}: {count} times labeled UTC were converted to New York time; if they are wall "
+        "time with a wrong label, set utc_times to wall_time (the first: {example})"
     ),
     About.INT96_AS_WALL_TIME: (
-        "{subject}: {count} times are INT96, which names no zone, and were taken as New York wall "
-        "time; Spark writes UTC so: if it did, set utc_times to convert (the first: {example})"
+        "{subject}: {count} times are INT96, which has no zone, and were read as New York wall "
+        "time; Spark writes UTC as INT96: if Spark wrote the file, set utc_times to convert (the "
+        "first: {example})"
     ),
     About.INT96_CONVERTED: (
-        "{subject}: {count} times are INT96, which names no zone, and were converted from UTC to "
+        "{subject}: {count} times are INT96, which has no zone, and were converted from UTC to "
         "New York time; if they are wall time, set utc_times to wall_time (the first: {example})"
     ),
-    About.SPELLING: "{subject}: values spelled otherwise: {count}, the first {example}",
-    About.UNKNOWN_TEXT: "{subject}: values that are not known: {count}, the first {example}",
+    About.SPELLING: "{subject}: {count} values in another spelling, the first {example}",
+    About.UNKNOWN_TEXT: "{subject}: {count} unknown values, the first {example}",
     About.SHORT_FLOAT: (
-        "{subject}: {count} values are 32-bit floats, which hold some 7 digits; each was taken as "
-        "the shortest decimal that it stands for (the first: {example})"
+        "{subject}: {count} values are 32-bit floats, which have about 7 digits; each was read as "
+        "its shortest decimal representation (the first: {example})"
     ),
     About.UNNAMED_FIELD: (
-        "{subject} has no name in the header and was not read: {count} rows have something in it, "
+        "{subject} has no name in the header and was not read: {count} rows have a value in it, "
         "the first {example}"
     ),
 }
 
 LONGEST_EXAMPLE = 60
-"""Characters of an example; a field may be of any length."""
+"""Maximum characters of an example in a message."""
 
 
 @dataclass
-class _Noted:
+class _Note:
     count: int
     example: str
 
 
 @dataclass
 class Notes:
-    """Notes of some rows, each with its count and its first example."""
+    """Notes about some rows: for each kind and column, a count and the first example."""
 
-    found: dict[tuple[About, str], _Noted] = field(default_factory=dict)
+    found: dict[tuple[About, str], _Note] = field(default_factory=dict)
 
     def add(self, about: About, subject: str, count: int, example: str) -> None:
-        """Counts rows of which something is true.
+        """Counts rows that a note applies to.
 
         Args:
-            about: what is.
-            subject: the column, or the field.
-            count: how many rows; none is no note.
-            example: of the first of them, in any characters.
+            about: the kind of note.
+            subject: the column or field.
+            count: number of rows; nothing is noted if 0.
+            example: value in the first of these rows; may contain any characters.
         """
         if not count:
             return
-        noted = self.found.setdefault((about, subject), _Noted(0, shown(example)))
+        noted = self.found.setdefault((about, subject), _Note(0, shown(example)))
         noted.count += count
 
     def update(self, later: "Notes") -> None:
-        """Takes in the notes of rows that stand below these in the file."""
+        """Adds the notes of rows that follow these in the file."""
         for (about, subject), noted in later.found.items():
             self.add(about, subject, noted.count, noted.example)
 
     def subjects(self, about: About) -> frozenset[str]:
-        """The columns, or fields, that something was noted of."""
+        """The columns or fields that have notes of a kind."""
         return frozenset(subject for noted, subject in self.found if noted == about)
 
     def sentences(self) -> list[str]:
-        """What there is to say, in a fixed order."""
+        """The notes as sentences, in a fixed order."""
         return [
             _SENTENCES[about].format(
                 subject=subject, count=f"{noted.count:,}", example=noted.example
@@ -101,13 +103,13 @@ class Notes:
 
 
 def shown(text: str) -> str:
-    """A text for a message: printable, on one line, and not too long."""
+    """A text shortened for a message, on one line, with unprintable characters replaced."""
     cut = text if len(text) <= LONGEST_EXAMPLE else f"{text[:LONGEST_EXAMPLE]}…"
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cut)
 
 
 def listed(names: Iterable[str], most: int = 10) -> str:
-    """Names for a message: the first few, and how many more there are."""
+    """The first few names for a message, and the number of the others."""
     every = list(names)
     more = f" and {len(every) - most:,} more" if len(every) > most else ""
     return ", ".join(shown(name) or "(no name)" for name in every[:most]) + more

@@ -1,4 +1,4 @@
-"""Published Parquet as a stream of record batches. Cleaning does not belong here."""
+"""Reads published Parquet as a stream of record batches."""
 
 import json
 import math
@@ -34,33 +34,33 @@ from taxi_platform.trips.units import unit_that_fits
 PARQUET_MAGIC = b"PAR1"
 
 PARQUET_DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
-"""What pyarrow raises on damage; the last for a column's name."""
+"""What pyarrow raises for damaged files; UnicodeDecodeError for a damaged column name."""
 
 _INSTANT = pa.timestamp("us", "UTC")
 
 
 @dataclass(frozen=True)
 class RawParquetBlock:
-    """A batch with the file's own names and types; ``first_row`` is counted from 1."""
+    """A batch with the file's own names and types. ``first_row`` counts from 1."""
 
     batch: pa.RecordBatch
     first_row: int
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """Opens a Parquet file, gzipped as a whole or not; to be closed by the caller.
+    """Opens a Parquet file, which may be gzipped as a whole. The caller closes it.
 
-    Pages are compared with their checksums where the writer gave some. Times in INT96 are read as
-    microseconds: as nanoseconds, those beyond 1677 and 2262 would become others.
+    Page checksums are verified if the writer stored any. INT96 times are read as microseconds,
+    because times outside 1677 to 2262 overflow as nanoseconds.
 
     Raises:
-        TripFileError: the gzip around it is damaged.
-        pa.ArrowException, OSError, UnicodeDecodeError: it is damaged.
+        TripFileError: the gzip stream around the file is damaged.
+        pa.ArrowException, OSError, UnicodeDecodeError: the Parquet file is damaged.
     """
     source: Path | IO[bytes] = path
     if is_gzipped(path):
         source = _unpacked(path)
-    # Without pre-buffering, the compressed pages of one row group at most are in memory.
+    # Without pre-buffering, at most one row group's compressed pages are in memory.
     return pq.ParquetFile(
         source,
         pre_buffer=False,
@@ -70,7 +70,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
 
 
 def _unpacked(path: Path) -> IO[bytes]:
-    """The bytes within a gzipped file, in a nameless file: Parquet is read from its end."""
+    """Decompresses a gzipped file into an unnamed one: Parquet needs random access."""
     unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - the Parquet reader closes it
     try:
         with open_bytes(path) as packed:
@@ -83,10 +83,10 @@ def _unpacked(path: Path) -> IO[bytes]:
 
 
 class ParquetTripReader:
-    """A published Parquet file, opened and its schema understood.
+    """An open Parquet file whose schema has been mapped.
 
     Attributes:
-        color: the color whose schema the rows are brought to.
+        color: the color whose schema the rows are cast to.
         columns: how the file's columns were mapped.
     """
 
@@ -101,7 +101,7 @@ class ParquetTripReader:
         """Opens the file and maps its columns.
 
         Raises:
-            TripFileError: the file is damaged, or its columns are not a trip file's.
+            TripFileError: the file is damaged, or lacks a trip file's columns.
         """
         self.color = color
         self._path = path
@@ -121,7 +121,7 @@ class ParquetTripReader:
             raise
 
     def _refuse_type(self, name: str, column: Column) -> None:
-        """Refuses a column whose type cannot hold what belongs there, if it has any value."""
+        """Refuses a file with a column of an unusable type, unless the column is all null."""
         type_ = self._file.schema_arrow.field(name).type
         if pa.types.is_timestamp(column.type) and _counts(type_):
             value = self._first_value(name)
@@ -129,7 +129,7 @@ class ParquetTripReader:
                 kind = "dates without a time of day" if pa.types.is_date(type_) else "numbers"
                 fits = None if pa.types.is_date(type_) else unit_that_fits(float(value))
                 raise TripFileError(
-                    f"{self._path.name}: {shown(name)} holds {kind} ({type_}), where times belong: "
+                    f"{self._path.name}: {shown(name)} contains {kind} ({type_}) instead of times: "
                     f"the first is {value}{f'; {fits}' if fits else ''}. "
                     "Write the column as a timestamp"
                 )
@@ -137,12 +137,12 @@ class ParquetTripReader:
             value = self._first_value(name)
             if value is not None:
                 raise TripFileError(
-                    f"{self._path.name}: {shown(name)} holds 16-bit floats, which have 3 digits: "
-                    f"the first is {value}. Write the column as a double"
+                    f"{self._path.name}: {shown(name)} contains 16-bit floats, which have 3 "
+                    f"digits: the first is {value}. Write the column as a double"
                 )
 
     def _first_value(self, name: str) -> Any:
-        """The first value of a column that is there and a number; None if there is none."""
+        """The first value of a column that is neither null nor NaN; None if there is none."""
         try:
             for batch in self._file.iter_batches(self._block_rows, columns=[name]):
                 for value in batch.column(0).drop_null():
@@ -158,7 +158,7 @@ class ParquetTripReader:
         self._file.close(force=True)
 
     def raw_blocks(self) -> Iterator[RawParquetBlock]:
-        """The rows, in order, with the mapped columns only.
+        """Yields the rows in order, with the mapped columns only.
 
         Raises:
             TripFileError: the file is damaged.
@@ -174,7 +174,7 @@ class ParquetTripReader:
             raise _damaged(self._path, error) from error
 
     def parse(self, raw: RawParquetBlock) -> ParsedBlock:
-        """Casts a batch: column by column at once if it is clean, else value by value.
+        """Casts a batch: whole columns if they are clean, otherwise value by value.
 
         Raises:
             TripFileError: the file is damaged.
@@ -206,7 +206,7 @@ class ParquetTripReader:
         for name, column in self.columns.mapped.items():
             source = self._source(batch, name, notes)
             arrays[column.name], bad_here = self._cast(column, notes).each(source)
-            failures.add(bad_here, _telling(name, batch.column(name), column))
+            failures.add(bad_here, _describer(name, batch.column(name), column))
             bad = pc.or_(bad, bad_here)
         split = split_block(
             canonical_batch(self.color, arrays, batch.num_rows),
@@ -221,7 +221,7 @@ class ParquetTripReader:
         return ColumnCast(column, self._utc_times, notes)
 
     def _source(self, batch: pa.RecordBatch, name: str, notes: Notes) -> pa.Array:
-        """A column as the file has it; times in INT96 as what they are taken for."""
+        """A column as it is in the file, with INT96 times converted as ``utc_times`` says."""
         array = batch.column(name)
         if name not in self._int96 or array.null_count == len(array):
             return array
@@ -229,7 +229,7 @@ class ParquetTripReader:
         convert = self._utc_times == "convert"
         about = About.INT96_CONVERTED if convert else About.INT96_AS_WALL_TIME
         notes.add(about, self.columns.mapped[name].name, len(array) - array.null_count, first)
-        # A zone that is New York's is converted without being counted as a label of UTC.
+        # Labeled with New York's zone, so that the cast does not report it as labeled UTC.
         return array.cast(_INSTANT).cast(pa.timestamp("us", NEW_YORK)) if convert else array
 
 
@@ -239,7 +239,7 @@ def _int96_columns(file: pq.ParquetFile) -> frozenset[str]:
 
 
 def _counts(type_: pa.DataType) -> bool:
-    """Whether values of a type count something, as times since some day do."""
+    """Whether values of a type are numbers or dates, which count from some epoch."""
     return any(
         test(type_)
         for test in (
@@ -251,15 +251,15 @@ def _counts(type_: pa.DataType) -> bool:
     )
 
 
-def _telling(published: str, values: pa.Array, column: Column) -> Callable[[int], str]:
+def _describer(published: str, values: pa.Array, column: Column) -> Callable[[int], str]:
     return lambda position: bad_value(published, str(_python(values[position])), column)
 
 
 def _with_valid_text(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.BooleanArray]:
-    """A batch whose texts are UTF-8, which Arrow does not check, and the rows where one was not.
+    """Replaces invalid UTF-8, which Arrow does not check, and returns a mask of the rows with any.
 
     Raises:
-        pa.ArrowInvalid: the batch is damaged otherwise.
+        pa.ArrowInvalid: the batch is damaged in another way.
     """
     bad = pa.repeat(FALSE, batch.num_rows)
     try:
@@ -281,7 +281,7 @@ def _with_valid_text(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.BooleanA
 
 
 def _no_text(positions: Sequence[int]) -> list[str | None]:
-    """The canonical columns of a row that was read hold all that the file does."""
+    """No raw text: the canonical columns of a parsed row contain everything in the file."""
     return [None] * len(positions)
 
 
@@ -298,12 +298,12 @@ def _json_by_position(batch: pa.RecordBatch) -> Callable[[Sequence[int]], list[s
 def _python(value: pa.Scalar) -> Any:
     try:
         return value.as_py()
-    except (OverflowError, ValueError):  # a time beyond Python's calendar, or nanoseconds
+    except (OverflowError, ValueError):  # a time outside Python's range, or nanoseconds
         return value.cast(pa.string()).as_py()
 
 
 def _json(row: dict[str, Any]) -> str:
-    # JSON has no NaN and no infinity: as text, so that every JSON reader can read the row.
+    # JSON has no NaN or infinity: they are written as text, so that any JSON parser can read them.
     odd = {k: str(v) for k, v in row.items() if isinstance(v, float) and not math.isfinite(v)}
     return json.dumps(row | odd, default=str)
 

@@ -1,6 +1,6 @@
-"""Opens a published trip file of any format: tells what it is by its content, not its name.
+"""Opens a published trip file. Detects its format from its content, not from its name.
 
-What each format is like is the business of ``csv_reader`` and ``parquet_reader``.
+``csv_reader`` and ``parquet_reader`` read the formats.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from taxi_platform.trips.parquet_reader import (
     open_parquet,
 )
 from taxi_platform.trips.schema import color_of_header
-from taxi_platform.trips.signatures import what_it_is
+from taxi_platform.trips.signatures import identify_file
 from taxi_platform.trips.times import UtcTimes
 from taxi_platform.trips.types import trip_type
 
@@ -29,15 +29,15 @@ from taxi_platform.trips.types import trip_type
 def open_trip_file(
     path: Path, color: str | None = None, *, utc_times: UtcTimes = "wall_time"
 ) -> BlockReader:
-    """Opens a trip file: Parquet or CSV, either of them gzipped or not.
+    """Opens a trip file: Parquet or CSV, gzipped or not.
 
     Args:
         path: the file.
-        color: the color that it is expected to be; by default what its header or name says.
-        utc_times: how times are read that are labelled UTC.
+        color: the expected color; by default detected from the header or the name.
+        utc_times: how to read times labeled UTC.
 
     Raises:
-        TripFileError: it is not a trip file, of another color, or damaged.
+        TripFileError: the file is damaged, or is not a trip file of that color.
     """
     try:
         start = read_first_bytes(path, LONGEST_LINE)
@@ -45,7 +45,7 @@ def open_trip_file(
         raise TripFileError(f"{path}: {error.strerror}") from error
     if not start:
         raise TripFileError(f"{path.name} is empty")
-    if refusal := what_it_is(start):
+    if refusal := identify_file(start):
         raise TripFileError(f"{path.name} {refusal}")
     is_parquet = start.startswith(PARQUET_MAGIC)
     color = _settle_color(path, color, _header(path, start, is_parquet=is_parquet))
@@ -73,21 +73,21 @@ def _header(path: Path, start: bytes, *, is_parquet: bool) -> list[str]:
 def _settle_color(path: Path, expected: str | None, header: list[str]) -> str:
     found = color_of_header(header)
     if expected and found and expected != found:
-        raise TripFileError(f"{path.name} is a {found} trip file, where a {expected} one belongs")
+        raise TripFileError(f"{path.name} is a {found} trip file, expected a {expected} one")
     color = expected or found or parse_file_name(path.name)[0]
     if color is None:
         raise TripFileError(
-            f"{path.name} is not a trip file: neither its header nor its name tells a color; "
+            f"{path.name} is not a trip file: neither its header nor its name shows a color; "
             f"it begins {', '.join(header)[:200].strip()!r}"
         )
     return color
 
 
 def infer_month(path: Path, reader: BlockReader) -> TripMonth:
-    """The month of a file: what its name says, else the commonest pickup month of its start.
+    """Detects a file's month: from its name, else the most common pickup month of its first rows.
 
     Raises:
-        TripFileError: neither tells.
+        TripFileError: the month cannot be detected.
     """
     month = parse_file_name(path.name)[1]
     if month is None:
@@ -103,6 +103,6 @@ def infer_month(path: Path, reader: BlockReader) -> TripMonth:
         finally:
             other.close()
         if not counts:
-            raise TripFileError(f"{path.name}: neither name nor pickups tell the month")
+            raise TripFileError(f"{path.name}: neither its name nor its pickups show the month")
         month = counts.most_common(1)[0][0]
     return TripMonth(reader.color, month)

@@ -1,4 +1,4 @@
-"""Why a file is refused of which too much is rejected: what was found, and what to do about it."""
+"""Explains why a file with too many rejected rows is refused, and what to do."""
 
 from taxi_platform.trips.blocks import UNPARSEABLE
 from taxi_platform.trips.month import TripMonth
@@ -10,16 +10,16 @@ from taxi_platform.trips.summary import CleaningSummary
 def too_many_rejected(
     name: str, month: TripMonth, summary: CleaningSummary, options: CleaningOptions
 ) -> str:
-    """The refusal, in one line.
+    """The error message, in one line.
 
-    Who is told to switch a rule off, does: that is not advised where the file is another month's,
-    or cannot be read.
+    It suggests switching a rule off only if the file can be parsed and is of the right month,
+    because users follow such suggestions.
 
     Args:
-        name: the file's.
-        month: the month that it was taken as.
-        summary: of all its rows.
-        options: what was applied.
+        name: the file's name.
+        month: the file's month.
+        summary: the summary of all its rows.
+        options: the cleaning options.
     """
     limit = options.max_rejected_share
     found = (
@@ -32,11 +32,11 @@ def too_many_rejected(
 
 def _what_to_do(month: TripMonth, summary: CleaningSummary) -> str:
     first = summary.first_failure
-    said = "" if first is None else f"Line {first.line_number:,} is the first: {first.what}. "
-    # The commonest reason decides: what else there is may be a consequence of it.
+    said = "" if first is None else f"The first is line {first.line_number:,}: {first.what}. "
+    # Decide by the most common reason: the others may be consequences of it.
     reason, _ = summary.rejected_by_reason.most_common(1)[0]
     if reason == UNPARSEABLE:
-        return f"{said}Look at how the file was written, and mend that"
+        return f"{said}Correct how the file is written"
     if reason == PICKUP_NEAR_MONTH.reason:
         return f"{said}{_other_month(month, summary)}"
     return f"{said}If the file is right, raise max_rejected_share or switch the rule off"
@@ -45,9 +45,9 @@ def _what_to_do(month: TripMonth, summary: CleaningSummary) -> str:
 def _other_month(month: TripMonth, summary: CleaningSummary) -> str:
     others = [(m, n) for m, n in summary.rejected_months.most_common() if m != month.month]
     if not others:
-        return "Look at the pickup times of the file"
+        return "Check the pickup times in the file"
     other, count = others[0]
     return (
-        f"{count:,} of these pickups lie in {other:%Y-%m}: look at whether the file is that of "
-        f"another month, or its clocks are wrong; {month} is not in it"
+        f"{count:,} of these pickups are in {other:%Y-%m}: check whether the file is of another "
+        f"month than {month}, or its clocks are wrong"
     )

@@ -1,8 +1,8 @@
-"""Whether a month's new version may take the place of the one that is loaded.
+"""Compares a month's new version with the loaded one, to decide whether it may replace it.
 
-The TLC publishes months again, with a few rows more or less. A version that lost a tenth of its
-rows, or a day, or half of an amount, is more likely a mistake, and takes the place of the good one
-only if somebody accepts it. What is done with it otherwise does not belong here.
+The TLC republishes months with a few rows more or less. A version that lost a tenth of its rows, or
+a day, or half of an amount, is more likely a mistake. It replaces the loaded version only if
+somebody accepts it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,30 +12,30 @@ from typing import Any, Self
 
 from taxi_platform.trips.totals import in_dollars
 
-LEAST_ROWS = 20
-"""Fewer rows of difference are never too many: a share of a handful of rows says nothing."""
+MIN_ROW_DIFFERENCE = 20
+"""A smaller difference in rows is always allowed: a share of a few rows means little."""
 
-FEWEST_ROWS_FOR_SHARES = 1_000
-"""Below it means and shares differ by chance. Real months have more."""
+MIN_ROWS_FOR_SHARES = 1_000
+"""In smaller months, means and shares differ by chance. Real months have more rows."""
 
-LEAST_SHARE_OF_SUM = 0.01
-"""An amount is compared if its sum is this share of the greatest, or more: rare fees vary."""
+MIN_SHARE_OF_SUM = 0.01
+"""Amounts whose sum is a smaller share of the largest sum are not compared: rare fees vary."""
 
-MOST_DAYS_SHOWN = 5
+MAX_DAYS_SHOWN = 5
 
-NEIGHBOUR_FACTOR = 4
-"""A month with so many times the rows of its neighbours, or so many times fewer, is told."""
+NEIGHBOR_FACTOR = 4
+"""A month with this many times more or fewer rows than its neighbors gets a warning."""
 
 
 @dataclass(frozen=True)
 class ReplacementLimits:
-    """How far a new version of a month may differ from the one that is loaded.
+    """How much a month's new version may differ from the loaded one.
 
     Attributes:
-        rows: share of the rows that may be gained or lost.
+        rows: share of rows that may be gained or lost.
         day: share of a day's rows that may be lost.
-        amount: share by which the mean of an amount a trip may change.
-        nulls: by how much the share of missing values of a column may change.
+        amount: share by which the mean of an amount per trip may change.
+        nulls: how much the share of missing values of a column may change.
 
     Raises:
         ValueError: a value is negative.
@@ -52,26 +52,26 @@ class ReplacementLimits:
 
     @classmethod
     def from_json(cls, limits: Mapping[str, float] | None) -> Self:
-        """From what ``to_json`` gave; the defaults for files of earlier versions."""
+        """Creates limits from the result of ``to_json``; None, from old files, gives defaults."""
         return cls(**(limits or {}))
 
     def to_json(self) -> dict[str, float]:
-        """The same by name."""
+        """The limits by name."""
         return asdict(self)
 
 
 def differences(
     loaded: Mapping[str, Any], new: Mapping[str, Any], limits: ReplacementLimits
 ) -> list[str]:
-    """How a new version differs from the loaded one beyond the limits, with both figures of each.
+    """Lists how a new version differs from the loaded one beyond the limits, with both figures.
 
     Args:
-        loaded: ``TripStatistics.to_json`` of the version that is loaded.
+        loaded: ``TripStatistics.to_json`` of the loaded version.
         new: the same of the new version.
-        limits: how far they may differ.
+        limits: how much they may differ.
 
     Returns:
-        A sentence for each difference; none if the new version may take its place.
+        A sentence for each difference; empty if the new version may replace the loaded one.
     """
     return [
         *_rows(loaded["rows"], new["rows"], limits.rows),
@@ -82,7 +82,7 @@ def differences(
 
 
 def _rows(loaded: int, new: int, limit: float) -> Iterator[str]:
-    if abs(new - loaded) > max(limit * loaded, LEAST_ROWS):
+    if abs(new - loaded) > max(limit * loaded, MIN_ROW_DIFFERENCE):
         change = (new - loaded) / loaded if loaded else float("inf")
         yield f"{new:,} rows instead of {loaded:,} ({change:+.1%}, limit {limit:.0%})"
 
@@ -91,23 +91,23 @@ def _days(loaded: Mapping[str, int], new: Mapping[str, int], limit: float) -> It
     lost = [
         f"{day}: {new.get(day, 0):,} instead of {rows:,}"
         for day, rows in sorted(loaded.items())
-        if rows - new.get(day, 0) > max(limit * rows, LEAST_ROWS)
+        if rows - new.get(day, 0) > max(limit * rows, MIN_ROW_DIFFERENCE)
     ]
     if lost:
-        more = f" and {len(lost) - MOST_DAYS_SHOWN} more" if len(lost) > MOST_DAYS_SHOWN else ""
+        more = f" and {len(lost) - MAX_DAYS_SHOWN} more" if len(lost) > MAX_DAYS_SHOWN else ""
         yield (
             f"{len(lost)} days lost more than {limit:.0%} of their rows: "
-            f"{', '.join(lost[:MOST_DAYS_SHOWN])}{more}"
+            f"{', '.join(lost[:MAX_DAYS_SHOWN])}{more}"
         )
 
 
 def _amounts(loaded: Mapping[str, Any], new: Mapping[str, Any], limit: float) -> Iterator[str]:
-    if min(loaded["rows"], new["rows"]) < FEWEST_ROWS_FOR_SHARES:
+    if min(loaded["rows"], new["rows"]) < MIN_ROWS_FOR_SHARES:
         return
     greatest = max((abs(cents) for cents in loaded["cents"].values()), default=0)
     for name, before in loaded["cents"].items():
         after = new["cents"].get(name, 0)
-        if abs(before) < LEAST_SHARE_OF_SUM * greatest or not before:
+        if abs(before) < MIN_SHARE_OF_SUM * greatest or not before:
             continue
         change = (after / new["rows"]) / (before / loaded["rows"]) - 1
         if abs(change) > limit:
@@ -118,7 +118,7 @@ def _amounts(loaded: Mapping[str, Any], new: Mapping[str, Any], limit: float) ->
 
 
 def _nulls(loaded: Mapping[str, Any], new: Mapping[str, Any], limit: float) -> Iterator[str]:
-    if min(loaded["rows"], new["rows"]) < FEWEST_ROWS_FOR_SHARES:
+    if min(loaded["rows"], new["rows"]) < MIN_ROWS_FOR_SHARES:
         return
     for name in sorted({*loaded["nulls"], *new["nulls"]}):
         before = loaded["nulls"].get(name, 0) / loaded["rows"]
@@ -127,17 +127,17 @@ def _nulls(loaded: Mapping[str, Any], new: Mapping[str, Any], limit: float) -> I
             yield f"{name} is missing in {after:.1%} of the rows instead of {before:.1%}"
 
 
-def unlike_neighbours(rows: int, neighbours: Mapping[str, int]) -> str | None:
-    """What is odd about a month's number of rows beside that of others, None if nothing is.
+def unlike_neighbors(rows: int, neighbors: Mapping[str, int]) -> str | None:
+    """Describes a month whose number of rows is unlike that of other months; None if it is not.
 
     Args:
-        rows: of the month.
-        neighbours: rows of other months, by partition key.
+        rows: number of rows of the month.
+        neighbors: rows of other months, by partition key.
     """
-    if not neighbours:
+    if not neighbors:
         return None
-    usual = median(neighbours.values())
-    if usual / NEIGHBOUR_FACTOR <= rows <= usual * NEIGHBOUR_FACTOR:
+    usual = median(neighbors.values())
+    if usual / NEIGHBOR_FACTOR <= rows <= usual * NEIGHBOR_FACTOR:
         return None
-    beside = ", ".join(f"{key} {count:,}" for key, count in sorted(neighbours.items()))
-    return f"{rows:,} rows, where its neighbours have {beside}"
+    beside = ", ".join(f"{key} {count:,}" for key, count in sorted(neighbors.items()))
+    return f"{rows:,} rows, but its neighbors have {beside}"

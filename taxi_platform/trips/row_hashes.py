@@ -1,7 +1,7 @@
-"""One number for each row, the same for the same values: by which doubled rows are found.
+"""Hashes rows, to find duplicates.
 
-Made of whole columns at a time. Two rows that differ have the same number by chance alone, about
-once in 10^15 pairs.
+Whole columns are hashed at a time. Two different rows have the same hash by chance only, about once
+in 10^15 pairs.
 """
 
 import hashlib
@@ -20,14 +20,14 @@ _ODD = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 
 _NO_AMOUNT = scalar("-7654321.0123456789", pa.float64())
-"""Stands for a missing amount. Near enough to real ones that no digit of theirs is rounded away."""
+"""Replaces a missing amount. Of similar size as real amounts, so that their digits are kept."""
 
 _NO_TEXT = 0xFFFF_FFFF_FFFF_FFFF
-"""Stands for a missing text: eight bytes that no UTF-8 has."""
+"""Replaces a missing text: eight bytes that UTF-8 never contains."""
 
 
 def row_hashes(rows: pa.RecordBatch) -> Hashes:
-    """The number of each row of a batch in a canonical schema; it depends on the values alone."""
+    """The hash of each row of a batch in a canonical schema; it depends on the values only."""
     whole = np.zeros(rows.num_rows, dtype=np.uint64)
     amounts = np.zeros(rows.num_rows, dtype=np.float64)
     product = np.empty(rows.num_rows, dtype=np.uint64)
@@ -36,8 +36,8 @@ def row_hashes(rows: pa.RecordBatch) -> Hashes:
             _add_amounts(amounts, column, position, product.view(np.float64))
         else:
             _add_integers(whole, column, position, product)
-    # The sign of an amount is its highest bit, which no multiplication brings down: of a reversal
-    # and its trip, an even number of signs would cancel out. Hence their sum as amounts.
+    # Amounts are summed as floats before they are hashed. The sign is the top bit, which integer
+    # multiplication does not mix: an even number of sign changes (a reversal) would cancel out.
     whole += amounts.view(np.uint64) * np.uint64(_weight(-1))
     whole ^= whole >> np.uint64(32)
     whole *= np.uint64(_ODD)
@@ -58,7 +58,7 @@ def _add_amounts(
     position: int,
     product: npt.NDArray[np.float64],
 ) -> None:
-    weight = 1 + _weight(position) / _MASK  # between 1 and 2, of 53 bits
+    weight = 1 + _weight(position) / _MASK  # between 1 and 2, with 53 bits
     if column.null_count == len(column):
         amounts += np.float64(_NO_AMOUNT.as_py()) * weight
         return
@@ -80,7 +80,7 @@ def _add_integers(whole: Hashes, column: pa.Array, position: int, product: Hashe
 
 @cache
 def _no_number(type_: pa.DataType) -> pa.Scalar:
-    """Stands for a missing number: the least of its type, or the first time that there is."""
+    """Replaces a missing number: the minimum of its type, or the first valid time."""
     if pa.types.is_temporal(type_):
         return scalar("0001-01-01", type_)
     return scalar(str(-(1 << (type_.bit_width - 1))), type_)
@@ -92,7 +92,7 @@ def _bits(column: pa.Array) -> npt.NDArray[np.unsignedinteger]:
 
 
 def _text_numbers(column: pa.StringArray) -> Hashes:
-    """A number for each text: up to 8 bytes are one themselves."""
+    """A number for each text. A text of up to 8 bytes is used as a number itself."""
     if (codes := characters(column, 8)) is not None:
         padded = np.zeros((len(codes), 8), dtype=np.uint8)
         padded[:, : codes.shape[1]] = codes

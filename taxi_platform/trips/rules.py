@@ -1,12 +1,11 @@
-"""Cleaning rules, as data: which rows are not kept, and why.
+"""Cleaning rules: which rows are rejected, and why.
 
-A rule looks at one row at a time, so that its verdict does not depend on how rows were batched.
-Rows that could not be read at all never come here. What is *not* a rule, on purpose (all of it is
-real in the TLC's files): negative amounts (reversals), missing codes (the null block), totals that
-differ from the sum of their parts, trips that share times and zones.
+A rule sees one row at a time, so its result does not depend on the block size. Unparseable rows are
+rejected before rules are applied. The following are real in the TLC's files and deliberately not
+rejected: negative amounts (reversals), missing codes (the null block), totals that differ from the
+sum of their parts, and trips that share times and zones.
 
-Rules that several kinds of trip have are defined here; which of them a kind has is said in
-``types``.
+This module defines the rules that several trip types use. ``types`` lists the rules of each type.
 """
 
 from collections.abc import Callable
@@ -25,15 +24,15 @@ from taxi_platform.trips.times import repeated_hours
 
 @dataclass(frozen=True)
 class RuleContext:
-    """What a rule may know beside the row.
+    """What a rule may use besides the row.
 
     Attributes:
-        first_day: of the file's month.
-        following: the first day after the month.
-        days_outside_month: how many days outside the month a pickup may lie.
-        never_null: the columns that every trip has a value in, the pickup time excepted, which has
-            a rule of its own.
-        domains: the text columns in which a text is outside their domain, each with that.
+        first_day: first day of the file's month.
+        following: first day after the month.
+        days_outside_month: maximum number of days between a pickup and the month.
+        never_null: columns in which every trip has a value, except the pickup time, which has its
+            own rule.
+        domains: text columns that contain values outside their domain, with the domain.
     """
 
     first_day: date
@@ -44,18 +43,18 @@ class RuleContext:
 
 
 Breaks = Callable[[pa.RecordBatch, RuleContext], pa.BooleanArray]
-"""Gives True for each row of a batch that breaks a rule; null counts as kept."""
+"""Returns True for each row of a batch that breaks a rule. Null means that the row is kept."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One reason not to keep a row.
+    """A reason to reject a row.
 
     Attributes:
-        name: the rule, as options name it.
-        reason: the code that a rejected row carries.
-        description: what it rejects, in a sentence.
-        breaks: which rows break it.
+        name: the rule's name in the options.
+        reason: the code that rejected rows carry.
+        description: what it rejects; a sentence.
+        breaks: returns the rows that break the rule.
         on_by_default: whether it applies unless it is switched off.
     """
 
@@ -67,12 +66,12 @@ class Rule:
 
 
 def missing(column: str) -> Breaks:
-    """Breaks where a column has no value."""
+    """Matches rows without a value in a column."""
     return lambda rows, _: pc.is_null(rows[column])
 
 
 def outside_month(column: str) -> Breaks:
-    """Breaks where a time lies more than ``days_outside_month`` outside the file's month."""
+    """Matches rows with a time more than ``days_outside_month`` days outside the file's month."""
 
     def breaks(rows: pa.RecordBatch, context: RuleContext) -> pa.BooleanArray:
         first, past = _bounds(context.first_day, context.following, context.days_outside_month)
@@ -91,10 +90,10 @@ def _bounds(first_day: date, following: date, days: int) -> tuple[pa.Scalar, pa.
 
 
 def before(column: str, other: str) -> Breaks:
-    """Breaks where one time lies before another, and that cannot be due to the clocks.
+    """Matches rows where one time is before another, unless clocks were set back between them.
 
-    In the hour that New York has twice in autumn, 01:10 comes after 01:55 as well as before it:
-    where both times lie in such an hour, up to 60 minutes the wrong way are right.
+    In the fall, New York has one hour twice, so 01:10 can follow 01:55. If both times are in that
+    hour, the second may be up to 60 minutes before the first.
     """
 
     def breaks(rows: pa.RecordBatch, _: RuleContext) -> pa.BooleanArray:
@@ -116,7 +115,7 @@ def before(column: str, other: str) -> Breaks:
 
 
 def any_missing(rows: pa.RecordBatch, context: RuleContext) -> pa.BooleanArray:
-    """Breaks where a column has no value that every trip has one in."""
+    """Matches rows without a value in a never-null column."""
     found = pa.repeat(FALSE, rows.num_rows)
     for name in context.never_null:
         if rows[name].null_count:
@@ -125,7 +124,7 @@ def any_missing(rows: pa.RecordBatch, context: RuleContext) -> pa.BooleanArray:
 
 
 def outside_domain(rows: pa.RecordBatch, context: RuleContext) -> pa.BooleanArray:
-    """Breaks where a coded text is none that its column has."""
+    """Matches rows with a text outside its column's domain."""
     found = pa.repeat(FALSE, rows.num_rows)
     for name, domain in context.domains:
         if rows[name].null_count < rows.num_rows:
@@ -135,7 +134,7 @@ def outside_domain(rows: pa.RecordBatch, context: RuleContext) -> pa.BooleanArra
 
 
 def equal(column: str, spelled: str, type_: pa.DataType) -> Breaks:
-    """Breaks where a column has a certain value, given as text."""
+    """Matches rows with a certain value, given as text, in a column."""
     value = scalar(spelled, type_)
     return lambda rows, _: pc.equal(rows[column], value)
 
@@ -150,35 +149,35 @@ PICKUP_TIME_PRESENT = Rule(
 PICKUP_NEAR_MONTH = Rule(
     "pickup_near_month",
     "pickup_outside_month",
-    "The pickup lies more than a week (days_outside_month) outside the file's month: "
-    "clocks that were reset, mostly to 2008 and 2009.",
+    "The pickup is more than a week (days_outside_month) outside the file's month. Mostly from "
+    "clocks that were reset to 2008 or 2009.",
     outside_month("pickup_datetime"),
 )
 
 DROPOFF_NOT_BEFORE_PICKUP = Rule(
     "dropoff_not_before_pickup",
     "dropoff_before_pickup",
-    "The dropoff lies before the pickup, and not because clocks were set back between them: within "
-    "the hour that New York has twice in autumn it may.",
+    "The dropoff is before the pickup. Accepted up to 60 minutes if both are in the hour that New "
+    "York has twice in the fall, when clocks are set back.",
     before("dropoff_datetime", "pickup_datetime"),
 )
 
 VALUES_PRESENT = Rule(
     "values_present",
     "missing_value",
-    "The row lacks a value in a column that every trip has one in (never null, above).",
+    "The row has no value in a column that is never null (see above).",
     any_missing,
 )
 
 TEXTS_KNOWN = Rule(
     "texts_known",
     "unknown_text",
-    "The row has a text that its column does not know, such as a flag that is neither Y nor N.",
+    "The row has a text that its column does not allow, such as a flag that is neither Y nor N.",
     outside_domain,
 )
 
 TIME_RULES = (PICKUP_TIME_PRESENT, PICKUP_NEAR_MONTH, DROPOFF_NOT_BEFORE_PICKUP)
-"""What is asked of the times of every kind of trip that the TLC publishes."""
+"""The rules about times, for every trip type that the TLC publishes."""
 
 COMMON_RULES = (*TIME_RULES, VALUES_PRESENT, TEXTS_KNOWN)
-"""What is asked of every kind of trip that the TLC publishes."""
+"""The rules for every trip type that the TLC publishes."""

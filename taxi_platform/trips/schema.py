@@ -1,8 +1,7 @@
-"""The canonical columns of a color, and how a published header meets them.
+"""The canonical columns of a color, and how a published header is mapped to them.
 
-The schema is defined in ``types``, by the kinds of trips. The reader's casts, the tables of
-BigQuery and Postgres, the metadata in the UI and the documentation are derived from it. How a file
-is read, and what a store's types are called, does not belong here.
+The trip types in ``types`` define the columns. The readers' casts, the tables of BigQuery and
+Postgres, the metadata in the UI and the documentation are derived from them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,38 +31,38 @@ __all__ = [
 
 
 def columns(color: str) -> tuple[Column, ...]:
-    """The canonical columns of a color, in their order in every store."""
+    """The canonical columns of a color, in the same order as in every store."""
     return trip_type(color).all_columns
 
 
 def trip_schema(color: str) -> pa.Schema:
-    """The Arrow schema of every cleaned file of a color, descriptions as field metadata."""
+    """The Arrow schema of a color's cleaned files, with descriptions as field metadata."""
     return trip_type(color).schema
 
 
 def chosen_schema(color: str, names: Sequence[str] | None = None) -> pa.Schema:
-    """The Arrow schema of some canonical columns, in the order of their names; by default of all.
+    """The Arrow schema of the named columns, in the given order; by default of all columns.
 
     Raises:
-        ValueError: a name is no column of the color.
+        ValueError: the color has no column of that name.
     """
     schema = trip_schema(color)
     if names is None:
         return schema
     if unknown := [name for name in names if name not in schema.names]:
         raise ValueError(
-            f"{color} trips have no column {', '.join(unknown)}, but {', '.join(schema.names)}"
+            f"{color} trips have no column {', '.join(unknown)}; use {', '.join(schema.names)}"
         )
     return pa.schema([schema.field(name) for name in names])
 
 
 def normalize_name(published: str) -> str:
-    """A header name without what the TLC varies: blanks around it, case, a byte order mark."""
+    """Removes blanks, quotes and a byte order mark around a header name, and folds its case."""
     return published.strip("\ufeff \t\r\n\"'").casefold()
 
 
 def color_of_header(published: Iterable[str]) -> str | None:
-    """The color that a header speaks of (tpep is yellow, lpep is green), None where it does not."""
+    """The color whose header marks a header contains (tpep: yellow, lpep: green), or None."""
     for name in map(normalize_name, published):
         for color, kind in TRIP_TYPES.items():
             if kind.is_marked(name):
@@ -73,12 +72,12 @@ def color_of_header(published: Iterable[str]) -> str | None:
 
 @dataclass(frozen=True)
 class ColumnMap:
-    """How a published header meets the canonical schema.
+    """How a published header is mapped to the canonical schema.
 
     Attributes:
-        mapped: published name, as it stands in the file, to canonical column; in file order.
-        unknown: published names that the schema does not know, and the surplus.
-        surplus: fields that rows have something in, and the header of a CSV no name for; called
+        mapped: published name, as in the file, to canonical column; in file order.
+        unknown: published names that the schema does not know, including ``surplus``.
+        surplus: fields of a CSV that contain values but have no name in the header; named
             ``field 20``, counted from 1.
     """
 
@@ -91,7 +90,7 @@ def map_columns(published: Sequence[str], color: str) -> ColumnMap:
     """Maps a file's header to the canonical columns of a color.
 
     Raises:
-        TripFileError: a required column is missing, or two columns mean the same.
+        TripFileError: a required column is missing, or two columns map to the same one.
     """
     spellings = trip_type(color).by_published_name
     mapped: dict[str, Column] = {}
@@ -102,14 +101,14 @@ def map_columns(published: Sequence[str], color: str) -> ColumnMap:
             unknown.append(name)
         elif column in mapped.values():
             raise TripFileError(
-                f"two columns mean {column.name}: {name!r} and "
+                f"two columns map to {column.name}: {name!r} and "
                 f"{next(n for n, c in mapped.items() if c == column)!r}"
             )
         else:
             mapped[name] = column
     missing = [c.name for c in columns(color) if c.required and c not in mapped.values()]
     if missing:
-        # The file may be anything, a picture too: what is not printable must not reach a log.
+        # The file may be anything, even a picture: unprintable characters must not reach a log.
         found = "".join(c if c.isprintable() else "?" for c in ", ".join(published[:30])[:400])
         raise TripFileError(
             f"not a {color} trip file: no column for {', '.join(missing)}; "

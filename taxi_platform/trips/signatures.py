@@ -1,4 +1,4 @@
-"""What a file is that is no trip file: told by its first bytes, for the message that refuses it."""
+"""Identifies common files that are not trip files by their first bytes, for the error message."""
 
 import codecs
 
@@ -7,11 +7,11 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"PK\x05\x06", "an empty zip archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
-    (b"BZh", "packed by bzip2"),
-    (b"\xfd7zXZ\x00", "packed by xz"),
-    (b"\x28\xb5\x2f\xfd", "packed by Zstandard"),
-    (b"\x04\x22\x4d\x18", "packed by LZ4"),
-    (b"\x1f\x9d", "packed by compress"),
+    (b"BZh", "compressed with bzip2"),
+    (b"\xfd7zXZ\x00", "compressed with xz"),
+    (b"\x28\xb5\x2f\xfd", "compressed with Zstandard"),
+    (b"\x04\x22\x4d\x18", "compressed with LZ4"),
+    (b"\x1f\x9d", "compressed with compress"),
     (b"\x1f\x8b", "gzipped more than twice"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook (.xls)"),
     (b"PARE", "an encrypted Parquet file"),
@@ -31,17 +31,17 @@ _TEXT_ENCODINGS = (
     (codecs.BOM_UTF32_BE, "UTF-32"),
 )
 
-_ACCEPTED = "give it as Parquet, CSV or gzipped CSV"
+_ACCEPTED = "provide it as Parquet, CSV or gzipped CSV"
 
 
-def what_it_is(start: bytes) -> str | None:
-    """What a file is, if it is of a kind that is known and not read, and what to do.
+def identify_file(start: bytes) -> str | None:
+    """Identifies a file of a known kind that cannot be read, and says what to do.
 
     Args:
-        start: its first bytes, 1,024 or more where there are as many, gzip unpacked.
+        start: its first bytes, after gzip: at least 1,024, or the whole file if it is shorter.
 
     Returns:
-        The rest of a sentence that begins with the file's name; None for all else.
+        The rest of a sentence that begins with the file's name; None for other files.
     """
     if b"html" in (opening := _opening(start)) and opening.startswith(b"<"):
         return _page("an HTML page")
@@ -62,13 +62,13 @@ def what_it_is(start: bytes) -> str | None:
 
 
 def _page(kind: str) -> str:
-    return f"is {kind}, not a trip file: the address answers with an error or sign-in page"
+    return f"is {kind}, not a trip file: the address returned an error page or a sign-in page"
 
 
 def _packed(start: bytes, kind: str) -> str:
     if kind == "a zip archive" and b"[Content_Types].xml" in start:
         kind = "an Excel workbook (.xlsx)"
-    is_packed = kind.startswith(("packed", "gzipped")) or kind.endswith("archive")
+    is_packed = kind.startswith(("compressed", "gzipped")) or kind.endswith("archive")
     advice = "unpack it, and " if is_packed else ""
     return f"is {kind}: {advice}{_ACCEPTED}"
 

@@ -1,7 +1,7 @@
-"""What a month's rows are like: gathered block by block, exact for any blocks in any order.
+"""Statistics of a month's rows, computed block by block.
 
-Counts, extremes and sums in whole cents can be merged without loss; a sum of floats could not,
-because it depends on the order of addition.
+The result does not depend on how rows are divided into blocks: counts, minimums, maximums and sums
+in whole cents merge exactly. A sum of floats would depend on the order of addition.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ _MICROSECONDS_OF_A_DAY = 86_400_000_000
 _EXACT = 2.0**53
 
 _MANY_DAYS = 1 << 16
-"""So many days fit into an array of counts; clocks may be off by more."""
+"""Days are counted in an array if their range is smaller. Wrong clocks may exceed it."""
 
 Extreme = int | float | str | datetime
 
@@ -35,11 +35,11 @@ class TripStatistics:
     """Statistics of a set of rows.
 
     Attributes:
-        rows: how many.
-        rows_by_day: rows by the day of their pickup, New York local time.
-        nulls: missing values by column, columns without any left out.
-        minimum: least value by column; columns that are all null left out.
-        maximum: greatest value by column, likewise.
+        rows: number of rows.
+        rows_by_day: rows by day of pickup, New York local time.
+        nulls: missing values by column, without columns that have none.
+        minimum: minimum by column, without columns that are all null.
+        maximum: maximum by column, without columns that are all null.
         cents: sum by column of US dollars, in cents.
     """
 
@@ -52,7 +52,7 @@ class TripStatistics:
 
     @classmethod
     def of(cls, rows: pa.RecordBatch, color: str) -> Self:
-        """The statistics of a batch in the canonical schema of a color."""
+        """Computes the statistics of a batch in the canonical schema of a color."""
         kind = trip_type(color)
         found = cls(rows=rows.num_rows)
         found.rows_by_day.update(_days(rows[kind.time_column]))
@@ -70,7 +70,7 @@ class TripStatistics:
         return found
 
     def add(self, other: "TripStatistics") -> None:
-        """Takes in the statistics of more rows."""
+        """Merges the statistics of other rows into these."""
         self.rows += other.rows
         self.rows_by_day.update(other.rows_by_day)
         self.nulls.update(other.nulls)
@@ -81,7 +81,7 @@ class TripStatistics:
             self.maximum[name] = max(self.maximum.get(name, value), value)
 
     def to_json(self) -> dict[str, Any]:
-        """The same in JSON's own types: times in ISO 8601, sums in cents."""
+        """The statistics as JSON types: times in ISO 8601, sums in cents."""
         return {
             "rows": self.rows,
             "rows_by_day": {
@@ -95,9 +95,9 @@ class TripStatistics:
 
 
 def current_json(statistics: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``TripStatistics.to_json`` gave, also where an earlier version of the platform did.
+    """Converts the result of ``TripStatistics.to_json`` of an earlier version to the current form.
 
-    Until 0.1 it gave sums as text in dollars, under ``dollars``.
+    Until 0.1, sums were text in dollars, under ``dollars``.
     """
     current = dict(statistics)
     if "cents" not in current:
@@ -107,23 +107,23 @@ def current_json(statistics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cents_of(amounts: pa.Array) -> int:
-    """The exact sum of amounts in US dollars, in cents; each is rounded to a cent first.
+    """The exact sum of amounts in US dollars, in cents. Each amount is rounded to a cent first.
 
-    Halves are rounded up, in the arithmetic that ``totals.cents_expression`` has the stores do.
+    Halves are rounded up, with the same arithmetic as the SQL of ``totals.cents_expression``.
     """
     cents = numbers_of(amounts.drop_null() if amounts.null_count else amounts) * 100.0
     cents += 0.5
     np.floor(cents, out=cents)
     if not len(cents):
         return 0
-    # Below 2^53 a sum of whole numbers is exact as a float, and saves their conversion.
+    # A float sum of integers below 2^53 is exact, and saves converting them.
     if max(-cents.min(), cents.max()) * len(cents) < _EXACT:
         return int(cents.sum())
     return int(cents.astype(np.int64).sum())
 
 
 def _days(times: pa.Array) -> dict[date, int]:
-    """How many times lie on each day. Arrow's kernels take four times as long."""
+    """Counts the times on each day. Arrow's kernels take four times as long."""
     numbers = numbers_of(times.drop_null()).view(np.int64) // _MICROSECONDS_OF_A_DAY
     if not len(numbers):
         return {}
@@ -143,10 +143,10 @@ def _days(times: pa.Array) -> dict[date, int]:
 
 
 def _extremes(array: pa.Array) -> tuple[Any, Any]:
-    """The least and the greatest of some values, one of which is there; floats without missing."""
+    """The minimum and maximum. One value must not be null; floats must have no nulls."""
     if pa.types.is_floating(array.type):  # Arrow's kernel takes five times as long
         numbers = numbers_of(array)
-        return float(numbers.min()) + 0.0, float(numbers.max()) + 0.0  # 0.0 for -0.0
+        return float(numbers.min()) + 0.0, float(numbers.max()) + 0.0  # turns -0.0 into 0.0
     if pa.types.is_string(array.type) and (letters := characters(array, 1)) is not None:
         return chr(letters.min()), chr(letters.max())
     extremes = pc.min_max(array)

@@ -1,4 +1,4 @@
-"""What came of a published file: counts, statistics and what there is to say of it."""
+"""The summary of cleaning a file: counts, statistics and warnings."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,21 +11,21 @@ from taxi_platform.trips.statistics import TripStatistics
 
 @dataclass
 class CleaningSummary:
-    """What came of a file: exact, and the same however the rows were batched.
+    """The summary of cleaning a file. Exact, and independent of the block size.
 
     Attributes:
-        rows_read: rows in the file, header and blank lines not counted.
-        rejected_by_reason: rows not kept, each counted once, under its first reason.
-        statistics: what the kept rows are like.
-        cents_rejected: sum by column of US dollars over the rejected rows, where it could be read,
-            in cents.
-        remarks: what there is to say of the file as a whole; sentences.
-        notes: what there is to say of its rows.
-        first_failure: the first thing that could not be read; not compared, since lines of CSV and
-            rows of Parquet are counted otherwise.
-        rejected_months: the months of the pickups of rejected rows, with their counts.
-        duplicate_rows: kept rows that are equal to one before them in every column; counted when
-            the file has been read, None where there was no room for counting.
+        rows_read: rows in the file, without the header and blank lines.
+        rejected_by_reason: rejected rows, each counted once, under its first reason.
+        statistics: statistics of the kept rows.
+        cents_rejected: sum by column of US dollars over the rejected rows that could be parsed, in
+            cents.
+        remarks: warnings about the file as a whole; sentences.
+        notes: warnings about its rows.
+        first_failure: the first value or line that could not be parsed. Not compared, because CSV
+            counts lines and Parquet counts rows.
+        rejected_months: number of rejected rows by month of pickup.
+        duplicate_rows: kept rows that duplicate an earlier one in every column; set at the end of
+            the file. None if they were not counted because the disk was full.
     """
 
     rows_read: int = 0
@@ -40,32 +40,32 @@ class CleaningSummary:
 
     @property
     def rows_kept(self) -> int:
-        """Rows that broke no rule."""
+        """Number of rows that were kept."""
         return self.statistics.rows
 
     @property
     def rows_rejected(self) -> int:
-        """Rows not kept, for whatever reason."""
+        """Number of rows that were rejected."""
         return self.rejected_by_reason.total()
 
     @property
     def rejected_share(self) -> float:
-        """Share of the rows read that was rejected, 0 to 1."""
+        """Share of the rows read that were rejected, 0 to 1."""
         return self.rows_rejected / self.rows_read if self.rows_read else 0.0
 
     def describe_rejected(self) -> str:
-        """The reasons with their counts, commonest first: ``zero_passengers 12, …``."""
+        """The reasons with their counts, most common first: ``zero_passengers 12, …``."""
         return ", ".join(f"{r} {n:,}" for r, n in self.rejected_by_reason.most_common()) or "none"
 
     @property
     def warnings(self) -> list[str]:
-        """What a reader of the month should know though it was loaded; sentences with counts."""
+        """Warnings about a month that was cleaned successfully; sentences with counts."""
         found = [*self.remarks, *self.notes.sentences()]
         if self.duplicate_rows is None:
-            found.append("duplicate rows were not counted: there was no room for a temporary file")
+            found.append("duplicate rows were not counted: no disk space for a temporary file")
         elif self.duplicate_rows:
             found.append(
-                f"{self.duplicate_rows:,} of {self.rows_kept:,} rows are equal to one before them "
-                "in every column; real months have no such rows"
+                f"{self.duplicate_rows:,} of {self.rows_kept:,} rows duplicate an earlier row in "
+                "every column; real months have no duplicates"
             )
         return found

@@ -1,8 +1,8 @@
-"""Months that look like the TLC's and are not: seeded, for the demo, tests and benchmarks.
+"""Generates synthetic months for the demo, tests and benchmarks.
 
-Their shape is the published one of their time, and so is their dirt, in about the published shares;
-each kind of trip says what it is. No row is a real trip. The same color, month and row count give
-the same file, and memory is that of one chunk.
+They have the columns and types of the files published at the time, and about the same share of bad
+rows, as each trip type defines. No row is a real trip. The same color, month and row count always
+give the same file. Memory is limited to one chunk.
 """
 
 import gzip
@@ -23,48 +23,50 @@ CHUNK_ROWS = 100_000
 
 
 def default_rows(color: str) -> int:
-    """Rows of a synthetic month of a color, unless another number is asked for.
+    """The default number of rows of a synthetic month of a color.
 
     Raises:
-        ValueError: there are no synthetic months of it.
+        ValueError: the color has no synthetic months.
     """
     return _synthetic(color).default_rows
 
 
 def publication_ending(month: TripMonth) -> str:
-    """The ending under which a month of that time is published, ``.parquet`` or ``.csv.gz``.
+    """The extension with which a month of that time is published, ``.parquet`` or ``.csv.gz``.
 
     Raises:
-        ValueError: there are no synthetic months of its color.
+        ValueError: the color has no synthetic months.
     """
     return _synthetic(month.color).ending(month.month)
 
 
 def write_synthetic_month(month: TripMonth, path: Path, rows: int | None = None) -> None:
-    """Writes a synthetic month in the published shape of its time.
+    """Writes a synthetic month in the format published at the time.
 
     Args:
-        month: color and month; they are the seed.
-        path: where to; the format follows the month, not the name.
-        rows: how many; by default ``default_rows`` of the color.
+        month: color and month, which are also the random seed.
+        path: where to write it; the format depends on the month, not on the extension.
+        rows: number of rows; by default ``default_rows`` of the color.
 
     Raises:
-        ValueError: there are no synthetic months of its color.
+        ValueError: the color has no synthetic months.
     """
     rows = default_rows(month.color) if rows is None else rows
     if publication_ending(month) == ".parquet":
         _write_parquet(month, path, rows)
     else:
-        # No file name and no time in the header: the same month gives the same bytes.
+        # No file name and no time in the gzip header, so the same month gives the same bytes.
         with path.open("wb") as plain, gzip.GzipFile("", "wb", 1, plain, mtime=0) as packed:
             _write_csv(month, packed, rows)
 
 
 def synthetic_chunks(month: TripMonth, rows: int) -> Iterator[pa.Table]:
-    """The month in tables of at most ``CHUNK_ROWS`` rows, in order of pickup but for the dirt.
+    """Generates the month in tables of at most ``CHUNK_ROWS`` rows, ordered by pickup.
+
+    Bad rows may be out of order.
 
     Raises:
-        ValueError: there are no synthetic months of its color.
+        ValueError: the color has no synthetic months.
     """
     seed = crc32(f"{month.key} {rows}".encode())
     for start in range(0, rows, CHUNK_ROWS):
@@ -74,7 +76,7 @@ def synthetic_chunks(month: TripMonth, rows: int) -> Iterator[pa.Table]:
 
 def _synthetic(color: str) -> SyntheticMonths:
     if (synthetic := trip_type(color).synthetic) is None:
-        raise ValueError(f"there are no synthetic months of {color} trips")
+        raise ValueError(f"{color} trips have no synthetic months")
     return synthetic
 
 

@@ -1,9 +1,9 @@
-"""Synthetic months of high-volume for-hire vehicles.
+"""Generates synthetic months of high-volume for-hire vehicles.
 
-Parquet throughout, as the TLC has republished every month of them, with the dirt of the published
-months: the base that took the request and the arrival of the driver missing in Lyft's rows, blanks
-for a flag in Uber's, reversed fares, trips of no length, dropoffs before pickups in the hour that
-autumn repeats, and a few clocks that were off.
+All months are Parquet, because the TLC republished them all as Parquet. Bad values are like the
+published ones: Lyft's rows lack the base that received the request and the driver's arrival, Uber's
+have a blank flag, some fares are reversed, some trips have no length, some dropoffs are before
+pickups in the repeated hour in fall, and a few clocks are wrong.
 """
 
 from datetime import date
@@ -22,10 +22,10 @@ from taxi_platform.trips.synthetic_rows import (
 )
 
 _NEW_TYPES = date(2023, 2, 1)
-"""The TLC has written 32-bit zones and large strings since; 64-bit zones and strings before."""
+"""Since then the TLC writes 32-bit zones and large strings; before, 64-bit zones and strings."""
 
 _AIRPORT_FEE = date(2021, 4, 1)
-"""The airports' fee was charged from then on; earlier months have its column without values."""
+"""When the airport fee was introduced. Earlier months have an empty column for it."""
 
 _CBD_FEE = date(2025, 1, 1)
 
@@ -42,10 +42,10 @@ _LYFT = 1
 
 
 def synthetic_for_hire_months(default_rows: int) -> SyntheticMonths:
-    """Months of high-volume for-hire vehicles.
+    """The synthetic months of high-volume for-hire vehicles.
 
     Args:
-        default_rows: rows of a month, unless another number is asked for.
+        default_rows: default number of rows per month.
     """
     return SyntheticMonths(default_rows, lambda _: ".parquet", _rows)
 
@@ -84,7 +84,7 @@ def _companies(chunk: Chunk) -> Any:
     there = [end is None or chunk.first_day < end for *_, end in _COMPANIES]
     shares = np.array([share for _, _, share, _ in _COMPANIES]) * there
     drawn = np.searchsorted(np.cumsum(shares / shares.sum()), chunk.random.random(chunk.size))
-    # The last share ends a little below 1, for rounding.
+    # Because of rounding, the last cumulative share is slightly below 1.
     return np.minimum(drawn, max(np.flatnonzero(there)))
 
 
@@ -94,7 +94,7 @@ def _times(chunk: Chunk, seconds: Any, lyft: Mask) -> dict[str, pa.Array]:
     strays = random.random(size)
     first = np.datetime64(chunk.first_day, "us")
     pickups = np.where(strays < 0.00005, first - np.timedelta64(30, "D"), pickups)
-    # The clock is set back within a trip: it lasted as long as it says, and ended before it began.
+    # If clocks are set back during a trip, its dropoff is before its pickup; its duration is right.
     ridden = np.where(strays > 0.9998, seconds - 3600, seconds)
     wait, boarding = random.integers(60, 900, size), random.integers(0, 180, size)
 
@@ -156,7 +156,7 @@ def _flags(chunk: Chunk, lyft: Mask, text: pa.DataType) -> dict[str, pa.Array]:
 
 
 def _cbd_fee(chunk: Chunk, zones: Any) -> dict[str, pa.Array]:
-    """The column that is published since the charge: for trips that touch the zone."""
+    """The fee column, published since the fee exists; set for trips that touch the zone."""
     if chunk.first_day < _CBD_FEE:
         return {}
     touched = np.isin(zones, (4, 13, 48, 68, 79, 90, 107, 161, 162, 163, 170, 186, 230, 234, 249))

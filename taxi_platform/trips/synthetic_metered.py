@@ -1,8 +1,8 @@
-"""Synthetic months of green and yellow taxis.
+"""Generates synthetic months of green and yellow taxis.
 
-Gzipped CSV before 2022 and Parquet since, with the dirt of the published months in about its
-shares: the null block, reversals with negative amounts, unrecorded and zero passengers, reset
-clocks, stragglers, dropoffs before pickups, unknown zones and rates, absurd distances.
+Gzipped CSV before 2022, Parquet since. Bad values are like the published ones, in about the same
+shares: the null block, reversals with negative amounts, missing and zero passenger counts, reset
+clocks, late reports, dropoffs before pickups, unknown zones and rates, absurd distances.
 """
 
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ from taxi_platform.trips.synthetic_rows import (
 )
 
 FIRST_PARQUET_MONTH = date(2022, 1, 1)
-"""The TLC has published Parquet since; what the mirror has of earlier months is gzipped CSV."""
+"""The TLC publishes Parquet since then. The mirror has gzipped CSV of earlier months."""
 
 CBD_FEE = date(2025, 1, 1)
-"""The TLC's files have a column for the charge since."""
+"""Since then the TLC's files have a column for the congestion relief zone charge."""
 
 _PARQUET_TYPES = {
     "VendorID": pa.int32(),
@@ -36,10 +36,10 @@ _PARQUET_TYPES = {
     "payment_type": pa.float64(),
     "trip_type": pa.float64(),
 }
-"""As in 2024: identifiers are integers, codes that can be missing are doubles."""
+"""As in 2024: identifiers are integers, and codes that can be missing are doubles."""
 
 _CBD_ZONES = (4, 13, 48, 68, 79, 90, 107, 161, 162, 163, 170, 186, 230, 234, 249)
-"""Some of those south of 60th Street."""
+"""Some of the zones south of 60th Street."""
 
 _NULL_BLOCK = (
     "passenger_count",
@@ -61,12 +61,12 @@ class _Times:
 def synthetic_metered_months(
     default_rows: int, csv_columns: str, parquet_columns: str = ""
 ) -> SyntheticMonths:
-    """Months of a taxi with a meter.
+    """The synthetic months of a taxi with a meter.
 
     Args:
-        default_rows: rows of a month, unless another number is asked for.
-        csv_columns: the names in the published CSVs, in order, separated by blanks.
-        parquet_columns: those that Parquet has besides.
+        default_rows: default number of rows per month.
+        csv_columns: the column names in the published CSVs, in order, separated by blanks.
+        parquet_columns: additional columns in Parquet.
     """
     csv_names, more = csv_columns.split(), parquet_columns.split()
 
@@ -191,7 +191,7 @@ _AMOUNTS = (
 def _add_reversals(
     random: np.random.Generator, columns: dict[str, Values], missing: Mask, size: int
 ) -> None:
-    """Turns some rows into their predecessor with the opposite sign, as a voided trip appears."""
+    """Replaces some rows with the previous row with opposite signs, like voided trips."""
     hit = np.flatnonzero((random.random(size) < 0.003) & ~missing)
     hit = hit[(hit > 0)]
     hit = hit[~missing[hit - 1]]

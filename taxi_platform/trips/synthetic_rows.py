@@ -1,6 +1,6 @@
-"""What the synthetic months of every kind of trip are made of: chunks of rows, times, zones.
+"""The building blocks of synthetic months: chunks of rows, times, zones.
 
-How a month is written to a file is the business of ``synthetic``.
+``synthetic`` writes them to a file.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,25 +18,25 @@ _HOURS = np.array(
     [36, 25, 18, 12, 9, 10, 22, 37, 47, 47, 46, 48, 51, 51, 53, 53, 49, 57, 65, 63, 57, 57, 54, 46],
     dtype=np.float64,
 )
-"""Pickups by hour of the day: a trough before dawn, a peak in the early evening."""
+"""Pickups by hour of the day: fewest before dawn, most in the early evening."""
 
 Mask = NDArray[np.bool_]
 
 Values = tuple[Any, Mask | None]
-"""A column's values as a NumPy array, and where they are missing."""
+"""A column's values as a NumPy array, and a mask of missing ones."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some consecutive rows of a month that are to be made up.
+    """Some consecutive rows of a month that are to be generated.
 
     Attributes:
-        first_day: of the month.
-        following: the first day after it.
-        random: where chance comes from; seeded, and of this chunk alone.
-        start: rows of the month before these.
-        size: how many rows.
-        total: rows of the whole month.
+        first_day: first day of the month.
+        following: first day after the month.
+        random: random generator of this chunk, seeded.
+        start: number of rows of the month before this chunk.
+        size: number of rows in this chunk.
+        total: number of rows in the month.
     """
 
     first_day: date
@@ -49,14 +49,14 @@ class Chunk:
 
 @dataclass(frozen=True)
 class SyntheticMonths:
-    """What the made-up months of a kind of trip look like.
+    """How to generate synthetic months of a trip type.
 
     Attributes:
-        default_rows: rows of a month, unless another number is asked for.
-        ending: gives the ending under which a month is published, ``.parquet`` or ``.csv.gz``,
-            by its first day.
-        rows: makes the rows of a chunk, with the names and types of the published file. It must
-            give the same schema for every chunk of a month, also for one without rows.
+        default_rows: default number of rows per month.
+        ending: returns the extension with which a month is published, ``.parquet`` or
+            ``.csv.gz``, for its first day.
+        rows: generates the rows of a chunk, with the names and types of the published file. It
+            must return the same schema for every chunk of a month, including an empty one.
     """
 
     default_rows: int
@@ -65,7 +65,7 @@ class SyntheticMonths:
 
 
 def pickups_in_order(chunk: Chunk) -> Any:
-    """When trips begin: in the order of their days, as published; within a day by its hours.
+    """Generates pickup times, ordered by day as in published files, with a daily pattern of hours.
 
     Returns:
         datetime64[s], New York local time.
@@ -81,12 +81,12 @@ def pickups_in_order(chunk: Chunk) -> Any:
 
 
 def zones_of_trips(chunk: Chunk) -> Any:
-    """Where trips begin and end: two rows of taxi zones, some of them unknown (264 and 265)."""
+    """Generates pickup and dropoff zones as two rows; some are unknown (264 and 265)."""
     random, shape = chunk.random, (2, chunk.size)
     zones = np.minimum(random.zipf(1.15, shape) * 37 % 263 + 1, 263)
     return np.where(random.random(shape) < 0.012, random.integers(264, 266, shape), zones)
 
 
 def words(choices: Sequence[str | None], index: Any, type_: pa.DataType) -> pa.Array:
-    """Texts, given by their places among a few choices."""
+    """Builds texts from indices into a few choices."""
     return pa.array(choices, type_).take(pa.array(index))

@@ -1,6 +1,6 @@
-"""Coded texts: which spellings mean the same, which mean that there is no value, which are unknown.
+"""Normalizes coded texts: other spellings, missing values and unknown values.
 
-Judged by the distinct values of a block, of which there are few, and never row by row.
+It processes the distinct values of a block, of which there are few, instead of every row.
 """
 
 import re
@@ -19,28 +19,28 @@ MISSING_SPELLINGS = (
     *("", "NULL", "Null", "null", "(null)", "\\N"),
     *("NaN", "nan", "NaT", "None", "none", "<NA>", "N/A", "#N/A", "NA"),
 )
-"""How SQL, Hive and Postgres (``\\N``), pandas, R and Excel spell a missing value."""
+"""How SQL, Hive and Postgres (``\\N``), pandas, R and Excel write a missing value."""
 
 FLAG = "N|Y"
-"""The domain of a flag."""
+"""The domain of a flag column."""
 
 FLAGS = (
     *(("0", "N"), ("0.0", "N"), ("f", "N"), ("false", "N"), ("no", "N")),
     *(("1", "Y"), ("1.0", "Y"), ("t", "Y"), ("true", "Y"), ("yes", "Y")),
 )
-"""What the early years (0 and 1) and the exports of databases write for N and Y."""
+"""Other spellings of N and Y: the early years' 0 and 1, and those of database exports."""
 
 
 def canonical_texts(array: pa.StringArray, column: Column, notes: Notes) -> pa.StringArray:
-    """Brings texts to their column's spelling: trimmed, codes in capitals, null if missing.
+    """Normalizes texts: trims them, converts codes to capitals, and makes missing values null.
 
-    What the column's domain does not have is only trimmed, and so is a text without a domain.
+    Texts outside the column's domain, and texts in a column without a domain, are only trimmed.
 
     Args:
         array: the texts, without NUL.
-        column: whose they are.
-        notes: told of other spellings, but for the numbers of the early years and what is missing,
-            and of texts that are not in the domain.
+        column: the column that they belong to.
+        notes: collects other spellings and texts outside the domain. The early years' numbers and
+            missing values are not reported.
     """
     if is_canonical(array, column):
         return array
@@ -59,7 +59,7 @@ def canonical_texts(array: pa.StringArray, column: Column, notes: Notes) -> pa.S
 
 
 def is_canonical(array: pa.StringArray, column: Column) -> bool:
-    """Whether every text is spelled as its column's are, and known."""
+    """Whether every text is already in canonical form and in the domain."""
     if (letters := _letters(column.domain)) and _are_letters(array, letters):
         return True
     return all(
@@ -69,23 +69,23 @@ def is_canonical(array: pa.StringArray, column: Column) -> bool:
 
 
 def canonical_text(text: str, column: Column) -> str | None:
-    """A text as its column spells it, None if it stands for a missing value."""
+    """The canonical form of a text; None if it is a spelling of a missing value."""
     trimmed = text.strip()
     if trimmed in MISSING_SPELLINGS or trimmed in column.missing_as:
         return None
-    # Only codes have no case; a column without a domain may be anything.
+    # Only codes ignore case. A column without a domain may contain any text.
     as_it_is = trimmed.upper() if column.domain else trimmed
     meaning = _meanings(column).get(trimmed.lower(), as_it_is)
     return meaning if in_domain(meaning, column) else trimmed
 
 
 def in_domain(text: str, column: Column) -> bool:
-    """Whether a text is one that its column may have."""
+    """Whether a text is in the column's domain."""
     return not column.domain or re.fullmatch(column.domain, text) is not None
 
 
 def unknown_texts(array: pa.StringArray, domain: str) -> pa.BooleanArray | None:
-    """Where texts are not in a domain; None if all of them are."""
+    """A mask of the texts outside a domain; None if there are none."""
     if (letters := _letters(domain)) and _are_letters(array, letters):
         return None
     distinct = pc.unique(array).to_pylist()
@@ -110,13 +110,13 @@ def _meanings(column: Column) -> dict[str, str]:
 
 @cache
 def _letters(domain: str) -> bytes:
-    """The words of a domain of nothing but single letters; empty if it has others."""
+    """The letters of a domain that consists of single letters only; otherwise empty."""
     words = domain.split("|")
     return "".join(words).encode() if all(len(w) == 1 and w.isalpha() for w in words) else b""
 
 
 def _are_letters(array: pa.StringArray, letters: bytes) -> bool:
-    """Whether every text is one of some ASCII letters: seen at a glance at the bytes."""
+    """Whether every text is one of some ASCII letters; checked on the bytes, which is fast."""
     found = characters(array, 1)
     return found is not None and bool(_known(letters)[found].all())
 

@@ -1,8 +1,8 @@
-"""Times of every kind as New York wall time in microseconds.
+"""Converts times of any type to New York wall time in microseconds.
 
-A time whose zone is known is converted. UTC is ambiguous: wall time is often labelled so, by
-programs that know no time without a zone; how it is read is a setting. Finer parts than
-microseconds are cut off. Numbers that stand for times are not read: see ``units``.
+Times in a known zone are converted. UTC is ambiguous, because programs that always write a zone
+often label wall time as UTC; ``utc_times`` says how to read it. Fractions finer than microseconds
+are truncated. Numbers are not accepted as times: see ``units``.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from taxi_platform.trips.arrow_values import FALSE
 from taxi_platform.trips.columns import TIME
 
 UtcTimes = Literal["wall_time", "convert"]
-"""How times that are labelled UTC are read: as New York wall time as they stand, or converted."""
+"""How to read times labeled UTC: as New York wall time, or by converting them from UTC."""
 
 NEW_YORK = "America/New_York"
 
@@ -40,49 +40,49 @@ _IN_UTC = _CLOCK + r"(?:Z|[+-]00(?::?00)?)$"
 
 @dataclass(frozen=True)
 class WallTimes:
-    """Times as they are stored, and which of them were labelled UTC.
+    """Times in New York wall time, and how many of them were labeled UTC.
 
     Attributes:
         values: New York wall time, timestamp[us] without a zone.
-        labelled: how many were labelled UTC.
-        first_labelled: the position of the first of those, if there are any.
+        labeled: how many were labeled UTC.
+        first_labeled: the position of the first one labeled UTC, if any.
     """
 
     values: pa.Array
-    labelled: int = 0
-    first_labelled: int = 0
+    labeled: int = 0
+    first_labeled: int = 0
 
 
 def is_utc(zone: str) -> bool:
-    """Whether a zone is one of the names of UTC."""
+    """Whether a zone name means UTC."""
     return zone.lower() in _NAMES_OF_UTC
 
 
 def wall_times(array: pa.Array, utc_times: UtcTimes) -> WallTimes:
-    """Timestamps of any unit and zone as wall time.
+    """Converts timestamps of any unit and zone to wall time.
 
     Raises:
-        pa.ArrowInvalid: one is beyond what microseconds can count.
+        pa.ArrowInvalid: a time is out of range for microseconds.
     """
     zone = array.type.tz
-    # Of nanoseconds the finer part is cut off; a coarser unit may overflow, and must not.
+    # Truncate nanoseconds, but do not let a coarser unit overflow.
     instants = array.cast(pa.timestamp("us", zone), safe=array.type.unit != "ns")
     if zone is None:
         return WallTimes(instants)
     utc = is_utc(zone)
     if utc and utc_times == "wall_time":
-        return _all_labelled(array, instants.cast(_INSTANT).cast(TIME))
+        return _all_labeled(array, instants.cast(_INSTANT).cast(TIME))
     local = _in_new_york(instants)
-    return _all_labelled(array, local) if utc else WallTimes(local)
+    return _all_labeled(array, local) if utc else WallTimes(local)
 
 
 def wall_times_of_texts(array: pa.Array, utc_times: UtcTimes) -> WallTimes:
-    """Texts in ISO 8601, with or without a zone, as wall time.
+    """Converts ISO 8601 texts, with or without a zone, to wall time.
 
     ``Z``, ``UTC``, ``GMT`` and ``+00:00`` are labels of UTC; any other offset is converted.
 
     Raises:
-        pa.ArrowInvalid: one is no such time.
+        pa.ArrowInvalid: a text is not a time in ISO 8601.
     """
     try:
         return WallTimes(array.cast(TIME))
@@ -95,20 +95,20 @@ def wall_times_of_texts(array: pa.Array, utc_times: UtcTimes) -> WallTimes:
     none = pa.nulls(1, array.type)[0]
     plain = pc.if_else(zoned, none, array).cast(TIME)
     instants = pc.if_else(zoned, array, none).cast(_INSTANT)
-    labelled = pc.fill_null(pc.match_substring_regex(array, _IN_UTC), FALSE)
+    labeled = pc.fill_null(pc.match_substring_regex(array, _IN_UTC), FALSE)
     local = _in_new_york(instants)
     if utc_times == "wall_time":
-        local = pc.if_else(labelled, instants.cast(TIME), local)
-    return WallTimes(pc.coalesce(plain, local), labelled.true_count, _first(labelled))
+        local = pc.if_else(labeled, instants.cast(TIME), local)
+    return WallTimes(pc.coalesce(plain, local), labeled.true_count, _first(labeled))
 
 
 def has_zones_or_fractions(array: pa.Array) -> bool:
-    """Whether texts are times that need more than Arrow's own parser of times without a zone."""
+    """Whether texts are times with a zone or with more than six decimals, which Arrow rejects."""
     finer = pc.match_substring_regex(array, f"(?:{_FINER})|(?:{_NAMED_UTC})|(?:{_APART})|{_ZONED}")
     return bool(pc.any(finer).as_py())
 
 
-def _all_labelled(array: pa.Array, values: pa.Array) -> WallTimes:
+def _all_labeled(array: pa.Array, values: pa.Array) -> WallTimes:
     valid = pc.is_valid(array)
     return WallTimes(values, valid.true_count, _first(valid))
 
@@ -123,10 +123,10 @@ def _in_new_york(instants: pa.Array) -> pa.Array:
 
 
 def repeated_hours(hours: pa.Array) -> pa.BooleanArray:
-    """Which whole hours of wall time New York has twice, on the day when autumn sets clocks back.
+    """A mask of the hours of wall time that occur twice, when New York sets clocks back in fall.
 
     Args:
-        hours: timestamp[us] without a zone, each at the beginning of an hour.
+        hours: timestamp[us] without a zone, each the start of an hour.
     """
     distinct = pc.unique(hours.drop_null())
     twice = [hour for hour in distinct if _is_repeated(hour.as_py())]
@@ -147,5 +147,5 @@ def _is_repeated(hour: datetime) -> bool:
     zone = ZoneInfo(NEW_YORK)
     offsets = [hour.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)]
     first, second = (offset or timedelta() for offset in offsets)
-    # Of an hour that spring leaves out, the first of the two is the smaller one.
+    # For an hour skipped in spring, the order of the two offsets is reversed.
     return first > second

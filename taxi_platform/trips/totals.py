@@ -1,7 +1,7 @@
-"""What a month adds up to, by which its copies in different stores are compared.
+"""The totals of a month, to compare its copies in different stores.
 
-Exact in every store: amounts are rounded to cents by arithmetic that all of them do alike, and
-summed as integers. How a store is asked is the store's business.
+They are exact in every store: each amount is rounded to cents with arithmetic that is the same in
+all stores, and cents are summed as integers. Each store queries its own totals.
 """
 
 from collections.abc import Mapping
@@ -12,33 +12,33 @@ from taxi_platform.trips.types import trip_type
 
 
 def dollar_columns(color: str) -> list[str]:
-    """The canonical columns of a color that are amounts in US dollars."""
+    """The names of a color's columns that are amounts in US dollars."""
     return list(trip_type(color).amounts)
 
 
 def cents_expression(column: str, integer_type: str) -> str:
-    """SQL for an amount in whole cents, which rounds as ``statistics.cents_of`` does.
+    """SQL that converts an amount to whole cents, rounded as in ``statistics.cents_of``.
 
     Args:
         column: the quoted name of a float column in US dollars.
-        integer_type: the store's name of a 64-bit integer.
+        integer_type: the store's name for a 64-bit integer type.
     """
     return f"CAST(FLOOR({column} * 100 + 0.5) AS {integer_type})"
 
 
 def in_dollars(cents: int) -> str:
-    """An amount for people: ``-1,234.50``."""
+    """Formats an amount: ``-1,234.50``."""
     whole, rest = divmod(abs(cents), 100)
     return f"{'-' if cents < 0 else ''}{whole:,}.{rest:02}"
 
 
 @dataclass(frozen=True)
 class MonthTotals:
-    """Rows of a month, and the sum of each amount.
+    """The number of rows of a month, and the sum of each amount.
 
     Attributes:
-        rows: how many.
-        cents: sum by column, in US cents; columns whose sum is not known are left out.
+        rows: number of rows.
+        cents: sum by column, in US cents; unknown sums are left out.
     """
 
     rows: int
@@ -46,12 +46,12 @@ class MonthTotals:
 
     @classmethod
     def of_statistics(cls, color: str, statistics: Mapping[str, Any]) -> Self:
-        """From the statistics of a cleaned file, as ``TripStatistics.to_json`` gives them."""
+        """Totals from a cleaned file's statistics, in the form of ``TripStatistics.to_json``."""
         cents = statistics["cents"]
         return cls(statistics["rows"], {name: cents.get(name, 0) for name in dollar_columns(color)})
 
     def differences(self, expected: "MonthTotals") -> list[str]:
-        """What differs from another's totals, over what both know; empty if nothing does."""
+        """Differences from the expected totals, in the columns that both have; empty if equal."""
         found = []
         if self.rows != expected.rows:
             found.append(f"{self.rows:,} rows instead of {expected.rows:,}")

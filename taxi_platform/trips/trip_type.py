@@ -1,4 +1,4 @@
-"""What a kind of trip is. Each has a file of its own in ``types``, and nothing else is edited."""
+"""Defines ``TripType``. To add a trip type, add one file to ``types``; no other code changes."""
 
 import re
 from collections import Counter
@@ -25,30 +25,30 @@ _NAME = re.compile(r"[a-z][a-z0-9]*")
 
 @dataclass(frozen=True, kw_only=True)
 class TripType:
-    """A kind of trip that is published in monthly files, such as green taxis'.
+    """A kind of trip that is published in monthly files, such as green taxi trips.
 
-    What the platform does with a kind of trip is derived from this: partition keys, file names,
-    the canonical schema, casts, rules, expectations, tables, descriptions and docs/data.md.
+    The platform derives everything else from it: partition keys, file names, the canonical schema,
+    casts, rules, expectations, tables, descriptions and docs/data.md.
 
     Attributes:
         name: the ``color`` in partition keys, file names and table names; lower-case letters and
             digits.
-        title: for people, such as ``Green taxis``.
+        title: display name, such as ``Green taxis``.
         description: what these trips are; sentences.
-        first_month: the first month that was published.
-        columns: what comes from the published file, in the order of every store.
-        header_marks: names in a header that only this kind has, trimmed and in lower case; ``*``
-            stands for any letters.
-        rules: the cleaning rules, in the order in which a row that breaks several is counted.
-        time_column: when a trip begins. Days are counted and rows are indexed by it.
-        end_time_column: when a trip ends, if that is published.
-        location_column: the taxi zone where a trip begins, if that is published. Tables are
-            clustered by it.
-        end_location_column: the taxi zone where a trip ends, if that is published.
-        total: the amount that stands for a trip in summaries, if any does.
-        filled: columns of which a missing value is filled, and with what, spelled as text.
-        opt_in: whether it is left out unless it is asked for.
-        synthetic: what its made-up months look like; without it there are none.
+        first_month: the first published month.
+        columns: the columns of the published file, in the order of every store.
+        header_marks: header names that only this type has, trimmed and in lower case; ``*``
+            matches any letters.
+        rules: the cleaning rules, by priority: a row that breaks several is counted under the
+            first.
+        time_column: the pickup time. Days are counted, and rows are indexed, by it.
+        end_time_column: the dropoff time, if published.
+        location_column: the taxi zone of the pickup, if published. Tables are clustered by it.
+        end_location_column: the taxi zone of the dropoff, if published.
+        total: the amount that is summed in summaries, if any.
+        filled: columns in which missing values are filled, with the value as text.
+        opt_in: whether the type is disabled by default.
+        synthetic: how to generate synthetic months; None if there are none.
 
     Raises:
         ValueError: the attributes contradict each other.
@@ -73,7 +73,7 @@ class TripType:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ValueError(
-                f"{self.name!r} cannot name a kind of trip: lower-case letters and digits only"
+                f"{self.name!r} is not a valid trip type name: use lower-case letters and digits"
             )
         if problems := [*self._twice(), *self._unknown()]:
             raise ValueError(f"trip type {self.name}: {'; '.join(problems)}")
@@ -93,19 +93,19 @@ class TripType:
         times = [name for name in (self.time_column, self.end_time_column) if name]
         others = [*self.location_columns, *self.filled, *([self.total] if self.total else [])]
         problems = [f"no column {name}" for name in (*times, *others) if name not in types]
-        problems += [f"{name} is no time" for name in times if types.get(name, TIME) != TIME]
+        problems += [f"{name} is not a time" for name in times if types.get(name, TIME) != TIME]
         if self.total in types and self.total not in self.amounts:
-            problems.append(f"{self.total} is no amount in {DOLLARS}")
+            problems.append(f"{self.total} is not an amount in {DOLLARS}")
         return problems
 
     @cached_property
     def all_columns(self) -> tuple[Column, ...]:
-        """The columns of a cleaned file: those that are published, and ``data_file_month``."""
+        """The columns of a cleaned file: the published ones, and ``data_file_month``."""
         return (*self.columns, FILE_MONTH_COLUMN)
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """The Arrow schema of a cleaned file, descriptions as field metadata."""
+        """The Arrow schema of a cleaned file, with descriptions as field metadata."""
         return pa.schema(
             pa.field(c.name, c.type, metadata={"description": c.description})
             for c in self.all_columns
@@ -113,7 +113,7 @@ class TripType:
 
     @cached_property
     def by_published_name(self) -> Mapping[str, Column]:
-        """Every spelling of the published columns, the canonical names among them."""
+        """Maps every published name, and every canonical name, to its column."""
         return {
             spelling: column
             for column in self.columns
@@ -127,30 +127,30 @@ class TripType:
 
     @cached_property
     def never_null(self) -> tuple[str, ...]:
-        """The names of the columns that every trip has a value in."""
+        """The names of the columns in which every trip has a value."""
         return tuple(c.name for c in self.all_columns if c.never_null)
 
     @cached_property
     def location_columns(self) -> tuple[str, ...]:
-        """The names of the columns that hold taxi zones."""
+        """The names of the columns that contain taxi zones."""
         return tuple(n for n in (self.location_column, self.end_location_column) if n)
 
     def is_marked(self, normalized: str) -> bool:
-        """Whether a header name, trimmed and in lower case, is one that only this kind has."""
+        """Whether a header name, trimmed and in lower case, is one of this type's header marks."""
         return any(fnmatchcase(normalized, mark) for mark in self.header_marks)
 
     def rules_named(self, names: tuple[str, ...] | None) -> tuple[Rule, ...]:
-        """The rules of these names, in their fixed order; None means those on by default.
+        """The rules with these names, by priority; None means those on by default.
 
         Raises:
-            ValueError: this kind of trip has no rule of one of the names.
+            ValueError: this trip type has no rule with one of the names.
         """
         if names is None:
             return tuple(rule for rule in self.rules if rule.on_by_default)
         known = {rule.name for rule in self.rules}
         if unknown := sorted(set(names) - known):
             raise ValueError(
-                f"{self.name} trips have no rule named {', '.join(unknown)}; there are "
+                f"{self.name} trips have no rule named {', '.join(unknown)}; use "
                 f"{', '.join(sorted(known)) or 'none'}"
             )
         return tuple(rule for rule in self.rules if rule.name in names)

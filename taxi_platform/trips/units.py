@@ -1,18 +1,18 @@
-"""Numbers where times should be: what they would be the count of.
+"""Describes numbers in time columns: which unit would make them plausible times.
 
-They are not read as times, because the unit, the zone and the day that they count from are guesses.
-A message can say which guess fits.
+Numbers are never read as times, because their unit, zone and epoch would be guesses. The error
+message suggests the unit that fits.
 """
 
 import math
 import re
 from datetime import date, datetime, timedelta
 
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - wall time, or whatever the file means
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - no zone: the file's zone is unknown
 _EXCEL_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001
 
 _PLAUSIBLE = (date(2008, 1, 1), date(2100, 1, 1))
-"""Trips are published since 2009; clocks that were reset stand at 2008."""
+"""Trips are published since 2009. Clocks that were reset show 2008."""
 
 _UNITS = (
     ("seconds since 1970", _EPOCH, 1.0),
@@ -28,7 +28,7 @@ _US_TIME = re.compile(r"\d{1,2}/\d{1,2}/\d{2,4}\b.*")
 
 
 def unit_that_fits(number: float) -> str | None:
-    """What a number would have to count to be the time of a trip, and which: in words.
+    """Describes the unit in which a number would be a plausible time, and that time.
 
     >>> unit_that_fits(1704067500000)
     'as milliseconds since 1970 it would be 2024-01-01 00:05:00'
@@ -43,12 +43,12 @@ def unit_that_fits(number: float) -> str | None:
     return None
 
 
-def what_a_time_looks_like(text: str) -> str:
-    """What can be said of a text that is no time in ISO 8601; empty if nothing can."""
+def describe_time(text: str) -> str:
+    """Describes a text that is not an ISO 8601 time; empty if it is of no known form."""
     text = text.strip()
     if _NUMBER.fullmatch(text):
         fits = unit_that_fits(float(text))
         return f"a number; {fits}" if fits else "a number"
     if _US_TIME.fullmatch(text):
-        return "a time with slashes, in which day and month can be taken for each other"
+        return "a time with slashes, in which day and month are ambiguous"
     return ""

@@ -1,7 +1,7 @@
-"""The TLC's taxi zones: what the location ids of trips mean.
+"""The TLC's taxi zones, which the location ids of trips refer to.
 
-The lookup is one small file for all months. Zone names are not unique, and ``N/A`` is a name in it,
-not a missing value.
+The zone lookup is one small file for all months. Zone names are not unique. ``N/A`` is a name in
+it, not a missing value.
 """
 
 import csv
@@ -28,13 +28,13 @@ PUBLISHED_NAMES = ("LocationID", "Borough", "Zone", "service_zone")
 
 
 def parse_zones(content: bytes) -> pa.Table:
-    """Reads the TLC's lookup as it is published.
+    """Parses the TLC's zone lookup.
 
     Args:
         content: the CSV file, with or without a byte order mark.
 
     Returns:
-        A table of ``ZONE_SCHEMA``, in the file's order; every text as it stands.
+        A table of ``ZONE_SCHEMA``, in the file's order. Texts are unchanged.
 
     Raises:
         TripFileError: it is not the zone lookup.
@@ -43,8 +43,8 @@ def parse_zones(content: bytes) -> pa.Table:
     found = [name.strip() for name in reader.fieldnames or []]
     if found != list(PUBLISHED_NAMES):
         raise TripFileError(
-            f"not the zone lookup: its header is {', '.join(found)[:200]!r}, where "
-            f"{', '.join(PUBLISHED_NAMES)} belong"
+            f"not the zone lookup: its header is {', '.join(found)[:200]!r}, expected "
+            f"{', '.join(PUBLISHED_NAMES)}"
         )
     try:
         rows = [
@@ -59,12 +59,12 @@ def parse_zones(content: bytes) -> pa.Table:
     except (TypeError, ValueError, OverflowError) as error:
         raise TripFileError(f"line {reader.line_num} of the zone lookup: {error}") from error
     if not rows or len({row["location_id"] for row in rows}) != len(rows):
-        raise TripFileError("the zone lookup is empty or has a zone twice")
+        raise TripFileError("the zone lookup is empty or contains a zone twice")
     return zones
 
 
 def synthetic_zones() -> bytes:
-    """A lookup in the published shape with made-up names, for the demo and tests."""
+    """Generates a zone lookup in the published format with made-up names, for demo and tests."""
     lines = [",".join(f'"{name}"' for name in PUBLISHED_NAMES)]
     lines += [
         f'{n},"Made-up Borough {n % 5}","Made-up Zone {n}","Boro Zone"' for n in range(1, 264)

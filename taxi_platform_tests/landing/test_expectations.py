@@ -16,7 +16,7 @@ FEBRUARY = TripMonth.from_key("green|2024-02")
 
 
 class February:
-    """A sound month, and files of rejected rows for it."""
+    """Creates a good month, and files of rejected rows for it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -53,7 +53,7 @@ def judge(name: str, month: TripParquet) -> Verdict:
     return next(e for e in EXPECTATIONS if e.name == name).judge(month)
 
 
-def test_a_sound_month_meets_every_expectation(february: February) -> None:
+def test_a_good_month_meets_every_expectation(february: February) -> None:
     assert all(e.judge(february()).holds for e in EXPECTATIONS)
 
 
@@ -66,31 +66,31 @@ def test_a_sound_month_meets_every_expectation(february: February) -> None:
         {"rejected_by_reason": {"zero_passengers": 49}},
     ],
 )
-def test_a_lost_row_is_noticed_wherever_it_was_lost(
+def test_a_lost_row_is_detected_wherever_it_was_lost(
     february: February, changed: dict[str, Any]
 ) -> None:
     assert not judge("rows_conserved", february(**changed)).holds
 
 
-def test_the_share_of_rejects_is_held_to_the_limit_and_told_by_reason(february: February) -> None:
+def test_the_rejected_share_is_limited_and_reported_by_reason(february: February) -> None:
     verdict = judge("rejected_share_under_limit", february())
     assert verdict.holds
     assert verdict.facts["share_by_reason"]["zero_passengers"] == 45 / 2_950
     assert not judge("rejected_share_under_limit", february(max_rejected_share=0.01)).holds
 
 
-def test_missing_days_are_named_and_only_a_few_are_borne(february: February) -> None:
+def test_missing_days_are_listed_and_only_a_few_are_allowed(february: February) -> None:
     few = judge("days_present", february(days=27))
     assert few.holds
     assert few.facts["missing_days"] == ["2024-02-28", "2024-02-29"]
     assert not judge("days_present", february(days=26)).holds
 
 
-def test_a_month_too_small_to_tell_is_not_held_back(february: February) -> None:
+def test_missing_days_do_not_block_a_small_month(february: February) -> None:
     assert judge("days_present", february(days=1, rows=999)).holds
 
 
-def test_a_column_that_every_trip_has_must_not_be_null(february: February) -> None:
+def test_a_never_null_column_must_have_no_nulls(february: February) -> None:
     nulls = {"rows": 2_900, "rows_by_day": {}, "nulls": {"total_amount": 1}}
     verdict = judge("required_columns_not_null", february(statistics=nulls))
     assert not verdict.holds
@@ -98,12 +98,12 @@ def test_a_column_that_every_trip_has_must_not_be_null(february: February) -> No
     assert "passenger_count" not in verdict.facts["nulls"]
 
 
-def test_rejected_rows_that_cannot_be_counted_are_no_verdict() -> None:
+def test_an_unreadable_rejects_file_is_an_error() -> None:
     with pytest.raises(PermanentStoreError, match=r"green\|2024-02: not there cannot be read"):
         judge("rows_conserved", sound(29))
 
 
-def test_duplicate_rows_warn_and_hold_nothing_back(february: February) -> None:
+def test_duplicate_rows_are_a_warning_and_do_not_block(february: February) -> None:
     assert judge("no_duplicate_rows", february(duplicate_rows=0)).holds
     assert judge("no_duplicate_rows", february(duplicate_rows=None)).facts == {"not_counted": True}
     verdict = judge("no_duplicate_rows", february(duplicate_rows=29))

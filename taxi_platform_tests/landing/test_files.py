@@ -30,7 +30,7 @@ def as_earlier_versions_wrote_it(trips: TripParquet) -> None:
         writer.add_key_value_metadata({SUMMARY_KEY: json.dumps(summary)})
 
 
-def test_a_file_that_an_earlier_version_cleaned_is_read_to_the_cent(landing: LandingZone) -> None:
+def test_a_file_cleaned_by_an_earlier_version_is_read_to_the_cent(landing: LandingZone) -> None:
     trips = cleaned_month(landing, GREEN, 3_000)
     as_earlier_versions_wrote_it(trips)
 
@@ -46,7 +46,7 @@ def test_a_file_that_an_earlier_version_cleaned_is_read_to_the_cent(landing: Lan
     ("text", "cents"),
     [("12.3", 1230), ("-0.01", -1), ("0", 0), ("123456789012.07", 12345678901207), ("4.35", 435)],
 )
-def test_dollars_of_earlier_versions_lose_no_cent(text: str, cents: int) -> None:
+def test_dollars_of_earlier_versions_are_converted_to_exact_cents(text: str, cents: int) -> None:
     assert current_json({"rows": 1, "dollars": {"extra": text}}) == {
         "rows": 1,
         "cents": {"extra": cents},
@@ -62,7 +62,7 @@ def test_sums_are_whole_cents_in_the_footer(landing: LandingZone) -> None:
     assert all(type(cents) is int for cents in written["statistics"]["cents"].values())
 
 
-def test_a_file_of_others_has_rows_and_no_sums(tmp_path: Path) -> None:
+def test_a_file_of_another_writer_has_rows_and_no_sums(tmp_path: Path) -> None:
     path = tmp_path / "theirs.parquet"
     pq.write_table(pa.table({"fare_amount": [1.0, 2.0]}), path)
 

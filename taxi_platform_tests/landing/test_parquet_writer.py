@@ -16,7 +16,7 @@ START = datetime(2024, 1, 1)  # noqa: DTZ001
 
 
 def batch(first: int, rows: int) -> pa.RecordBatch:
-    """Trips whose distance is their number, a day's worth of pickups to every row group."""
+    """Trips whose distance is their index, with one day of pickups per row group."""
     numbers = pa.array(range(first, first + rows), pa.int64())
     times = pc.add(
         pa.scalar(START, pa.timestamp("us")), pc.multiply(numbers, 1).cast("duration[us]")
@@ -43,9 +43,7 @@ def writing_threads() -> list[str]:
 @pytest.mark.parametrize(
     "sizes", [[], [0], [5], [ROW_GROUP_ROWS], [50_000] * 8, [7, 0, ROW_GROUP_ROWS + 1, 3]]
 )
-def test_rows_come_out_as_they_went_in_whatever_the_batches(
-    tmp_path: Path, sizes: list[int]
-) -> None:
+def test_written_rows_do_not_depend_on_the_batches(tmp_path: Path, sizes: list[int]) -> None:
     write(tmp_path / "trips.parquet", sizes)
 
     with pq.ParquetFile(tmp_path / "trips.parquet") as file:
@@ -59,7 +57,7 @@ def test_rows_come_out_as_they_went_in_whatever_the_batches(
     assert writing_threads() == []
 
 
-def test_a_reader_can_pass_over_row_groups_by_the_time_of_pickup(tmp_path: Path) -> None:
+def test_a_reader_can_skip_row_groups_by_pickup_time(tmp_path: Path) -> None:
     write(tmp_path / "trips.parquet", [ROW_GROUP_ROWS] * 3)
 
     footer = pq.read_metadata(tmp_path / "trips.parquet")
@@ -68,7 +66,7 @@ def test_a_reader_can_pass_over_row_groups_by_the_time_of_pickup(tmp_path: Path)
     assert all(one.max < other.min for one, other in pairwise(found))
 
 
-def test_what_is_left_half_way_leaves_no_thread(tmp_path: Path) -> None:
+def test_an_aborted_write_leaves_no_thread(tmp_path: Path) -> None:
     def break_off() -> None:
         with parquet_file(tmp_path / "trips.parquet", SCHEMA, "yellow") as file:
             file.write(batch(0, ROW_GROUP_ROWS))

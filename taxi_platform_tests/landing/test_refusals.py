@@ -1,4 +1,4 @@
-"""What a refused file leaves: its rejects, labelled, beside those of the month that is loaded."""
+"""The rejects of a refused file are kept and labeled, next to those of the loaded month."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def refuse(landing: LandingZone, folder: Path, bad: str, count: int) -> str:
     return str(error.value)
 
 
-def test_the_rejects_of_a_refused_file_are_found_and_labelled(
+def test_the_rejects_of_a_refused_file_are_found_and_labeled(
     landing: LandingZone, tmp_path: Path
 ) -> None:
     assert landing.find_refusal(GREEN) is None
@@ -40,7 +40,7 @@ def test_the_rejects_of_a_refused_file_are_found_and_labelled(
     assert not list(landing.root.rglob("*.partial"))
 
 
-def test_the_good_month_keeps_its_own_rejects(landing: LandingZone, tmp_path: Path) -> None:
+def test_the_loaded_month_keeps_its_own_rejects(landing: LandingZone, tmp_path: Path) -> None:
     before = cleaned_month(landing, GREEN, 2_000)
     rejects = before.rejects_path.read_bytes()
     refuse(landing, tmp_path, "free", 3)
@@ -49,7 +49,7 @@ def test_the_good_month_keeps_its_own_rejects(landing: LandingZone, tmp_path: Pa
     assert set(landing.reject_examples(GREEN, 1)) == set(before.rejected_by_reason)
 
 
-def test_a_refusal_gives_way_to_the_next_and_to_a_month_that_is_loaded_well(
+def test_a_refusal_is_replaced_by_the_next_and_removed_by_a_good_load(
     landing: LandingZone, tmp_path: Path
 ) -> None:
     refuse(landing, tmp_path, "free", 3)
@@ -62,7 +62,7 @@ def test_a_refusal_gives_way_to_the_next_and_to_a_month_that_is_loaded_well(
     assert not landing.refused_path(GREEN).exists()
 
 
-def test_rejects_are_shown_of_the_refused_file_and_of_the_loaded_one(
+def test_rejects_of_the_refused_and_of_the_loaded_file_are_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAXI_DATA_DIR", str(tmp_path / "data"))

@@ -1,4 +1,4 @@
-"""A version of a month that differs too much is kept apart, and the loaded one stays."""
+"""A version of a month that differs too much is stored separately and not loaded."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_platform.errors import PermanentStoreError
-from taxi_platform.landing.comparisons import judge_beside_neighbours, judge_replacement
+from taxi_platform.landing.comparisons import judge_beside_neighbors, judge_replacement
 from taxi_platform.landing.download import land
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.landing.zone import LandingZone
@@ -27,14 +27,14 @@ def loaded(zone: LandingZone) -> tuple[bytes, bytes]:
 def again(
     zone: LandingZone, rows: int, options: CleaningOptions | None = None, source: str | None = None
 ) -> TripParquet:
-    """The month published again with so many rows, and cleaned."""
+    """Republishes the month with another number of rows, and cleans it."""
     with zone.raw_partial(GREEN) as partial:
         write_synthetic_month(GREEN, partial, rows)
         raw = zone.publish_raw(GREEN, ".parquet", partial)
     return zone.write_cleaned(clean_trips(raw.path, GREEN, options, source=source))
 
 
-def test_a_month_that_shrank_leaves_the_loaded_one_as_it_is(landing: LandingZone) -> None:
+def test_a_shrunken_month_does_not_replace_the_loaded_one(landing: LandingZone) -> None:
     cleaned_month(landing, GREEN, 6_000)
     before = loaded(landing)
     refused = again(landing, 90)
@@ -48,7 +48,7 @@ def test_a_month_that_shrank_leaves_the_loaded_one_as_it_is(landing: LandingZone
     assert "--accept-replacement" in verdict.facts["to_accept_it"]
 
 
-def test_an_accepted_version_takes_its_place_and_nothing_is_left_apart(
+def test_an_accepted_version_replaces_the_loaded_one_and_leaves_no_other_file(
     landing: LandingZone,
 ) -> None:
     cleaned_month(landing, GREEN, 6_000)
@@ -58,11 +58,11 @@ def test_an_accepted_version_takes_its_place_and_nothing_is_left_apart(
     assert landing.find_unaccepted(GREEN) is None
     assert [path for path in (landing.root / "unaccepted").rglob("*") if path.is_file()] == []
     assert judge_replacement(landing.find_versions(GREEN)).holds
-    # What is loaded now is what the next version is compared with.
+    # The next version is compared with the one that is loaded now.
     assert again(landing, 95) == landing.find_cleaned(GREEN)
 
 
-def test_a_good_version_after_a_refused_one_clears_it_away(landing: LandingZone) -> None:
+def test_a_good_version_removes_an_earlier_refused_one(landing: LandingZone) -> None:
     cleaned_month(landing, GREEN, 6_000)
     again(landing, 90)
     good = again(landing, 6_100)
@@ -87,7 +87,7 @@ def test_the_same_month_from_another_address_is_compared(
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"PAR1")])
-def test_a_month_whose_kept_rows_were_deleted_or_damaged_is_compared_all_the_same(
+def test_a_month_is_compared_even_if_its_kept_rows_are_missing_or_damaged(
     landing: LandingZone, damage: Callable[[Path], object]
 ) -> None:
     cleaned_month(landing, GREEN, 6_000)
@@ -107,19 +107,19 @@ def half_a_month(zone: LandingZone, options: CleaningOptions | None = None) -> T
     return zone.write_cleaned(clean_trips(raw.path, GREEN, options))
 
 
-def test_a_first_version_that_fails_an_expectation_gets_no_place_and_blocks_no_better_one(
+def test_a_first_version_that_fails_an_expectation_is_not_accepted_and_does_not_block_a_better_one(
     landing: LandingZone,
 ) -> None:
     bad = half_a_month(landing)
     assert landing.find_unaccepted(GREEN) == bad
     with pytest.raises(PermanentStoreError, match="no cleaned file"):
-        landing.find_cleaned(GREEN)  # from which the stores are loaded
+        landing.find_cleaned(GREEN)  # the stores are loaded from this file
     assert landing.find_versions(GREEN).latest == bad
     good = again(landing, 6_000)
     assert good == landing.find_cleaned(GREEN)
 
 
-def test_accepting_a_replacement_accepts_no_failed_expectation(landing: LandingZone) -> None:
+def test_accepting_a_replacement_does_not_accept_a_failed_expectation(landing: LandingZone) -> None:
     cleaned_month(landing, GREEN, 6_000)
     before = loaded(landing)
     half_a_month(landing, CleaningOptions(accept_replacement=True))
@@ -127,7 +127,7 @@ def test_accepting_a_replacement_accepts_no_failed_expectation(landing: LandingZ
     assert judge_replacement(landing.find_versions(GREEN)).holds
 
 
-def test_where_a_file_was_published_is_noted_without_its_secrets(
+def test_the_source_of_a_file_is_recorded_without_secrets(
     landing: LandingZone, publisher: Publisher, green_parquet: bytes
 ) -> None:
     publisher.publish(f"{GREEN.stem}.parquet", green_parquet)
@@ -151,13 +151,13 @@ def test_a_file_without_rows_does_not_replace_the_good_one(
     assert landing.find_raw(GREEN).sha256 == before.sha256
 
 
-def test_a_month_is_compared_with_the_months_around_it(landing: LandingZone) -> None:
+def test_a_month_is_compared_with_its_neighbors(landing: LandingZone) -> None:
     for key, rows in (("green|2023-12", 5_000), ("green|2024-02", 5_200), ("green|2023-01", 4_800)):
         cleaned_month(landing, TripMonth.from_key(key), rows)
     cleaned_month(landing, GREEN, 5_000)
-    assert judge_beside_neighbours(landing, landing.find_versions(GREEN)).holds
+    assert judge_beside_neighbors(landing, landing.find_versions(GREEN)).holds
     other = TripMonth.from_key("green|2023-02")
     cleaned_month(landing, other, 400)
-    verdict = judge_beside_neighbours(landing, landing.find_versions(other))
+    verdict = judge_beside_neighbors(landing, landing.find_versions(other))
     assert not verdict.holds
-    assert set(verdict.facts["rows_of_neighbours"]) == {"green|2023-01", "green|2024-02"}
+    assert set(verdict.facts["rows_of_neighbors"]) == {"green|2023-01", "green|2024-02"}

@@ -25,7 +25,7 @@ def test_a_file_without_rows_has_no_batches(tmp_path: Path) -> None:
         assert sum(b.num_rows for b in batches_ahead(file, ["all"], 3)) == 0
 
 
-def test_batches_are_all_the_rows_in_their_order(tmp_path: Path) -> None:
+def test_batches_contain_all_rows_in_order(tmp_path: Path) -> None:
     with written(tmp_path / "a.parquet", TABLE) as file:
         batches = list(batches_ahead(file, ["late", "all"], 3))
     assert max(batch.num_rows for batch in batches) <= 3
@@ -34,7 +34,7 @@ def test_batches_are_all_the_rows_in_their_order(tmp_path: Path) -> None:
     )
 
 
-def test_a_reader_that_stops_early_waits_for_nobody(tmp_path: Path) -> None:
+def test_a_reader_that_stops_early_does_not_block(tmp_path: Path) -> None:
     with written(tmp_path / "a.parquet", TABLE) as file:
         batches = batches_ahead(file, ["all"], 1)
         assert next(batches).num_rows == 1

@@ -22,7 +22,7 @@ from taxi_platform.trips.schema import trip_schema
 from taxi_platform_tests.months import GREEN, cleaned_month
 
 
-def test_a_cleaned_file_says_what_came_of_its_source(landing: LandingZone) -> None:
+def test_a_cleaned_file_contains_its_summary(landing: LandingZone) -> None:
     trips = cleaned_month(landing, GREEN, 3_000)
     assert trips.rows_read == 3_000 == trips.rows + trips.rows_rejected
     kept = pq.read_table(trips.path)
@@ -33,7 +33,7 @@ def test_a_cleaned_file_says_what_came_of_its_source(landing: LandingZone) -> No
     assert trips.source_sha256 == landing.find_raw(GREEN).sha256
 
 
-def test_columns_that_are_null_throughout_are_known(landing: LandingZone) -> None:
+def test_all_null_columns_are_detected(landing: LandingZone) -> None:
     trips = cleaned_month(landing, GREEN, 1_000)
     kept = pq.read_table(trips.path)
     filled = [name for name in kept.schema.names if kept[name].null_count < kept.num_rows]
@@ -54,7 +54,7 @@ def test_the_same_source_gives_the_same_bytes(landing: LandingZone) -> None:
     assert cleaned_month(landing, GREEN, 3_000).path.read_bytes() == first
 
 
-def test_a_month_of_which_every_row_is_rejected_is_still_accounted_for(
+def test_a_month_whose_rows_are_all_rejected_has_a_complete_summary(
     landing: LandingZone,
 ) -> None:
     cleaned_month(landing, GREEN, 500)
@@ -66,7 +66,7 @@ def test_a_month_of_which_every_row_is_rejected_is_still_accounted_for(
     assert trips.total_cents == 0
 
 
-def test_a_refused_month_leaves_both_files_as_they_were(landing: LandingZone) -> None:
+def test_a_refused_month_leaves_both_files_unchanged(landing: LandingZone) -> None:
     before = cleaned_month(landing, GREEN, 3_000)
     files = {p: p.read_bytes() for p in landing.root.rglob("*.parquet")}
     raw = landing.find_raw(GREEN)
@@ -77,7 +77,7 @@ def test_a_refused_month_leaves_both_files_as_they_were(landing: LandingZone) ->
     assert not list(landing.root.rglob("*.partial"))
 
 
-def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
+def test_a_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
     target = tmp_path / "file"
     target.write_text("old")
 
@@ -92,7 +92,9 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     assert target.read_text() == "old"
 
 
-def test_what_a_killed_run_left_is_overwritten_and_never_published(tmp_path: Path) -> None:
+def test_the_partial_file_of_a_killed_run_is_overwritten_and_never_published(
+    tmp_path: Path,
+) -> None:
     target = tmp_path / "file"
     program = (
         "import os, signal, sys; from pathlib import Path\n"
@@ -111,7 +113,7 @@ def test_what_a_killed_run_left_is_overwritten_and_never_published(tmp_path: Pat
     assert target.read_text() == "whole"
 
 
-def test_many_writers_of_a_file_take_turns(tmp_path: Path) -> None:
+def test_concurrent_writers_of_a_file_take_turns(tmp_path: Path) -> None:
     target = tmp_path / "file"
     writing = threading.Lock()
 
@@ -135,7 +137,7 @@ def test_a_missing_file_names_the_asset_to_materialize(landing: LandingZone) -> 
         landing.find_cleaned(GREEN)
 
 
-def test_a_foreign_file_in_place_of_a_cleaned_one_is_refused(landing: LandingZone) -> None:
+def test_a_file_that_is_not_a_cleaned_file_is_refused(landing: LandingZone) -> None:
     path = landing.cleaned_path(GREEN)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"not parquet at all")
@@ -157,10 +159,10 @@ for path in map(Path, sys.argv[2:]):
 """
 
 
-def test_no_month_of_any_format_is_cleaned_by_way_of_pandas(
+def test_cleaning_does_not_import_pandas(
     tmp_path: Path, yellow_csv: bytes, green_parquet: bytes
 ) -> None:
-    """Pyarrow imports it on the slightest occasion, for as long as a million rows take."""
+    """Pyarrow imports pandas easily; the import takes as long as cleaning a million rows."""
     csv = tmp_path / "yellow_tripdata_2021-01.csv"
     csv.write_bytes(yellow_csv + b"no trip\n")
     parquet = tmp_path / "green_tripdata_2024-01.parquet"
@@ -175,7 +177,7 @@ def test_no_month_of_any_format_is_cleaned_by_way_of_pandas(
     )
 
 
-def test_a_landed_file_is_known_by_its_bytes_however_soon_it_is_replaced(
+def test_the_checksum_is_of_the_current_bytes_however_soon_a_file_is_replaced(
     landing: LandingZone, yellow_csv: bytes
 ) -> None:
     for content in (yellow_csv, yellow_csv[:-1] + b"9", yellow_csv[:-1] + b"8"):

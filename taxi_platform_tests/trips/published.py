@@ -1,4 +1,4 @@
-"""Small published files, written by the tests, and what becomes of them."""
+"""Writes small published files for tests, and reads them."""
 
 import codecs
 import gzip
@@ -23,10 +23,10 @@ bounded = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-"""The same examples in every run, and few enough for every run."""
+"""The same examples in every run, and few enough to be fast."""
 
 METERED = ("green", "yellow")
-"""The kinds of trips that share most of their columns."""
+"""The trip types that share most of their columns."""
 
 GREEN = TripMonth("green", date(2020, 1, 1))
 
@@ -36,7 +36,7 @@ HEADER = (
     "tolls_amount,ehail_fee,improvement_surcharge,total_amount,payment_type,trip_type,"
     "congestion_surcharge"
 )
-"""Green's header from 2019 on."""
+"""Green's header since 2019."""
 
 NAMES = HEADER.split(",")
 
@@ -48,36 +48,36 @@ TRIP: Mapping[str, str] = dict(
         strict=True,
     )
 )
-"""A green trip that every rule keeps."""
+"""A green trip that breaks no rule."""
 
 
 def trip(**changes: str) -> str:
-    """A row as published, with some fields other than ``TRIP``'s."""
+    """A published row like ``TRIP``, with some fields changed."""
     unknown = set(changes) - set(NAMES)
     assert not unknown, unknown
     return ",".join({**TRIP, **changes}.values())
 
 
 def local(text: str) -> datetime:
-    """New York local time without a zone, as it is published."""
+    """A published time: New York local time without a zone."""
     return datetime.fromisoformat(text)
 
 
 def numbered(count: int) -> list[str]:
-    """Rows that can be told apart by their distance, which is their position from 0."""
+    """Rows whose distance is their index, from 0."""
     return [trip(trip_distance=f"{position}.0") for position in range(count)]
 
 
 def write_csv(
     path: Path, rows: Iterable[str | bytes], *, header: str = HEADER, newline: bytes = b"\n"
 ) -> Path:
-    """Writes a header and rows, each with its newline; gzipped if the name says so."""
+    """Writes a header and rows, each with a newline. Gzipped if the name ends in ``.gz``."""
     lines = [line.encode() if isinstance(line, str) else line for line in (header, *rows)]
     return write_bytes(path, b"".join(line + newline for line in lines))
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
-    """Writes a file, gzipped if its name says so."""
+    """Writes a file. Gzipped if the name ends in ``.gz``."""
     path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
     return path
 
@@ -85,7 +85,7 @@ def write_bytes(path: Path, content: bytes) -> Path:
 def green_table(rows: int = 1, **columns: Any) -> pa.Table:
     """Rows of ``TRIP`` with the names and types of green's Parquet of 2024.
 
-    A column given as a list or array replaces the one of that name, with its own type.
+    A list or array replaces the column of that name, including its type.
     """
     instant = pa.timestamp("us")
     types = {
@@ -119,13 +119,13 @@ def write_parquet(path: Path, table: pa.Table) -> Path:
 
 @dataclass(frozen=True)
 class Parsed:
-    """All that a reader gave.
+    """Everything that a reader returned.
 
     Attributes:
-        rows: the rows that could be read.
+        rows: the parsed rows.
         lines: their line numbers.
-        bad: line number and text of each row that could not be read.
-        bad_rows: what could be read of those.
+        bad: line number and text of each unparseable row.
+        bad_rows: the values of the unparseable rows that could be parsed.
     """
 
     rows: pa.Table
@@ -163,13 +163,13 @@ def parse_all(reader: BlockReader) -> Parsed:
 
 
 def parse_csv(path: Path, block_bytes: int = BLOCK_BYTES, color: str = "green") -> Parsed:
-    """Reads a CSV file in blocks of a size."""
+    """Reads a CSV file in blocks of a given size."""
     return parse_all(CsvTripReader(path, color, block_bytes=block_bytes))
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """All that came of a file."""
+    """Everything that cleaning returned."""
 
     kept: pa.Table
     rejected: pa.Table
@@ -181,7 +181,7 @@ class Cleaned:
 
 
 def collect(trips: CleanedTrips) -> Cleaned:
-    """Iterates to the end."""
+    """Iterates to the end and collects the batches."""
     batches = list(trips)
     return Cleaned(
         pa.Table.from_batches(b.kept for b in batches),
@@ -199,13 +199,13 @@ def clean_csv(
     options: CleaningOptions = LENIENT,
     month: TripMonth = GREEN,
 ) -> Cleaned:
-    """Cleans a CSV file in blocks of a size."""
+    """Cleans a CSV file in blocks of a given size."""
     reader = CsvTripReader(path, month.color, block_bytes=block_bytes)
     return collect(CleanedTrips(reader, month, options, path.name, None))
 
 
 def data_lines(content: bytes) -> Sequence[tuple[int, str]]:
-    """The lines below the header that are not blank, with their numbers, told independently."""
+    """The non-blank lines below the header, with line numbers, without using the reader."""
     if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         content = content.decode("utf-16", "replace").encode()
     lines = enumerate(content.split(b"\n"), 1)

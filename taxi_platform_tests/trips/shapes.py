@@ -1,4 +1,4 @@
-"""The shapes in which months were published as CSV since 2009, with made-up rows."""
+"""The CSV formats in which months were published since 2009, with generated rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from taxi_platform.trips.month import TripMonth
 
 @dataclass(frozen=True)
 class Shape:
-    """How the CSVs of some months look.
+    """The CSV format of some months.
 
     Attributes:
-        month: the first of them.
-        names: the header, as it stands in the file.
-        beyond: empty fields of a row that the header has no names for.
+        month: the first of these months.
+        names: the header, as in the file.
+        beyond: number of empty fields per row beyond the header.
         blank: whether a blank line follows the header, which then ends without a carriage return.
-        words: values of columns that this era spells its own way, by name in lower case.
+        words: values of columns that this era writes differently, by name in lower case.
     """
 
     month: TripMonth
@@ -31,18 +31,18 @@ class Shape:
 
     @property
     def head(self) -> bytes:
-        """What stands above the first row."""
+        """The bytes above the first row."""
         return ",".join(self.names).encode() + (b"\n\r\n" if self.blank else b"\r\n")
 
     def fields(self, random: Random) -> list[str]:
-        """The named fields of a trip."""
+        """The fields of a trip that have a name in the header."""
         first = datetime.combine(self.month.month, time())
         pickup = first + timedelta(seconds=random.randrange(28 * 86_400))
         dropoff = pickup + timedelta(seconds=random.randrange(4_000))
         return [self._field(name.strip().lower(), pickup, dropoff, random) for name in self.names]
 
     def row(self, random: Random) -> str:
-        """A trip as a line without its end."""
+        """A trip as a line without a line ending."""
         return ",".join(self.fields(random)) + "," * self.beyond
 
     def _field(self, name: str, pickup: datetime, dropoff: datetime, random: Random) -> str:

@@ -20,7 +20,7 @@ WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 
 @bounded
 @given(values=st.lists(st.integers(-(2**63), 2**63 - 1), max_size=20))
-def test_integers_are_what_pyarrow_makes_of_them(values: list[int]) -> None:
+def test_integers_equals_pa_array(values: list[int]) -> None:
     made = integers(values)
     made.validate(full=True)
     assert made.equals(pa.array(values, pa.int64()))
@@ -28,7 +28,7 @@ def test_integers_are_what_pyarrow_makes_of_them(values: list[int]) -> None:
 
 @bounded
 @given(values=st.lists(st.booleans(), max_size=20))
-def test_booleans_are_what_pyarrow_makes_of_them(values: list[bool]) -> None:
+def test_booleans_equals_pa_array(values: list[bool]) -> None:
     made = booleans(values)
     made.validate(full=True)
     assert made.equals(pa.array(values, pa.bool_()))
@@ -36,7 +36,7 @@ def test_booleans_are_what_pyarrow_makes_of_them(values: list[bool]) -> None:
 
 @bounded
 @given(values=st.lists(st.none() | WORDS, max_size=20))
-def test_texts_are_what_pyarrow_makes_of_them(values: list[str | None]) -> None:
+def test_texts_equals_pa_array(values: list[str | None]) -> None:
     for type_ in (pa.string(), pa.large_string()):
         made = texts(values, type_)
         made.validate(full=True)
@@ -45,7 +45,7 @@ def test_texts_are_what_pyarrow_makes_of_them(values: list[str | None]) -> None:
 
 @bounded
 @given(values=st.lists(st.lists(WORDS, max_size=3), max_size=20))
-def test_lists_of_texts_are_what_pyarrow_makes_of_them(values: list[list[str]]) -> None:
+def test_lists_of_texts_equals_pa_array(values: list[list[str]]) -> None:
     made = lists_of_texts(values)
     made.validate(full=True)
     assert made.equals(pa.array(values, pa.list_(pa.string())))
@@ -59,14 +59,12 @@ def test_lists_of_texts_are_what_pyarrow_makes_of_them(values: list[list[str]]) 
         ("2024-02-29T23:59:59", pa.timestamp("us"), datetime(2024, 2, 29, 23, 59, 59)),  # noqa: DTZ001
     ],
 )
-def test_a_scalar_is_what_its_spelling_says(
-    spelled: str, type_: pa.DataType, value: object
-) -> None:
+def test_a_scalar_is_parsed_from_text(spelled: str, type_: pa.DataType, value: object) -> None:
     assert scalar(spelled, type_).equals(pa.scalar(value, type_))
 
 
 @pytest.mark.parametrize("type_", [pa.int16(), pa.int64(), pa.float32(), pa.float64()])
-def test_numbers_are_seen_where_they_stand(type_: pa.DataType) -> None:
+def test_numbers_of_respects_the_offset_of_a_slice(type_: pa.DataType) -> None:
     array = pa.array([1, 2, 3, 4, 5], type_)
     assert numbers_of(array).tolist() == [1, 2, 3, 4, 5]
     assert numbers_of(array[1:4]).tolist() == [2, 3, 4]

@@ -27,7 +27,7 @@ def split(bad: list[bool]) -> ParsedBlock:
 
 
 @pytest.mark.parametrize("color", TRIP_TYPES)
-def test_a_rejected_row_has_every_column_of_a_kept_one_and_why(color: str) -> None:
+def test_the_reject_schema_has_the_kept_columns_and_the_reasons(color: str) -> None:
     schema = reject_schema(color)
 
     assert schema.names == [*trip_schema(color).names, "reject_reasons", "line_number", "raw_text"]
@@ -36,7 +36,7 @@ def test_a_rejected_row_has_every_column_of_a_kept_one_and_why(color: str) -> No
 
 
 @pytest.mark.parametrize("color", METERED)
-def test_a_batch_has_the_canonical_order_and_nulls_for_what_the_file_lacks(color: str) -> None:
+def test_a_batch_has_canonical_order_and_nulls_for_missing_columns(color: str) -> None:
     amounts, codes = pa.array([1.5, None]), pa.array([1, 2], pa.int16())
 
     batch = canonical_batch(color, {"total_amount": amounts, "vendor_id": codes}, 2)
@@ -50,7 +50,7 @@ def test_a_batch_has_the_canonical_order_and_nulls_for_what_the_file_lacks(color
     assert all(batch[name].null_count == 2 for name in others)
 
 
-def test_each_row_keeps_its_number_and_its_text_on_either_side() -> None:
+def test_split_rows_keep_their_line_numbers_and_texts() -> None:
     block = split([False, True, False, False, True])
 
     assert block.unparseable is not None
@@ -63,7 +63,7 @@ def test_each_row_keeps_its_number_and_its_text_on_either_side() -> None:
     assert block.unparseable.raw_text(range(2)) == ["b", "e"]
 
 
-def test_a_clean_block_has_one_side_only() -> None:
+def test_a_clean_block_has_no_unparseable_rows() -> None:
     block = split([False] * 5)
 
     assert block.unparseable is None
@@ -71,7 +71,7 @@ def test_a_clean_block_has_one_side_only() -> None:
     assert block.parsed.raw_text([4]) == ["e"]
 
 
-def test_a_block_may_be_bad_altogether() -> None:
+def test_every_row_of_a_block_may_be_unparseable() -> None:
     block = split([True] * 5)
 
     assert len(block.parsed) == 0

@@ -53,15 +53,15 @@ DIRTY = {
         trip(lpep_dropoff_datetime="2020-01-15 18:01:01"),
         ["dropoff_before_pickup"],
     ),
-    "nobody aboard": (trip(passenger_count="0"), ["zero_passengers"]),
-    "several at once": (
+    "zero passengers": (trip(passenger_count="0"), ["zero_passengers"]),
+    "several reasons": (
         trip(
             passenger_count="0",
             lpep_pickup_datetime="2020-03-01 00:00:00",
         ),
         ["pickup_outside_month", "dropoff_before_pickup", "zero_passengers"],
     ),
-    "unparseable, and nobody aboard": (
+    "unparseable, and zero passengers": (
         trip(passenger_count="0", total_amount="x"),
         ["unparseable"],
     ),
@@ -70,7 +70,7 @@ DIRTY = {
 
 @BLOCK_SIZES
 @pytest.mark.parametrize(("row", "reasons"), DIRTY.values(), ids=DIRTY)
-def test_a_row_is_rejected_with_every_reason_and_counted_under_the_first(
+def test_a_rejected_row_lists_all_reasons_and_counts_under_the_first(
     tmp_path: Path, row: str, reasons: list[str], block_bytes: int
 ) -> None:
     rows = numbered(10)
@@ -94,7 +94,7 @@ def test_kept_and_rejected_rows_have_their_schemas_and_the_file_month(tmp_path: 
         assert table["data_file_month"].to_pylist() == [date(2020, 1, 1)]
 
 
-def test_the_month_of_a_stray_trip_is_that_of_its_file(tmp_path: Path) -> None:
+def test_a_trip_outside_the_month_has_its_files_month(tmp_path: Path) -> None:
     stray = trip(
         lpep_pickup_datetime="2019-12-31 23:50:00", lpep_dropoff_datetime="2020-01-01 00:05:00"
     )
@@ -113,7 +113,7 @@ def test_the_month_of_a_stray_trip_is_that_of_its_file(tmp_path: Path) -> None:
         ("2020-02-08 00:00:00", False),
     ],
 )
-def test_a_week_around_the_month_is_kept_to_the_microsecond(
+def test_pickups_up_to_a_week_outside_the_month_are_kept(
     tmp_path: Path, pickup: str, kept: bool
 ) -> None:
     row = trip(lpep_pickup_datetime=pickup, lpep_dropoff_datetime=pickup)
@@ -126,7 +126,7 @@ def test_a_week_around_the_month_is_kept_to_the_microsecond(
 
 @BLOCK_SIZES
 @pytest.mark.parametrize(("choice", "expected"), [("zero", 0), ("keep", None)])
-def test_a_missing_passenger_count_is_kept_and_a_true_zero_is_not(
+def test_a_missing_passenger_count_is_kept_and_zero_is_rejected(
     tmp_path: Path, choice: Any, expected: int | None, block_bytes: int
 ) -> None:
     counts = ["1", "", "0", "NULL", "2"]
@@ -138,7 +138,7 @@ def test_a_missing_passenger_count_is_kept_and_a_true_zero_is_not(
     assert cleaned.rejected["raw_text"].to_pylist() == [trip(passenger_count="0")]
 
 
-def test_a_missing_count_of_a_rejected_row_stays_missing(tmp_path: Path) -> None:
+def test_a_missing_count_is_not_filled_in_a_rejected_row(tmp_path: Path) -> None:
     row = trip(passenger_count="", lpep_pickup_datetime="")
 
     cleaned = clean_csv(write_csv(tmp_path / "g.csv", [row]))
@@ -146,7 +146,7 @@ def test_a_missing_count_of_a_rejected_row_stays_missing(tmp_path: Path) -> None
     assert cleaned.rejected["passenger_count"].to_pylist() == [None]
 
 
-def test_rules_can_be_switched_off_and_what_cannot_be_read_is_rejected_even_so(
+def test_unparseable_rows_are_rejected_even_if_rules_are_switched_off(
     tmp_path: Path,
 ) -> None:
     path = write_csv(tmp_path / "g.csv", [row for row, _ in DIRTY.values()])
@@ -183,7 +183,7 @@ def test_rejected_rows_are_in_the_order_of_the_file(tmp_path: Path) -> None:
     assert cleaned.rejected["raw_text"].to_pylist() == [zero, bad, zero, bad]
 
 
-def test_a_rejected_row_of_parquet_carries_its_number_and_its_values_once(tmp_path: Path) -> None:
+def test_a_rejected_parquet_row_has_its_number_and_each_value_once(tmp_path: Path) -> None:
     table = green_table(3, passenger_count=[0.0, 1.0, 1.5])
     path = write_parquet(tmp_path / "green_tripdata_2020-01.parquet", table)
 
@@ -197,7 +197,7 @@ def test_a_rejected_row_of_parquet_carries_its_number_and_its_values_once(tmp_pa
 
 
 @pytest.mark.parametrize(("rejected", "refused"), [(5, False), (6, True)])
-def test_a_file_is_refused_above_the_allowed_share_and_not_at_it(
+def test_a_file_is_refused_above_the_allowed_share_but_not_at_it(
     tmp_path: Path, rejected: int, refused: bool
 ) -> None:
     rows = [trip(passenger_count="0")] * rejected + [trip()] * (100 - rejected)
@@ -217,14 +217,16 @@ def test_a_file_is_refused_above_the_allowed_share_and_not_at_it(
     assert trips.summary.rows_kept == 94
 
 
-def test_a_refusal_names_every_reason_commonest_first(tmp_path: Path) -> None:
+def test_a_refusal_lists_the_reasons_most_common_first(tmp_path: Path) -> None:
     rows = [trip(total_amount="x")] + [trip(passenger_count="0")] * 2
 
-    with pytest.raises(TooManyRejectedError, match=r": zero_passengers 2, unparseable 1\. Line 2"):
+    with pytest.raises(
+        TooManyRejectedError, match=r": zero_passengers 2, unparseable 1\. The first is line 2"
+    ):
         clean_csv(write_csv(tmp_path / "g.csv", rows), options=CleaningOptions())
 
 
-def test_no_row_may_be_rejected_where_the_share_is_zero(tmp_path: Path) -> None:
+def test_a_zero_share_allows_no_rejected_row(tmp_path: Path) -> None:
     strict = CleaningOptions(max_rejected_share=0.0)
 
     assert clean_csv(write_csv(tmp_path / "a.csv", [trip()]), options=strict).kept.num_rows == 1
@@ -252,11 +254,11 @@ def test_a_parquet_file_without_rows_is_refused(tmp_path: Path) -> None:
     ("values", "message"),
     [
         ({"rules": ("tips",)}, "no rule named tips"),
-        ({"days_outside_month": -1}, "days_outside_month must lie between 0 and 36500"),
+        ({"days_outside_month": -1}, "days_outside_month must be between 0 and 36500"),
         ({"days_outside_month": 36_501}, "leave out the rule pickup_near_month"),
-        ({"max_rejected_share": -0.01}, "max_rejected_share must lie between 0 and 1"),
-        ({"max_rejected_share": 1.01}, "max_rejected_share must lie between 0 and 1"),
-        ({"max_rejected_share": float("nan")}, "max_rejected_share must lie between 0 and 1"),
+        ({"max_rejected_share": -0.01}, "max_rejected_share must be between 0 and 1"),
+        ({"max_rejected_share": 1.01}, "max_rejected_share must be between 0 and 1"),
+        ({"max_rejected_share": float("nan")}, "max_rejected_share must be between 0 and 1"),
         ({"missing_passenger_count": "drop"}, "must be 'zero' or 'keep'"),
     ],
 )
@@ -265,14 +267,14 @@ def test_options_out_of_range_are_refused(values: dict[str, Any], message: str) 
         CleaningOptions(**values)
 
 
-def test_options_at_the_ends_of_their_range_are_accepted(tmp_path: Path) -> None:
+def test_options_at_the_limits_of_their_range_are_accepted(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "g.csv", [trip()])
     for days, share in ((0, 1.0), (36_500, 0.0)):
         options = CleaningOptions(days_outside_month=days, max_rejected_share=share)
         assert clean_csv(path, options=options).kept.num_rows == 1
 
 
-def test_the_color_and_month_are_the_files_own_unless_they_are_given(tmp_path: Path) -> None:
+def test_color_and_month_are_detected_unless_given(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "green_tripdata_2020-01.csv", [trip()])
     unnamed = write_csv(tmp_path / "trips.csv", [trip()])
     given = TripMonth("green", date(2020, 2, 1))
@@ -287,7 +289,7 @@ def test_the_color_and_month_are_the_files_own_unless_they_are_given(tmp_path: P
 def test_the_wrong_color_is_refused_before_any_row_is_read(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "green_tripdata_2020-01.csv", [trip()])
 
-    with pytest.raises(TripFileError, match="is a green trip file, where a yellow one belongs"):
+    with pytest.raises(TripFileError, match="is a green trip file, expected a yellow one"):
         clean_trips(path, TripMonth("yellow", date(2020, 1, 1)))
 
 
@@ -299,7 +301,7 @@ def test_an_empty_summary_has_no_share_and_no_reasons() -> None:
 
 
 def total_cents(summary: CleaningSummary) -> int:
-    """What all rows add up to, kept and rejected ones."""
+    """Sum of all amounts, of kept and rejected rows."""
     return summary.statistics.cents["total_amount"] + summary.cents_rejected["total_amount"]
 
 
@@ -308,7 +310,7 @@ REAL_MONTHS = ["2022-01", "2023-01", "2023-02", "2024-01"]
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("month", REAL_MONTHS)
-def test_real_months_balance_with_duckdb_to_the_row_and_to_the_cent(
+def test_real_months_have_the_rows_and_cents_that_duckdb_counts(
     real_data: Path, month: str
 ) -> None:
     path = real_data / "tlc_months" / f"green_tripdata_{month}.parquet"
@@ -340,7 +342,7 @@ def test_real_months_balance_with_duckdb_to_the_row_and_to_the_cent(
 
 
 @pytest.mark.real_data
-def test_the_real_csv_of_a_wide_era_balances_with_duckdb(real_data: Path) -> None:
+def test_a_real_csv_with_extra_fields_has_the_totals_that_duckdb_counts(real_data: Path) -> None:
     path = real_data / "tlc_months" / "green_tripdata_2013-08.csv"
 
     cleaned = collect(clean_trips(path))
@@ -363,7 +365,7 @@ def test_the_real_csv_of_a_wide_era_balances_with_duckdb(real_data: Path) -> Non
     "name",
     ["yellow_tripdata_sample_2018-06.csv", "yellow_tripdata_2015-01.csv"],
 )
-def test_real_rows_are_the_same_however_they_are_cut(real_data: Path, name: str) -> None:
+def test_real_rows_do_not_depend_on_the_block_size(real_data: Path, name: str) -> None:
     path = real_data / "tlc_samples" / name
     whole = clean_trips(path, options=LENIENT)
     month, expected = whole.month, collect(whole)
@@ -407,7 +409,7 @@ ROWS = st.sampled_from(
     wide=st.booleans(),
     block_bytes=st.integers(1, 5000),
 )
-def test_rows_are_conserved_and_blocks_make_no_difference(
+def test_csv_rows_are_conserved_whatever_the_block_size(
     tmp_path: Path, rows: list[str], newline: bytes, wide: bool, block_bytes: int
 ) -> None:
     if wide:
@@ -433,7 +435,7 @@ def test_rows_are_conserved_and_blocks_make_no_difference(
     counts=st.lists(st.sampled_from([0.0, 1.0, None, 1.5, 1e9]), min_size=1, max_size=60),
     block_rows=st.integers(1, 60),
 )
-def test_rows_of_parquet_are_conserved_and_blocks_make_no_difference(
+def test_parquet_rows_are_conserved_whatever_the_block_size(
     tmp_path: Path, counts: list[float | None], block_rows: int
 ) -> None:
     table = green_table(len(counts), passenger_count=pa.array(counts, pa.float64()))

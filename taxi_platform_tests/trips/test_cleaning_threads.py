@@ -1,4 +1,4 @@
-"""How blocks are cleaned side by side: their order, how many there are, and what is left behind."""
+"""Blocks are cleaned in parallel: their order, their number, and what is closed afterwards."""
 
 import threading
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from taxi_platform.trips.blocks import BlockReader, ParsedBlock
 from taxi_platform.trips.cleaning import (
-    BLOCKS_UNDER_WAY,
+    MAX_PENDING_BLOCKS,
     CleanedTrips,
     clean_trips,
 )
@@ -29,7 +29,7 @@ BLOCK_SIZES = pytest.mark.parametrize("block_bytes", [1, 200, 1000, 1 << 20])
 
 
 class WatchedReader:
-    """A reader that counts how far it is ahead of whoever takes its blocks."""
+    """A reader that measures how many blocks it is ahead of its consumer."""
 
     def __init__(self, reader: BlockReader) -> None:
         self.color, self.columns = reader.color, reader.columns
@@ -59,14 +59,14 @@ def watched(tmp_path: Path) -> WatchedReader:
     return WatchedReader(CsvTripReader(path, "green", block_bytes=100))
 
 
-def test_no_more_blocks_are_under_way_than_allowed_however_slow_the_caller(
+def test_pending_blocks_are_limited_however_slow_the_caller(
     watched: WatchedReader,
 ) -> None:
     for _ in CleanedTrips(watched, GREEN, LENIENT, "g", None):
         watched.taken += 1
 
     assert watched.read == watched.taken == 400
-    assert watched.furthest <= BLOCKS_UNDER_WAY
+    assert watched.furthest <= MAX_PENDING_BLOCKS
     assert watched.closed
 
 
@@ -74,14 +74,14 @@ def cleaning_threads() -> list[str]:
     return [t.name for t in threading.enumerate() if t.name.startswith("clean")]
 
 
-def test_leaving_early_stops_every_thread_and_closes_the_file(watched: WatchedReader) -> None:
+def test_stopping_early_stops_every_thread_and_closes_the_file(watched: WatchedReader) -> None:
     for _ in CleanedTrips(watched, GREEN, LENIENT, "g", None):
         assert cleaning_threads()
         break
 
     assert cleaning_threads() == []
     assert watched.closed
-    assert watched.read <= BLOCKS_UNDER_WAY
+    assert watched.read <= MAX_PENDING_BLOCKS
 
 
 def test_a_refused_file_leaves_no_thread_and_no_open_file(
@@ -100,7 +100,7 @@ def test_a_refused_file_leaves_no_thread_and_no_open_file(
 
 
 @BLOCK_SIZES
-def test_a_truncated_file_fails_and_is_never_taken_for_a_shorter_one(
+def test_a_truncated_file_fails_and_is_not_read_as_a_shorter_one(
     tmp_path: Path, block_bytes: int
 ) -> None:
     rows = [trip(trip_distance=f"{n * n % 9973}.{n % 89}") for n in range(2000)]
@@ -112,7 +112,7 @@ def test_a_truncated_file_fails_and_is_never_taken_for_a_shorter_one(
     assert cleaning_threads() == []
 
 
-def test_a_file_that_cannot_be_dated_is_closed(
+def test_a_file_whose_month_cannot_be_detected_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_csv(tmp_path / "green.csv", [trip(lpep_pickup_datetime="")])
@@ -125,13 +125,13 @@ def test_a_file_that_cannot_be_dated_is_closed(
 
     monkeypatch.setattr(CsvTripReader, "close", noted)
 
-    with pytest.raises(TripFileError, match="neither name nor pickups tell the month"):
+    with pytest.raises(TripFileError, match="neither its name nor its pickups show the month"):
         clean_trips(path)
 
     assert closed == ["green", "green"]
 
 
-def test_blocks_come_out_in_the_order_of_the_file_whatever_order_they_are_done_in(
+def test_blocks_keep_file_order_whatever_order_they_finish_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_csv(tmp_path / "g.csv", numbered(60))
@@ -153,7 +153,7 @@ def test_blocks_come_out_in_the_order_of_the_file_whatever_order_they_are_done_i
     assert cleaned.kept["trip_distance"].to_pylist() == [float(n) for n in range(60)]
 
 
-def test_blocks_are_large_unless_they_are_told_otherwise(tmp_path: Path) -> None:
+def test_blocks_have_the_default_size(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "green_tripdata_2020-01.csv", numbered(20_000))
     size = path.stat().st_size
 

@@ -72,51 +72,51 @@ def test_every_field_reaches_its_column(tmp_path: Path) -> None:
     ]
 
 
-DIRT: dict[str, str | bytes] = {
+BAD_ROWS: dict[str, str | bytes] = {
     "a word for a code": trip(payment_type="barter"),
     "a fraction for a code": trip(passenger_count="1.5"),
     "a code out of range": trip(VendorID="32768"),
     "a word for an amount": trip(total_amount="free"),
     "an infinite amount": trip(fare_amount="inf"),
     "an absurd amount": trip(trip_distance="1e13"),
-    "a date that is none": trip(lpep_pickup_datetime="2020-02-30 00:00:00"),
-    "a foreign date": trip(lpep_dropoff_datetime="01/15/2020 18:00"),
-    "a field too few": trip().rpartition(",")[0],
-    "a field too many": trip() + ",",
+    "an invalid date": trip(lpep_pickup_datetime="2020-02-30 00:00:00"),
+    "a date in US format": trip(lpep_dropoff_datetime="01/15/2020 18:00"),
+    "one field too few": trip().rpartition(",")[0],
+    "one field too many": trip() + ",",
     "two fields too many": trip() + ",,",
     "a line without commas": "Total: 12",
     "blanks": "   ",
     "a NUL in a text": trip(store_and_fwd_flag="N\0"),
     "a NUL in a number": trip(total_amount="\0"),
-    "nothing but NULs": b"\0" * 300,
+    "only NULs": b"\0" * 300,
     "invalid UTF-8 in a text": trip().encode().replace(b",N,", b",\xff\xfe,"),
     "invalid UTF-8 in a number": trip().encode().replace(b",12.9,", b",12\xe9.9,"),
     "a byte order mark": "\ufeff" + trip(),
     "a carriage return in a number": trip(total_amount="12\r.9"),
-    "a quote that is not closed": HALF_QUOTED,
-    "a line that is longer than many": trip(store_and_fwd_flag="N" * 5000) + ",",
+    "an unclosed quote": HALF_QUOTED,
+    "a long line": trip(store_and_fwd_flag="N" * 5000) + ",",
 }
 
 
 @BLOCK_SIZES
-@pytest.mark.parametrize("dirt", DIRT.values(), ids=DIRT)
+@pytest.mark.parametrize("bad_row", BAD_ROWS.values(), ids=BAD_ROWS)
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
-def test_one_bad_row_is_set_aside_alone_with_its_line_and_text(
-    tmp_path: Path, dirt: str | bytes, newline: bytes, block_bytes: int
+def test_only_the_bad_row_is_rejected_with_its_line_number_and_text(
+    tmp_path: Path, bad_row: str | bytes, newline: bytes, block_bytes: int
 ) -> None:
     rows: list[str | bytes] = [*numbered(12)]
-    rows.insert(7, dirt)
+    rows.insert(7, bad_row)
     path = write_csv(tmp_path / "g.csv", rows, newline=newline)
 
     parsed = parse_csv(path, block_bytes)
 
-    text = dirt if isinstance(dirt, str) else dirt.decode("utf-8", "replace")
+    text = bad_row if isinstance(bad_row, str) else bad_row.decode("utf-8", "replace")
     assert parsed.bad == [(9, text)]
     assert parsed.column("trip_distance") == [float(n) for n in range(12)]
     assert parsed.lines == [*range(2, 9), *range(10, 15)]
 
 
-def test_what_could_be_read_of_a_bad_row_is_kept_with_it(tmp_path: Path) -> None:
+def test_a_bad_row_keeps_its_parsed_values(tmp_path: Path) -> None:
     parsed = parse_csv(write_csv(tmp_path / "g.csv", [trip(passenger_count="many"), trip()]))
 
     (row,) = parsed.bad_rows.to_pylist()
@@ -125,7 +125,7 @@ def test_what_could_be_read_of_a_bad_row_is_kept_with_it(tmp_path: Path) -> None
 
 
 @BLOCK_SIZES
-def test_whole_numbers_spelled_as_floats_are_codes(tmp_path: Path, block_bytes: int) -> None:
+def test_whole_numbers_written_as_floats_are_codes(tmp_path: Path, block_bytes: int) -> None:
     rows = [trip(passenger_count=f"{n}.0", payment_type=f"{n}.00", VendorID="") for n in range(40)]
     rows.insert(20, trip(passenger_count="2.5"))
 
@@ -138,7 +138,7 @@ def test_whole_numbers_spelled_as_floats_are_codes(tmp_path: Path, block_bytes: 
 
 @BLOCK_SIZES
 @pytest.mark.parametrize("missing", ["", "NULL", "null", "NaN", "nan", "N/A", "NA"])
-def test_every_spelling_of_missing_is_null_in_every_type(
+def test_every_spelling_of_a_missing_value_is_null_in_every_type(
     tmp_path: Path, missing: str, block_bytes: int
 ) -> None:
     row = ",".join([missing] * len(NAMES))
@@ -177,7 +177,7 @@ def test_a_missing_value_among_others_is_null(
         pytest.param(f"\ufeff{HEADER}\n{trip()}\n{trip()}\n", [2, 3], id="byte order mark"),
     ],
 )
-def test_line_endings_and_blank_lines_cost_no_row_and_no_number(
+def test_line_endings_and_blank_lines_lose_no_row_and_no_number(
     tmp_path: Path, content: str, lines: list[int], block_bytes: int
 ) -> None:
     parsed = parse_csv(write_bytes(tmp_path / "g.csv", content.encode()), block_bytes)
@@ -189,11 +189,11 @@ def test_line_endings_and_blank_lines_cost_no_row_and_no_number(
 
 
 UNENDED = {
-    "cut between two lines, without the newline": trip(),
-    "cut within the newline": trip() + "\r",
-    "cut within an amount, and still looking whole": trip(congestion_surcharge="12.75")[:-1],
-    "cut within a text": trip()[:60],
-    "cut within a character": trip().encode()[:30] + b"\xc3",
+    "truncated before the newline": trip(),
+    "truncated within the newline": trip() + "\r",
+    "truncated within an amount": trip(congestion_surcharge="12.75")[:-1],
+    "truncated within a text": trip()[:60],
+    "truncated within a character": trip().encode()[:30] + b"\xc3",
 }
 
 
@@ -201,7 +201,7 @@ UNENDED = {
 @pytest.mark.parametrize("line", UNENDED.values(), ids=UNENDED)
 @pytest.mark.parametrize("name", ["g.csv", "g.csv.gz"])
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
-def test_a_last_line_without_its_end_is_set_aside_alone(
+def test_a_last_line_without_a_newline_is_rejected(
     tmp_path: Path, name: str, newline: bytes, line: str | bytes, block_bytes: int
 ) -> None:
     line = line if isinstance(line, bytes) else line.encode()
@@ -215,7 +215,7 @@ def test_a_last_line_without_its_end_is_set_aside_alone(
 
 
 @BLOCK_SIZES
-def test_what_could_be_read_of_an_unended_last_line_is_kept_with_it(
+def test_a_last_line_without_a_newline_keeps_its_parsed_values(
     tmp_path: Path, block_bytes: int
 ) -> None:
     path = write_bytes(tmp_path / "g.csv", f"{HEADER}\n{trip()}\n{trip()}".encode())
@@ -226,7 +226,7 @@ def test_what_could_be_read_of_an_unended_last_line_is_kept_with_it(
 
 
 @pytest.mark.parametrize("ending", ["\r", "\r\r"])
-def test_blank_space_after_the_last_line_is_no_row(tmp_path: Path, ending: str) -> None:
+def test_blanks_after_the_last_line_are_not_a_row(tmp_path: Path, ending: str) -> None:
     path = write_bytes(tmp_path / "g.csv", f"{HEADER}\n{trip()}\n{ending}".encode())
 
     parsed = parse_csv(path)
@@ -234,7 +234,7 @@ def test_blank_space_after_the_last_line_is_no_row(tmp_path: Path, ending: str) 
     assert (parsed.lines, parsed.bad) == ([2], [])
 
 
-def test_a_cut_line_does_not_decide_how_wide_the_others_are(tmp_path: Path) -> None:
+def test_a_truncated_line_does_not_set_the_row_width(tmp_path: Path) -> None:
     content = f"{HEADER}\n{trip()},,\n{trip()}"
 
     parsed = parse_csv(write_bytes(tmp_path / "g.csv", content.encode()))
@@ -244,12 +244,12 @@ def test_a_cut_line_does_not_decide_how_wide_the_others_are(tmp_path: Path) -> N
 
 
 @BLOCK_SIZES
-def test_rows_of_eras_with_two_fields_more_than_their_header_are_not_shifted(
+def test_rows_with_two_fields_beyond_the_header_are_not_shifted(
     tmp_path: Path, block_bytes: int
 ) -> None:
     rows = [row + ",," for row in numbered(30)]
     rows[3] = trip(total_amount="x") + ",,"
-    rows[5] = trip()  # too narrow, among these
+    rows[5] = trip()  # too few fields among these rows
 
     path = write_csv(tmp_path / "g.csv", ["", *rows], newline=b"\r\n")
     parsed = parse_csv(path, block_bytes)
@@ -261,9 +261,7 @@ def test_rows_of_eras_with_two_fields_more_than_their_header_are_not_shifted(
 
 
 @pytest.mark.parametrize("extra", [",,", ",", ""])
-def test_a_damaged_first_row_does_not_decide_how_wide_the_others_are(
-    tmp_path: Path, extra: str
-) -> None:
+def test_a_damaged_first_row_does_not_set_the_row_width(tmp_path: Path, extra: str) -> None:
     wide = ",," if not extra else ""
     rows = [trip() + extra, *(row + wide for row in numbered(20))]
 
@@ -291,7 +289,7 @@ def test_a_quoted_file_is_read_like_a_plain_one(tmp_path: Path, block_bytes: int
 
 
 @BLOCK_SIZES
-def test_a_quoted_field_may_hold_commas_and_quotes(tmp_path: Path, block_bytes: int) -> None:
+def test_a_quoted_field_may_contain_commas_and_quotes(tmp_path: Path, block_bytes: int) -> None:
     row = quoted(trip()) + ',"a, ""b"", c"'
     path = write_csv(tmp_path / "g.csv", [row] * 3, header=quoted(HEADER) + ',"remark"')
 
@@ -302,17 +300,17 @@ def test_a_quoted_field_may_hold_commas_and_quotes(tmp_path: Path, block_bytes: 
 
 
 STRAY = {
-    "opened and not closed": quoted(trip()).replace('"12.9"', '"12.9'),
-    "opened in the last field": quoted(trip())[:-1].replace('"12.9"', '"x"'),
+    "an unclosed quote": quoted(trip()).replace('"12.9"', '"12.9'),
+    "an unclosed quote in the last field": quoted(trip())[:-1].replace('"12.9"', '"x"'),
     "a lone carriage return": quoted(trip(total_amount="1\r2")),
     "a bare carriage return": quoted(trip()).replace('"12.9"', "1\r2"),
-    "an endless field": '"' + "x" * 200_000,
+    "an unclosed long field": '"' + "x" * 200_000,
 }
 
 
 @BLOCK_SIZES
 @pytest.mark.parametrize("stray", STRAY.values(), ids=STRAY)
-def test_a_stray_quote_costs_only_its_own_line(
+def test_a_stray_quote_affects_only_its_own_line(
     tmp_path: Path, stray: str, block_bytes: int
 ) -> None:
     rows = [quoted(row) for row in numbered(12)]
@@ -339,8 +337,8 @@ def test_a_quote_does_not_swallow_the_next_line(tmp_path: Path, block_bytes: int
 
 
 @BLOCK_SIZES
-def test_two_rows_in_one_line_are_one_line(tmp_path: Path, block_bytes: int) -> None:
-    """A blank line beside them must not make up for the row that they are too many."""
+def test_two_rows_in_one_line_count_as_one_line(tmp_path: Path, block_bytes: int) -> None:
+    """A blank line must not compensate for the extra row, and shift the line numbers."""
     pair = f"{trip()}\r{trip()}"
     path = write_csv(tmp_path / "g.csv", [pair, "", trip()])
 
@@ -352,10 +350,10 @@ def test_two_rows_in_one_line_are_one_line(tmp_path: Path, block_bytes: int) -> 
 
 @BLOCK_SIZES
 @pytest.mark.parametrize("damage", [b"\xff\xfe", b"\xe9"], ids=["never valid", "Latin-1"])
-def test_a_row_is_judged_alike_wherever_its_damage_lies(
+def test_a_damaged_row_is_rejected_whichever_column_is_damaged(
     tmp_path: Path, damage: bytes, block_bytes: int
 ) -> None:
-    """In an unread column too: else the verdict would depend on the rows of the same block."""
+    """Also if the column is not read: otherwise the result would depend on the block."""
     rows: list[str | bytes] = [row + ",x" for row in numbered(9)]
     rows[2] = trip(total_amount="?") + ",x"
     rows[6] = trip().encode() + b"," + damage
@@ -367,7 +365,7 @@ def test_a_row_is_judged_alike_wherever_its_damage_lies(
 
 
 @BLOCK_SIZES
-def test_valid_text_beyond_ascii_is_kept(tmp_path: Path, block_bytes: int) -> None:
+def test_valid_non_ascii_text_is_kept(tmp_path: Path, block_bytes: int) -> None:
     rows = [row + ",caf\u00e9" for row in numbered(9)]
 
     path = write_csv(tmp_path / "g.csv", rows, header=HEADER + ",remark")
@@ -380,7 +378,7 @@ def test_valid_text_beyond_ascii_is_kept(tmp_path: Path, block_bytes: int) -> No
 FRAGMENTS = st.sampled_from(
     [
         *numbered(3),
-        *(text if isinstance(text, bytes) else text.encode() for text in DIRT.values()),
+        *(text if isinstance(text, bytes) else text.encode() for text in BAD_ROWS.values()),
         *(text.encode() for text in STRAY.values() if len(text) < 1000),
         HALF_QUOTED,
         quoted(trip()),
@@ -402,7 +400,7 @@ FRAGMENTS = st.sampled_from(
     ended=st.booleans(),
     block_bytes=st.integers(1, 3000),
 )
-def test_whatever_the_file_holds_no_row_is_lost_and_blocks_make_no_difference(
+def test_no_row_of_any_csv_is_lost_whatever_the_block_size(
     tmp_path: Path,
     quoted_header: bool,
     lines: list[tuple[str | bytes, bytes]],
@@ -430,9 +428,7 @@ def test_whatever_the_file_holds_no_row_is_lost_and_blocks_make_no_difference(
 
 
 @pytest.mark.parametrize("block_bytes", [1, 200, 1000])
-def test_a_block_holds_whole_lines_and_no_more_than_its_size(
-    tmp_path: Path, block_bytes: int
-) -> None:
+def test_a_block_has_whole_lines_and_at_most_its_size(tmp_path: Path, block_bytes: int) -> None:
     path = write_csv(tmp_path / "g.csv", numbered(100))
     reader = CsvTripReader(path, "green", block_bytes=block_bytes)
 
@@ -448,8 +444,8 @@ def test_a_block_holds_whole_lines_and_no_more_than_its_size(
     assert lines[0] == 2
 
 
-def test_a_block_holds_no_more_lines_than_trips_would_be(tmp_path: Path) -> None:
-    """A row takes memory however short its line is."""
+def test_a_block_of_short_lines_has_a_limited_number_of_lines(tmp_path: Path) -> None:
+    """Each row takes memory, even if its line is short."""
     lines = [b"x"] * (2 * BLOCK_ROWS + 5)
     path = write_csv(tmp_path / "g.csv", [*lines, trip(), *lines])
     reader = CsvTripReader(path, "green")
@@ -467,7 +463,7 @@ def test_a_block_holds_no_more_lines_than_trips_would_be(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("block_bytes", [1000, 1 << 20])
-def test_rows_keep_their_numbers_below_long_stretches_of_blank_lines(
+def test_rows_keep_their_line_numbers_after_many_blank_lines(
     tmp_path: Path, block_bytes: int
 ) -> None:
     blank = b"\r\n" * 100_000 + b"\n" * 100_000
@@ -483,7 +479,7 @@ def test_rows_keep_their_numbers_below_long_stretches_of_blank_lines(
     assert (parsed.lines, parsed.bad) == ([2, 200_003], [])
 
 
-def test_a_header_of_very_many_names_costs_no_memory_for_each_row(tmp_path: Path) -> None:
+def test_a_header_with_many_names_takes_no_memory_per_row(tmp_path: Path) -> None:
     rows = ["x"] * 20_000
     path = write_csv(tmp_path / "g.csv", [*rows, trip()], header=HEADER + "," * 100_000)
 
@@ -500,7 +496,7 @@ def test_a_header_of_very_many_names_costs_no_memory_for_each_row(tmp_path: Path
 
 @pytest.mark.parametrize("block_bytes", [1, 1000, 1 << 20, 1 << 22])
 @pytest.mark.parametrize("ending", [b"\n", b""], ids=["ended", "at the end of the file"])
-def test_a_line_of_the_greatest_length_is_read(
+def test_a_line_of_the_maximum_length_is_read(
     tmp_path: Path, block_bytes: int, ending: bytes
 ) -> None:
     row = trip().encode() + b","
@@ -517,7 +513,7 @@ def test_a_line_of_the_greatest_length_is_read(
 @pytest.mark.parametrize("block_bytes", [1, 1000, 1 << 20, 1 << 22])
 @pytest.mark.parametrize("ending", [b"\n" + trip().encode(), b""], ids=["ended", "without end"])
 @pytest.mark.parametrize("rows_before", [0, 1])
-def test_a_longer_line_is_refused_by_its_number(
+def test_a_longer_line_is_refused_with_its_line_number(
     tmp_path: Path, block_bytes: int, ending: bytes, rows_before: int
 ) -> None:
     head = "".join(f"{line}\n" for line in [HEADER, *numbered(rows_before)]).encode()
@@ -532,7 +528,7 @@ def test_a_longer_line_is_refused_by_its_number(
 
 
 def test_a_line_as_long_as_a_block_does_not_stop_the_reader(tmp_path: Path) -> None:
-    """Where a block ends exactly at a newline and the next one holds none."""
+    """One block ends exactly at a newline, and the next one contains none."""
     first = numbered(1)[0].encode() + b"\n"
     filler = b"\n" * (LONGEST_LINE - len(first))
     path = tmp_path / "g.csv"
@@ -545,7 +541,7 @@ def test_a_line_as_long_as_a_block_does_not_stop_the_reader(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("content", [HEADER, HEADER + "\n", HEADER + "\r\n\r\n\n"])
-def test_a_file_of_a_header_has_no_rows(tmp_path: Path, content: str) -> None:
+def test_a_file_with_only_a_header_has_no_rows(tmp_path: Path, content: str) -> None:
     reader = CsvTripReader(write_bytes(tmp_path / "g.csv", content.encode()), "green")
 
     assert sum(reader.parse(raw).rows_read for raw in reader.raw_blocks()) == 0
@@ -573,7 +569,7 @@ def test_a_gzipped_file_is_read_like_a_plain_one(tmp_path: Path, block_bytes: in
     assert parsed.bad == plain.bad
 
 
-def test_a_gzip_file_of_several_members_is_read_to_its_end(tmp_path: Path) -> None:
+def test_all_members_of_a_gzip_file_are_read(tmp_path: Path) -> None:
     path = tmp_path / "g.csv.gz"
     members = [f"{HEADER}\n", *(f"{row}\n" for row in numbered(3))]
     path.write_bytes(b"".join(gzip.compress(member.encode()) for member in members) + b"\0" * 9)
@@ -586,22 +582,22 @@ def cut(share: float) -> Callable[[bytes], bytes]:
 
 
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {
-    "cut to its magic number": lambda packed: packed[:2],
-    "cut in the middle": cut(0.5),
-    "cut near the end": cut(0.99),
+    "truncated to its magic number": lambda packed: packed[:2],
+    "truncated in the middle": cut(0.5),
+    "truncated near the end": cut(0.99),
     "without its last byte": lambda packed: packed[:-1],
     "without its checksum": lambda packed: packed[:-8],
     "a wrong checksum": lambda packed: packed[:-8] + b"\1\2\3\4" + packed[-4:],
     "a wrong length": lambda packed: packed[:-1] + b"\1",
     "a changed start": lambda packed: packed[:12] + b"\xff" * 60 + packed[72:],
     "changed bytes": lambda packed: packed[:-60] + b"\xff" * 30 + packed[-30:],
-    "something after it": lambda packed: packed + b"<html>",
+    "followed by other bytes": lambda packed: packed + b"<html>",
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 @pytest.mark.parametrize("count", [20, 30_000])
-def test_a_damaged_gzip_file_is_refused_and_never_read_as_a_shorter_one(
+def test_a_damaged_gzip_file_is_refused_and_not_read_as_a_shorter_one(
     tmp_path: Path, damage: Callable[[bytes], bytes], count: int
 ) -> None:
     rows = (trip(trip_distance=f"{n * n % 9973}.{n % 89}") for n in range(count))
@@ -617,8 +613,8 @@ def test_a_damaged_gzip_file_is_refused_and_never_read_as_a_shorter_one(
     assert "\n" not in message
 
 
-def test_a_file_opened_in_one_thread_is_read_whole_in_another(tmp_path: Path) -> None:
-    """The thread that opened it may have ended by then."""
+def test_a_file_opened_in_one_thread_is_read_completely_in_another(tmp_path: Path) -> None:
+    """The thread that opened the file may have ended."""
     path = write_csv(tmp_path / "g.csv.gz", numbered(60_000))
     opened: list[CsvTripReader] = []
     thread = threading.Thread(target=lambda: opened.append(CsvTripReader(path, "green")))
@@ -639,7 +635,7 @@ def test_opening_a_file_starts_no_thread(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["g.csv", "g.csv.gz"])
-def test_the_first_bytes_are_unpacked_ones(tmp_path: Path, name: str) -> None:
+def test_the_first_bytes_are_decompressed(tmp_path: Path, name: str) -> None:
     path = write_csv(tmp_path / name, numbered(3))
 
     assert read_first_bytes(path, 8) == b"VendorID"

@@ -3,12 +3,12 @@ from taxi_platform.trips.types import TRIP_TYPES, every_rule
 from taxi_platform_tests.conftest import PROJECT
 
 
-def test_the_page_of_the_data_is_current() -> None:
+def test_docs_data_md_is_current() -> None:
     page = (PROJECT / "docs" / "data.md").read_text()
     assert page == data_page(), "run make docs"
 
 
-def test_every_column_of_every_kind_of_trip_is_in_its_section_once() -> None:
+def test_every_column_of_every_trip_type_is_in_its_section_once() -> None:
     for name, kind in TRIP_TYPES.items():
         _, section = data_page().split(f"\n## {kind.title}: `{name}`\n")
         section = section.partition("\n## ")[0]

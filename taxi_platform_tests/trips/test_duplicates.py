@@ -1,4 +1,4 @@
-"""Rows that are there twice are counted exactly, however many there are."""
+"""Duplicate rows are counted exactly, whatever their number."""
 
 import tempfile
 import tracemalloc
@@ -53,7 +53,7 @@ def batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
 
 @bounded
 @given(rows=st.lists(ROW, max_size=200), cut=st.integers(0, 200))
-def test_rows_that_are_equal_are_counted_however_they_are_batched(
+def test_duplicates_are_counted_whatever_the_block_size(
     rows: list[tuple[Any, ...]], cut: int
 ) -> None:
     counter = DuplicateCounter()
@@ -63,7 +63,7 @@ def test_rows_that_are_equal_are_counted_however_they_are_batched(
     counter.close()
 
 
-def test_a_reversal_is_no_duplicate_however_many_amounts_it_negates() -> None:
+def test_a_reversal_is_not_a_duplicate_of_its_trip() -> None:
     rows: list[tuple[Any, ...]] = [
         (1, 1, 1, sign * amount, sign * 2.5, "N", "")
         for amount in (0.0, 3.5, 8.7)
@@ -73,11 +73,11 @@ def test_a_reversal_is_no_duplicate_however_many_amounts_it_negates() -> None:
 
 
 @pytest.mark.parametrize("at_once", [16, 1 << 15])
-def test_many_rows_are_laid_aside_on_disk_and_counted_exactly(
+def test_hashes_of_many_rows_spill_to_disk_and_are_counted_exactly(
     monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     monkeypatch.setattr(duplicates, "IN_MEMORY_BYTES", 10_000)
-    monkeypatch.setattr(duplicates, "AT_ONCE", at_once)
+    monkeypatch.setattr(duplicates, "HASHES_AT_A_TIME", at_once)
     random = np.random.default_rng(1)
     hashes = random.integers(0, 2**64, 30_000, dtype=np.uint64)
     again = hashes[random.integers(0, 30_000, 5_000)]
@@ -104,7 +104,7 @@ def test_a_long_file_takes_no_more_memory_than_a_short_one() -> None:
     assert peak(400) < 1.5 * peak(60)
 
 
-def test_where_there_is_no_room_counting_is_given_up_and_the_month_is_not(
+def test_a_full_disk_stops_counting_but_not_cleaning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full(tempfile.SpooledTemporaryFile[bytes]):
@@ -116,14 +116,16 @@ def test_where_there_is_no_room_counting_is_given_up_and_the_month_is_not(
     assert cleaned.summary.rows_kept == 5
     assert cleaned.summary.duplicate_rows is None
     assert cleaned.summary.warnings == [
-        "duplicate rows were not counted: there was no room for a temporary file"
+        "duplicate rows were not counted: no disk space for a temporary file"
     ]
 
 
 @pytest.mark.parametrize("block_bytes", [1, 1000, 1 << 20])
-def test_the_kept_rows_of_a_file_are_counted(tmp_path: Path, block_bytes: int) -> None:
+def test_duplicates_among_the_kept_rows_of_a_file_are_counted(
+    tmp_path: Path, block_bytes: int
+) -> None:
     rows = [*numbered(10), *numbered(10), trip(passenger_count="0"), trip(passenger_count="0")]
     rows += [trip(store_and_fwd_flag="Y"), trip(store_and_fwd_flag="y")]
     summary = clean_csv(write_csv(tmp_path / "g.csv", rows), block_bytes).summary
     assert summary.duplicate_rows == 11
-    assert summary.warnings[-1].startswith("11 of 22 rows are equal to one before them")
+    assert summary.warnings[-1].startswith("11 of 22 rows duplicate an earlier row")

@@ -1,4 +1,4 @@
-"""What the TLC published, of every era, against what a plain reader of CSV sees in it."""
+"""The TLC's files of every era, compared with the results of a plain CSV reader."""
 
 import csv
 import math
@@ -44,8 +44,8 @@ def whole(text: str) -> int | None:
     return int(text) if text else None
 
 
-# Each column, how a plain reader understands its text, and its names in any era without
-# underscores and in lower case.
+# For each column: how a plain reader converts its text, and its names in any era, in lower case
+# and without underscores.
 EXPECTED: dict[str, tuple[Any, tuple[str, ...]]] = {
     "vendor_id": (VENDORS.__getitem__, ("vendorid", "vendorname")),
     "pickup_datetime": (
@@ -97,7 +97,7 @@ def heads(real_data: Path) -> list[Path]:
 
 
 def complete(content: bytes) -> Iterator[dict[str, str]]:
-    """The complete rows as a plain reader sees them, by bare names; what is beyond is empty."""
+    """The complete rows as a plain reader reads them, by bare name; extra fields are dropped."""
     text = content[: content.rindex(b"\n") + 1].decode()
     header, *rows = csv.reader(text.splitlines())
     names = [name.strip().lower().replace("_", "") for name in header]
@@ -117,7 +117,7 @@ def clean(path: Path) -> Cleaned:
     return collect(clean_trips(path, options=NO_RULES))
 
 
-def test_of_every_head_the_complete_lines_are_kept_and_the_cut_one_is_set_aside(
+def test_every_head_keeps_complete_lines_and_rejects_the_truncated_one(
     real_data: Path,
 ) -> None:
     whole_ones = []
@@ -142,7 +142,7 @@ def test_of_every_head_the_complete_lines_are_kept_and_the_cut_one_is_set_aside(
     assert whole_ones == ["green_tripdata_2019-02.csv"]
 
 
-def test_of_every_head_every_column_is_known(real_data: Path) -> None:
+def test_every_column_of_every_head_is_known(real_data: Path) -> None:
     for head in heads(real_data):
         reader = open_trip_file(head)
         reader.close()
@@ -153,7 +153,7 @@ def test_of_every_head_every_column_is_known(real_data: Path) -> None:
         assert reader.color == head.name.partition("_")[0], head.name
 
 
-def test_of_every_head_every_value_is_what_a_plain_reader_sees(real_data: Path) -> None:
+def test_every_value_of_every_head_is_what_a_plain_reader_reads(real_data: Path) -> None:
     values = 0
     for head in heads(real_data):
         rows = list(complete(head.read_bytes()))
@@ -169,10 +169,10 @@ def test_of_every_head_every_value_is_what_a_plain_reader_sees(real_data: Path) 
     assert values > 10_000
 
 
-def test_of_every_head_what_a_cut_line_says_before_the_cut_is_kept_with_it(
+def test_the_truncated_line_of_every_head_keeps_its_parsed_values(
     real_data: Path,
 ) -> None:
-    """Where the cut left it as wide as a row: elsewhere no value has a column."""
+    """If it has as many fields as a row. Otherwise fields cannot be assigned to columns."""
     for head in heads(real_data):
         content = head.read_bytes()
         cut = content.rpartition(b"\n")[2].decode()
@@ -199,7 +199,7 @@ def cents(table: pa.Table) -> int:
 
 
 def assert_balanced(path: Path, count: int, source: str, column: str) -> None:
-    """Rows and cents are conserved, with the rules and without."""
+    """Checks that rows and cents are conserved, with and without rules."""
     expected = cents_by_duckdb(source, column, path)
     assert expected[0] == count
     for options in (LENIENT, NO_RULES):
@@ -221,7 +221,7 @@ MONTHS = {
 
 
 @pytest.mark.parametrize("month", MONTHS)
-def test_a_whole_month_of_parquet_balances_to_the_row_and_to_the_cent(
+def test_a_parquet_month_has_the_rows_and_cents_that_duckdb_counts(
     real_data: Path, month: str
 ) -> None:
     path = real_data / "tlc_months" / f"green_tripdata_{month}.parquet"
@@ -232,21 +232,21 @@ def test_a_whole_month_of_parquet_balances_to_the_row_and_to_the_cent(
 PLAIN = "read_csv($path, header = false, skip = {}, all_varchar = true, delim = ',')"
 
 
-def test_a_whole_month_of_csv_balances_to_the_row_and_to_the_cent(real_data: Path) -> None:
+def test_a_csv_month_has_the_rows_and_cents_that_duckdb_counts(real_data: Path) -> None:
     path = real_data / "tlc_months" / "green_tripdata_2013-08.csv"
 
     assert_balanced(path, 7_623, PLAIN.format(2), "column17")
 
 
 @pytest.mark.parametrize("month", ["2018-06", "2019-06", "2020-04", "2020-10"])
-def test_a_sample_balances_to_the_row_and_to_the_cent(real_data: Path, month: str) -> None:
+def test_a_sample_has_the_rows_and_cents_that_duckdb_counts(real_data: Path, month: str) -> None:
     path = real_data / "tlc_samples" / f"yellow_tripdata_sample_{month}.csv"
 
     assert_balanced(path, 10_000, PLAIN.format(1), "column16")
 
 
 @pytest.mark.parametrize("month", ["2015-01", "2016-02"])
-def test_a_sample_without_its_last_newline_balances_and_loses_that_line_alone(
+def test_a_sample_without_its_last_newline_rejects_only_that_line(
     real_data: Path, month: str
 ) -> None:
     path = real_data / "tlc_samples" / f"yellow_tripdata_{month}.csv"
@@ -269,12 +269,12 @@ REPUBLISHED_TYPES = {
         pa.float64(),
     ),
 }
-"""As in the TLC's Parquet of 2009; all else is text, the times too."""
+"""As in the TLC's Parquet of 2009. All other columns are text, including times."""
 
 
 @pytest.mark.parametrize("missing", [None, math.nan], ids=["null", "NaN"])
 @pytest.mark.parametrize("month", ["2009-02", "2009-09", "2009-12"])
-def test_parquet_of_2009_as_it_was_published_anew_loads_like_its_csv(
+def test_republished_parquet_of_2009_is_read_like_its_csv(
     real_data: Path, tmp_path: Path, month: str, missing: float | None
 ) -> None:
     head = real_data / "tlc_heads" / f"yellow_tripdata_{month}.csv"
@@ -301,7 +301,7 @@ def test_parquet_of_2009_as_it_was_published_anew_loads_like_its_csv(
 
 
 @pytest.mark.parametrize("month", ["2010-02", "2010-09", "2012-02"])
-def test_parquet_of_2010_and_later_with_texts_for_codes_loads_like_its_csv(
+def test_parquet_since_2010_with_text_codes_is_read_like_its_csv(
     real_data: Path, tmp_path: Path, month: str
 ) -> None:
     head = real_data / "tlc_heads" / f"yellow_tripdata_{month}.csv"
@@ -320,7 +320,7 @@ def test_parquet_of_2010_and_later_with_texts_for_codes_loads_like_its_csv(
     assert clean(path).kept.equals(clean(head).kept)
 
 
-def test_heads_are_the_same_however_they_are_cut_into_blocks(real_data: Path) -> None:
+def test_heads_do_not_depend_on_the_block_size(real_data: Path) -> None:
     for head in heads(real_data)[::7]:
         expected = clean(head)
         color, _ = parse_file_name(head.name)

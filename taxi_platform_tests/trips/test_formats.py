@@ -1,4 +1,4 @@
-"""The same rows give the same result in every block size, format and compression, of every era."""
+"""The same rows give the same result in every block size, format and compression of every era."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,17 +32,17 @@ ODD_FIELDS = (
     *("CMT", "cash", " Credit ", "NA ", "NOC", "Y", "70000", "0x10", "2020-02-30 00:00:00", "N\0"),
     *("0000-01-01 00:00:00", "2009-01-01", "\u00e9", "\u00a0"),
 )
-"""What a field may hold that is not of its column's usual kind."""
+"""Unusual field values."""
 
 few = settings(bounded, max_examples=8)
-"""Of each shape; there are many."""
+"""Examples per shape. There are many shapes."""
 
 by_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 
 @st.composite
 def tables(draw: st.DrawFn, shape: Shape) -> list[list[str]]:
-    """Rows of a shape, a few fields of which are odd."""
+    """Rows of a shape, with a few unusual fields."""
     random = Random(draw(st.integers(0, 1 << 30)))  # noqa: S311 - no secret
     rows = [shape.fields(random) for _ in range(draw(st.integers(1, 25)))]
     for _ in range(draw(st.sampled_from([0, 0, 1, 3, 20]))):
@@ -58,7 +58,7 @@ ENDS = st.sampled_from([b"\n", b"\r\n", b"\r\r\n"])
 
 @st.composite
 def contents(draw: st.DrawFn, shape: Shape) -> bytes:
-    """A CSV of a shape with ragged and blank lines, mixed line ends, and often no last one."""
+    """A CSV of a shape with ragged and blank lines and mixed line endings, often truncated."""
     content = shape.head
     for row in draw(tables(shape)):
         for ragged in draw(st.lists(RAGGED, max_size=2)):
@@ -76,7 +76,7 @@ def assert_same(found: Cleaned, expected: Cleaned) -> None:
 @by_shape
 @few
 @given(data=st.data())
-def test_blocks_and_gzip_make_no_difference_to_a_csv_of_any_era(
+def test_a_csv_of_any_era_does_not_depend_on_block_size_or_gzip(
     tmp_path: Path, shape: Shape, data: st.DataObject
 ) -> None:
     content = data.draw(contents(shape))
@@ -118,7 +118,7 @@ def written_parquet(
 
 
 def assert_like_csv(found: Cleaned, expected: Cleaned, color: str) -> None:
-    """But for what is said of where a rejected row stood."""
+    """Compares everything except the position of rejected rows."""
     assert found.kept.equals(expected.kept)
     assert found.summary == expected.summary
     shared = [*trip_schema(color).names, "reject_reasons"]
@@ -128,7 +128,7 @@ def assert_like_csv(found: Cleaned, expected: Cleaned, color: str) -> None:
 @by_shape
 @few
 @given(data=st.data())
-def test_parquet_of_texts_is_read_like_the_csv_of_any_era(
+def test_parquet_of_texts_is_read_like_a_csv_of_any_era(
     tmp_path: Path, shape: Shape, data: st.DataObject
 ) -> None:
     rows = data.draw(tables(shape))
@@ -150,7 +150,7 @@ def test_parquet_of_texts_is_read_like_the_csv_of_any_era(
 @by_shape
 @few
 @given(data=st.data())
-def test_parquet_of_numbers_and_times_is_read_like_the_csv_of_any_era(
+def test_parquet_of_numbers_and_times_is_read_like_a_csv_of_any_era(
     tmp_path: Path, shape: Shape, data: st.DataObject
 ) -> None:
     random = Random(data.draw(st.integers(0, 1 << 30)))  # noqa: S311 - no secret
@@ -165,7 +165,7 @@ def test_parquet_of_numbers_and_times_is_read_like_the_csv_of_any_era(
 
 
 def _typed(fields: tuple[str, ...], data: st.DataObject) -> pa.Array:
-    """Numbers and times as such, where all fields are, in one of the types they are published."""
+    """Converts fields to one of their published types, if all of them are numbers or times."""
     texts = pa.array([field or None for field in fields], pa.string())
     kinds: list[Any] = (
         [pa.timestamp("us"), pa.timestamp("ms")] if ":" in fields[0] else [pa.float64()]

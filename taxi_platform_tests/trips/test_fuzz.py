@@ -1,6 +1,6 @@
-"""Damage of every kind that a file can take: it loads with every row accounted for, or is refused.
+"""A damaged file either loads without losing a row or is refused, whatever the damage.
 
-The inputs are made from a fixed seed: the same ones in every run.
+The inputs are generated from a fixed seed, so they are the same in every run.
 """
 
 import gzip
@@ -98,7 +98,7 @@ def reorder_header(content: bytes, random: Random) -> bytes:
 
 
 def reorder_columns(content: bytes, random: Random) -> bytes:
-    """Swaps or doubles a column in every line, or in some."""
+    """Swaps or duplicates a column in all lines or in some."""
     lines = [line.split(b",") for line in content.split(b"\n")]
     one, other = random.randrange(20), random.randrange(20)
     double, share = random.random() < 0.5, random.choice([0.3, 1.0])
@@ -135,7 +135,7 @@ def other_separator(content: bytes, random: Random) -> bytes:
 
 
 def other_values(content: bytes, random: Random) -> bytes:
-    """Replaces one field of some lines by something that a field may not or just may be."""
+    """Replaces one field of some lines with a value that is invalid or barely valid."""
     odd = (
         b"1e400 -1e13 1e308 inf -inf nan NaN NULL 0x10 1_000 1,5 99999999999999999999 -0 +1 1. .1 "
         b"32768 -32769 0000-00-00 9999-12-31 10000-01-01T00:00:00 2020-02-30 2020-01-01Z "
@@ -171,11 +171,11 @@ OF_TEXT: tuple[Mutation, ...] = (
 
 
 def as_parquet(content: bytes, random: Random) -> bytes | None:
-    """The rows as Parquet, in types that are guessed, or None where no table can be made of it."""
+    """The rows as Parquet, with inferred types; None if they are not a table."""
     header, _, rest = content.partition(b"\n")
     lines = [line.rstrip(b"\r,") for line in rest.split(b"\n")]
     names = [name.strip() for name in header.decode().split(",")]
-    # Without the empty fields at a line's end that the header has no names for.
+    # Without the empty fields at the end of lines that have no name in the header.
     whole = [
         line + b"," * (len(names) - 1 - line.count(b","))
         for line in lines[:-1]
@@ -199,7 +199,7 @@ def as_parquet(content: bytes, random: Random) -> bytes | None:
 
 
 def sources(folder: Path | None) -> list[bytes]:
-    """Whole small files of every era: the published heads where they are, and made-up rows."""
+    """Small complete files of every era: the published heads if available, and generated rows."""
     random = Random(2009)  # noqa: S311 - no secret
     made = [
         shape.head + b"".join(shape.row(random).encode() + b"\r\n" for _ in range(12))
@@ -218,7 +218,7 @@ def assert_accounted_for(cleaned: Cleaned, rows: int) -> None:
 
 
 def load(path: Path, text: bytes | None) -> Cleaned | None:
-    """What comes of a file, None where it is refused in one line."""
+    """The result of cleaning a file; None if it is refused with a one-line message."""
     try:
         return collect(clean_trips(path, options=replace(LENIENT, rules=())))
     except TripFileError as error:
@@ -231,7 +231,7 @@ def load(path: Path, text: bytes | None) -> Cleaned | None:
 
 
 def write_damaged(path: Path, source: bytes, random: Random) -> tuple[str, bytes | None]:
-    """Writes a damaged file: its format, and the text that is in it if that is known."""
+    """Writes a damaged file. Returns its format, and its text if known."""
     kind = random.choices(["csv", "gz", "damaged gz", "parquet"], [70, 5, 13, 12])[0]
     if kind == "parquet":
         packed = as_parquet(source, random)
@@ -274,7 +274,7 @@ def fuzz(path: Path, inputs: list[bytes], count: int, seed: int) -> Counter[str]
 
 
 def assert_telling(outcomes: Counter[str]) -> None:
-    """Neither is everything refused, nor does everything load."""
+    """Checks that some files load and some are refused."""
     for outcome in ("csv loaded", "gz loaded", "parquet loaded"):
         assert outcomes[outcome] > 0
     for outcome in ("csv refused", "damaged gz refused", "parquet refused"):
@@ -286,7 +286,7 @@ def assert_telling(outcomes: Counter[str]) -> None:
     "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))]
 )
 @pytest.mark.parametrize("name", ["yellow_tripdata_2010-03.csv", "trips"])
-def test_whatever_happens_to_a_file_of_any_era_it_loads_with_every_row_or_is_refused(
+def test_a_damaged_file_of_any_era_loses_no_row_or_is_refused(
     tmp_path: Path, name: str, seed: int
 ) -> None:
     assert_telling(fuzz(tmp_path / name, sources(None), INPUTS // 20, seed))
@@ -294,7 +294,7 @@ def test_whatever_happens_to_a_file_of_any_era_it_loads_with_every_row_or_is_ref
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("seed", range(10))
-def test_whatever_happens_to_a_published_file_it_loads_with_every_row_or_is_refused(
+def test_a_damaged_published_file_loses_no_row_or_is_refused(
     tmp_path: Path, real_data: Path, seed: int
 ) -> None:
     inputs = sources(real_data / "tlc_heads")
@@ -306,23 +306,23 @@ HEAD, ROW = f"{HEADER}\n{trip()}\n".encode(), f"{trip()}\n".encode()
 MEGABYTE = 1 << 20
 BOMB = 400
 TOO_LONG = f"line 3 is longer than {LONGEST_LINE:,} bytes"
-"""Megabytes that come of a small file, or of one that takes no room on the disk."""
+"""Megabytes in memory, from a small or sparse file."""
 
 
 def packed(*parts: tuple[bytes, int]) -> bytes:
-    """A gzip file of pieces, each repeated so many times: as many members."""
+    """A gzip file whose members are the given pieces, each repeated a number of times."""
     return b"".join(gzip.compress(piece, 1, mtime=0) * times for piece, times in parts)
 
 
 def sparse(path: Path, head: bytes) -> None:
-    """Zeros after a head, which take no room on the disk."""
+    """Zeros after a head, in a sparse file."""
     with path.open("wb") as file:
         file.write(head)
         file.truncate(BOMB * MEGABYTE)
 
 
 def many_rows(path: Path) -> None:
-    """Parquet of few bytes a row, in one row group."""
+    """Parquet with few bytes per row, in one row group."""
     pq.write_table(green_table(1_500_000), path, compression="zstd", row_group_size=2_000_000)
 
 
@@ -333,7 +333,7 @@ def write(content: Callable[[], bytes]) -> Callable[[Path], None]:
     return written
 
 
-# How it is made, and what comes of it: rows kept and rejected, or the refusal.
+# How to write the file, and the expected result: rows kept and rejected, or the error message.
 BOMBS: dict[str, tuple[Callable[[Path], None], str]] = {
     "zeros below a row": (lambda path: sparse(path, HEAD), TOO_LONG),
     "zeros alone": (lambda path: sparse(path, b""), "has no header line"),

@@ -13,14 +13,14 @@ MONTHS = st.dates(date(1900, 1, 1), date(2999, 12, 31)).map(lambda day: day.repl
 
 @bounded
 @given(color=st.sampled_from(list(TRIP_TYPES)), month=MONTHS)
-def test_a_month_survives_its_key_and_its_file_name(color: str, month: date) -> None:
+def test_a_month_is_parsed_from_its_key_and_its_file_name(color: str, month: date) -> None:
     trips = TripMonth(color, month)
 
     assert TripMonth.from_key(trips.key) == trips
     assert parse_file_name(f"{trips.stem}.parquet") == (color, month)
 
 
-def test_the_spellings_are_those_of_the_tlc_and_of_dagster() -> None:
+def test_keys_and_names_are_those_of_dagster_and_the_tlc() -> None:
     month = TripMonth("green", date(2024, 1, 1))
 
     assert month.key == str(month) == "green|2024-01"
@@ -50,18 +50,18 @@ def test_colors_are_in_alphabetical_order() -> None:
         "green|\u0662\u0660\u0662\u0664-01",
     ],
 )
-def test_what_is_no_key_is_refused_and_named(key: str) -> None:
+def test_an_invalid_key_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match="is not a partition key such as") as error:
         TripMonth.from_key(key)
     assert repr(key) in str(error.value)
 
 
-def test_an_unknown_color_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="'blue': one of fhvhv, green, yellow"):
+def test_an_unknown_color_is_refused_with_a_list_of_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="'blue': use one of fhvhv, green, yellow"):
         TripMonth("blue", date(2024, 1, 1))
 
 
-def test_a_day_within_the_month_is_refused() -> None:
+def test_a_day_other_than_the_first_is_refused() -> None:
     with pytest.raises(ValueError, match="2024-01-02 is not the first day"):
         TripMonth("green", date(2024, 1, 2))
 
@@ -81,7 +81,7 @@ def test_a_day_within_the_month_is_refused() -> None:
         ("green_0000-01.csv", ("green", None)),
     ],
 )
-def test_a_file_name_says_what_it_says_and_no_more(
+def test_color_and_month_are_parsed_from_a_file_name(
     name: str, expected: tuple[str | None, date | None]
 ) -> None:
     assert parse_file_name(name) == expected

@@ -63,7 +63,7 @@ def test_published_months_are_read_whole_in_the_canonical_types(
 @pytest.mark.parametrize(
     ("month", "published"), [("2022-01", pa.null()), ("2023-02", pa.float64())]
 )
-def test_the_ehail_fee_is_a_double_whatever_type_it_was_published_in(
+def test_the_ehail_fee_is_a_double_whatever_its_published_type(
     real_data: Path, month: str, published: pa.DataType
 ) -> None:
     path = real_data / "tlc_months" / f"green_tripdata_{month}.parquet"
@@ -85,7 +85,7 @@ def test_a_row_is_read_like_the_same_row_of_a_csv(tmp_path: Path, block_rows: in
     assert parsed.lines == list(range(1, 21))
 
 
-DIRT: dict[str, tuple[str, list[Any], Any]] = {
+BAD_VALUES: dict[str, tuple[str, list[Any], Any]] = {
     "a fractional code": ("payment_type", [1.0, 2.5, None], [1, None]),
     "a code out of range": ("PULocationID", [1, 70_000, None], [1, None]),
     "an infinite code": ("passenger_count", [1.0, math.inf, math.nan], [1, None]),
@@ -108,8 +108,8 @@ CANONICAL = {
 
 
 @BLOCK_SIZES
-@pytest.mark.parametrize(("published", "values", "expected"), DIRT.values(), ids=DIRT)
-def test_one_bad_row_is_set_aside_alone_with_its_number_and_all_its_values(
+@pytest.mark.parametrize(("published", "values", "expected"), BAD_VALUES.values(), ids=BAD_VALUES)
+def test_only_the_bad_row_is_rejected_with_its_number_and_values(
     tmp_path: Path, published: str, values: list[Any], expected: list[Any], block_rows: int
 ) -> None:
     path = write_parquet(tmp_path / "g.parquet", green_table(3, **{published: values}))
@@ -127,8 +127,8 @@ def test_one_bad_row_is_set_aside_alone_with_its_number_and_all_its_values(
 
 
 @BLOCK_SIZES
-def test_not_a_number_is_a_missing_value(tmp_path: Path, block_rows: int) -> None:
-    """Pandas writes what is missing as NaN."""
+def test_nan_is_a_missing_value(tmp_path: Path, block_rows: int) -> None:
+    """Pandas writes missing values as NaN."""
     nan = [math.nan, 1.0, math.nan]
     path = write_parquet(tmp_path / "g.parquet", green_table(3, passenger_count=nan, extra=nan))
 
@@ -154,10 +154,10 @@ def test_a_code_is_read_from_every_type(tmp_path: Path, type_: pa.DataType) -> N
 
 @BLOCK_SIZES
 @pytest.mark.parametrize("type_", [pa.string(), pa.large_string()], ids=str)
-def test_a_text_that_is_not_utf_8_costs_only_its_own_row(
+def test_invalid_utf_8_rejects_only_its_own_row(
     tmp_path: Path, type_: pa.DataType, block_rows: int
 ) -> None:
-    """Arrow does not check the texts of a Parquet file."""
+    """Arrow does not validate the texts of a Parquet file."""
     flags = pa.array([b"N", b"\xff\xfe", None, "\ufffd".encode(), b"Y"])
     width = pa.binary() if pa.types.is_string(type_) else pa.large_binary()
     table = green_table(5, store_and_fwd_flag=flags.cast(width).view(type_))
@@ -172,7 +172,7 @@ def test_a_text_that_is_not_utf_8_costs_only_its_own_row(
 
 @BLOCK_SIZES
 @pytest.mark.parametrize("unit", ["us", "ms"])
-def test_a_time_beyond_the_calendar_costs_only_its_own_row(
+def test_a_time_out_of_range_rejects_only_its_own_row(
     tmp_path: Path, unit: str, block_rows: int
 ) -> None:
     times = pa.array([0, 1 << 60, None]).cast(pa.timestamp(unit))
@@ -187,7 +187,7 @@ def test_a_time_beyond_the_calendar_costs_only_its_own_row(
 
 
 @BLOCK_SIZES
-def test_missing_texts_are_missing_whatever_else_their_block_holds(
+def test_missing_texts_are_null_whatever_else_is_in_their_block(
     tmp_path: Path, block_rows: int
 ) -> None:
     flags = ["", "N", "NULL", "N\0", "NaN", None]
@@ -208,7 +208,7 @@ def test_times_are_read_in_every_unit(tmp_path: Path, unit: str) -> None:
     assert parse(path).column("dropoff_datetime") == [local("2020-01-02 03:04:05"), None]
 
 
-def test_a_column_of_nulls_alone_is_read(tmp_path: Path) -> None:
+def test_an_all_null_column_is_read(tmp_path: Path) -> None:
     table = green_table(2, ehail_fee=pa.nulls(2), trip_type=pa.nulls(2))
 
     parsed = parse(write_parquet(tmp_path / "g.parquet", table))
@@ -224,7 +224,7 @@ def test_dictionaries_of_texts_are_read(tmp_path: Path) -> None:
     assert parse(path).column("store_and_fwd_flag") == ["N", "Y", None, "N"]
 
 
-def test_a_column_of_an_impossible_type_costs_its_rows_and_is_no_crash(tmp_path: Path) -> None:
+def test_a_column_of_an_unusable_type_rejects_its_rows(tmp_path: Path) -> None:
     table = green_table(2, lpep_pickup_datetime=pa.array([True, False]))
 
     parsed = parse(write_parquet(tmp_path / "g.parquet", table))
@@ -249,7 +249,7 @@ def test_unknown_columns_are_reported_and_not_read(tmp_path: Path) -> None:
     row_group=st.integers(1, 40),
     block_rows=st.integers(1, 40),
 )
-def test_blocks_and_row_groups_make_no_difference(
+def test_rows_do_not_depend_on_blocks_and_row_groups(
     tmp_path: Path, counts: list[float | None], row_group: int, block_rows: int
 ) -> None:
     table = green_table(len(counts), passenger_count=pa.array(counts, pa.float64()))
@@ -266,7 +266,7 @@ def test_blocks_and_row_groups_make_no_difference(
     assert parts.bad == whole.bad
 
 
-def test_a_block_holds_no_more_rows_than_its_size(tmp_path: Path) -> None:
+def test_a_block_has_at_most_its_number_of_rows(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "g.parquet", green_table(100))
     reader = ParquetTripReader(path, "green", block_rows=16)
 
@@ -291,7 +291,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, keep: int) -> None:
     assert "\n" not in message
 
 
-def test_damage_within_the_rows_is_refused(tmp_path: Path) -> None:
+def test_damage_in_the_data_pages_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "g.parquet"
     noise = pa.array([float(n * n % 9973) for n in range(5000)])
     pq.write_table(green_table(5000, total_amount=noise), path, compression="zstd")
@@ -306,7 +306,7 @@ def test_damage_within_the_rows_is_refused(tmp_path: Path) -> None:
         parse_all(reader)
 
 
-def test_another_table_is_refused_with_what_was_found(tmp_path: Path) -> None:
+def test_a_file_of_another_table_is_refused_with_its_header(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "zones.parquet", pa.table({"LocationID": [1], "Zone": ["a"]}))
 
     with pytest.raises(TripFileError) as error:

@@ -36,7 +36,7 @@ def refusal(path: Path, color: str | None = None) -> str:
 
 
 @pytest.mark.parametrize("name", ["green_tripdata_2020-01.csv", "a.csv.gz", "a.parquet", "a"])
-def test_a_csv_is_known_by_its_content_and_not_its_name(tmp_path: Path, name: str) -> None:
+def test_a_csv_is_detected_by_its_content_and_not_its_name(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(write_csv(tmp_path / "source.csv", numbered(3)).read_bytes())
 
@@ -48,7 +48,7 @@ def test_a_csv_is_known_by_its_content_and_not_its_name(tmp_path: Path, name: st
 
 
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.csv", "a.parquet"])
-def test_a_gzipped_csv_is_known_by_its_content(tmp_path: Path, name: str) -> None:
+def test_a_gzipped_csv_is_detected_by_its_content(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(gzip.compress(f"{HEADER}\n{trip()}\n".encode()))
 
@@ -56,7 +56,7 @@ def test_a_gzipped_csv_is_known_by_its_content(tmp_path: Path, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.csv.gz"])
-def test_parquet_is_known_by_its_content(tmp_path: Path, name: str) -> None:
+def test_parquet_is_detected_by_its_content(tmp_path: Path, name: str) -> None:
     reader = open_trip_file(write_parquet(tmp_path / name, green_table(2)))
 
     assert isinstance(reader, ParquetTripReader)
@@ -73,12 +73,12 @@ def test_parquet_is_known_by_its_content(tmp_path: Path, name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["green_tripdata_2020-01.csv", "green_tripdata_2020-01.csv.gz"])
-def test_an_error_page_is_refused_as_one(
+def test_an_error_page_is_refused_as_such(
     tmp_path: Path, name: str, content: bytes, kind: str
 ) -> None:
     path = write_bytes(tmp_path / name, content)
 
-    expected = f"{name} is {kind}, not a trip file: the address answers with an error or sign-in"
+    expected = f"{name} is {kind}, not a trip file: the address returned an error page or a sign"
     assert refusal(path, "green").startswith(expected)
 
 
@@ -86,14 +86,14 @@ def test_another_csv_is_refused_with_its_header(tmp_path: Path) -> None:
     path = write_bytes(tmp_path / "zones.csv", b'"LocationID","Borough"\r\n1,"EWR"\r\n')
 
     assert refusal(path) == (
-        "zones.csv is not a trip file: neither its header nor its name tells a color; "
+        "zones.csv is not a trip file: neither its header nor its name shows a color; "
         'it begins \'"LocationID", "Borough"\''
     )
     assert refusal(path, "green").endswith("its header has 2: LocationID, Borough")
     assert "not a green trip file: no column for vendor_id, pickup_dat" in refusal(path, "green")
 
 
-def test_a_json_answer_is_refused_with_what_it_says(tmp_path: Path) -> None:
+def test_a_json_response_is_refused_with_its_text(tmp_path: Path) -> None:
     path = write_bytes(tmp_path / "green_tripdata_2020-01.csv", b'{"error": "rate limited"}\n')
 
     assert "rate limited" in refusal(path)
@@ -116,7 +116,7 @@ def test_an_empty_file_is_refused_as_such(tmp_path: Path, name: str, content: by
     assert message == (f"{name} has no header line" if content else f"{name} is empty")
 
 
-def test_a_missing_file_is_refused_by_its_whole_path(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused_with_its_full_path(tmp_path: Path) -> None:
     path = tmp_path / "green.csv"
 
     assert refusal(path) == f"{path}: No such file or directory"
@@ -142,7 +142,7 @@ def test_a_truncated_parquet_file_is_refused(tmp_path: Path, keep: int) -> None:
 
 
 def test_the_other_color_is_refused_in_either_format(tmp_path: Path) -> None:
-    expected = "is a green trip file, where a yellow one belongs"
+    expected = "is a green trip file, expected a yellow one"
 
     csv = write_csv(tmp_path / "yellow_tripdata_2020-01.csv.gz", numbered(3))
     assert refusal(csv, "yellow") == f"{csv.name} {expected}"
@@ -150,7 +150,7 @@ def test_the_other_color_is_refused_in_either_format(tmp_path: Path) -> None:
     assert refusal(parquet, "yellow") == f"{parquet.name} {expected}"
 
 
-def test_the_header_outweighs_the_name(tmp_path: Path) -> None:
+def test_the_header_takes_precedence_over_the_name(tmp_path: Path) -> None:
     reader = open_trip_file(write_csv(tmp_path / "yellow_tripdata_2020-01.csv", numbered(1)))
 
     assert reader.color == "green"
@@ -165,7 +165,7 @@ def test_the_header_outweighs_the_name(tmp_path: Path) -> None:
         ("green.csv", "yellow", "yellow"),
     ],
 )
-def test_a_neutral_header_leaves_the_color_to_the_caller_and_the_name(
+def test_without_header_marks_the_color_comes_from_the_caller_or_the_name(
     tmp_path: Path, name: str, expected: str | None, color: str
 ) -> None:
     reader = open_trip_file(write_csv(tmp_path / name, numbered(1), header=NEUTRAL), expected)
@@ -175,11 +175,11 @@ def test_a_neutral_header_leaves_the_color_to_the_caller_and_the_name(
 
 
 @pytest.mark.real_data
-def test_published_heads_of_every_era_are_read_unshifted(real_data: Path) -> None:
+def test_published_heads_of_every_era_are_not_shifted(real_data: Path) -> None:
     heads = sorted((real_data / "tlc_heads").glob("*.csv"))
     for head in heads:
         parsed = parse_all(open_trip_file(head))
-        # The last line is cut at the 1,024th byte.
+        # The last line is truncated at the 1,024th byte.
         last = head.read_bytes().count(b"\n") + 1
         assert {number for number, _ in parsed.bad} <= {last}, head.name
         assert len(parsed.lines) >= 3, head.name
@@ -207,7 +207,7 @@ def open_and_close(path: Path) -> CsvTripReader | ParquetTripReader:
         ("yellow_tripdata_sample_2020-10.csv", 10_000),
     ],
 )
-def test_samples_with_renamed_columns_are_read_whole(
+def test_samples_with_renamed_columns_are_read_completely(
     real_data: Path, name: str, count: int
 ) -> None:
     reader = open_trip_file(real_data / "tlc_samples" / name)
@@ -219,14 +219,16 @@ def test_samples_with_renamed_columns_are_read_whole(
     assert parsed.bad == []
 
 
-def test_the_month_is_what_the_name_says(tmp_path: Path) -> None:
+def test_the_month_comes_from_the_name(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "green_tripdata_2019-03.csv", numbered(3))
 
     assert infer_month(path, open_and_close(path)) == TripMonth("green", date(2019, 3, 1))
 
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
-def test_else_the_month_is_the_commonest_of_the_pickups(tmp_path: Path, ending: str) -> None:
+def test_without_a_name_the_month_is_the_most_common_pickup_month(
+    tmp_path: Path, ending: str
+) -> None:
     stray = "2008-12-31 23:59:59"
     path = tmp_path / f"trips.{ending}"
     if ending == "parquet":
@@ -238,7 +240,7 @@ def test_else_the_month_is_the_commonest_of_the_pickups(tmp_path: Path, ending: 
     assert infer_month(path, open_and_close(path)) == TripMonth("green", date(2020, 1, 1))
 
 
-def test_inferring_the_month_costs_the_reader_no_row(tmp_path: Path) -> None:
+def test_inferring_the_month_loses_no_row(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "trips.csv.gz", numbered(5))
     reader = open_trip_file(path)
 
@@ -247,10 +249,10 @@ def test_inferring_the_month_costs_the_reader_no_row(tmp_path: Path) -> None:
     assert len(parse_all(reader).lines) == 5
 
 
-def test_a_month_that_nothing_tells_is_refused(tmp_path: Path) -> None:
+def test_a_file_whose_month_cannot_be_detected_is_refused(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "trips.csv", [trip(lpep_pickup_datetime="")])
 
-    with pytest.raises(TripFileError, match=r"^trips.csv: neither name nor pickups tell the month"):
+    with pytest.raises(TripFileError, match=r"^trips.csv: neither its name nor its pickups show"):
         infer_month(path, open_and_close(path))
 
 

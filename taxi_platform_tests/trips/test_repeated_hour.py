@@ -1,4 +1,4 @@
-"""The hour that New York has twice, when autumn sets the clocks back."""
+"""The hour that New York has twice, when clocks are set back in the fall."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,8 +13,8 @@ from taxi_platform.trips.times import repeated_hours
 from taxi_platform.trips.types import TRIP_TYPES, trip_type
 from taxi_platform_tests.trips.published import local
 
-# The Sundays on which it was set back, from the law of their time: the last of October until 2006,
-# the first of November since.
+# The Sundays on which clocks were set back, by the law at the time: the last one in October until
+# 2006, the first one in November since.
 SUNDAYS = ["2005-10-30", "2006-10-29", "2007-11-04", "2015-11-01", "2024-11-03", "2025-11-02"]
 
 
@@ -31,7 +31,7 @@ def broken(color: str, pickup: str, dropoff: str) -> bool:
 
 @pytest.mark.parametrize("color", TRIP_TYPES)
 @pytest.mark.parametrize("day", SUNDAYS)
-def test_in_the_repeated_hour_sixty_minutes_the_wrong_way_are_right(color: str, day: str) -> None:
+def test_in_the_repeated_hour_a_dropoff_may_be_60_minutes_early(color: str, day: str) -> None:
     assert not broken(color, f"{day} 01:55", f"{day} 01:10")
     assert not broken(color, f"{day} 01:59:59.999999", f"{day} 01:00")
 
@@ -44,10 +44,12 @@ def test_in_the_repeated_hour_sixty_minutes_the_wrong_way_are_right(color: str, 
         ("2024-11-03 00:50", "2024-11-03 00:10"),
         ("2024-11-04 01:55", "2024-11-04 01:10"),
         ("2024-11-03 01:55", "2023-11-05 01:10"),
-        ("2024-03-10 02:55", "2024-03-10 02:10"),  # an hour that spring leaves out
+        ("2024-03-10 02:55", "2024-03-10 02:10"),  # an hour skipped in spring
     ],
 )
-def test_anywhere_else_a_dropoff_before_its_pickup_is_wrong(pickup: str, dropoff: str) -> None:
+def test_outside_the_repeated_hour_a_dropoff_before_its_pickup_is_rejected(
+    pickup: str, dropoff: str
+) -> None:
     assert broken("yellow", pickup, dropoff)
 
 

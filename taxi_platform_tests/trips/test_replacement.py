@@ -1,11 +1,11 @@
-"""What of a new version of a month is too different from the version that is loaded."""
+"""Which differences between a new version of a month and the loaded one are too large."""
 
 from copy import deepcopy
 from typing import Any
 
 import pytest
 
-from taxi_platform.trips.replacement import ReplacementLimits, differences, unlike_neighbours
+from taxi_platform.trips.replacement import ReplacementLimits, differences, unlike_neighbors
 
 LOADED: dict[str, Any] = {
     "rows": 60_000,
@@ -33,11 +33,11 @@ def scaled(factor: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("factor", [0.91, 1.0, 1.09])
-def test_a_month_of_about_the_same_size_may_take_its_place(factor: float) -> None:
+def test_a_month_of_about_the_same_size_may_replace_the_loaded_one(factor: float) -> None:
     assert compared(scaled(factor)) == []
 
 
-def test_a_month_that_shrank_is_told_with_both_figures() -> None:
+def test_a_shrunken_month_is_reported_with_both_figures() -> None:
     said = compared(scaled(0.015))
     assert said[0] == "900 rows instead of 60,000 (-98.5%, limit 10%)"
     assert said[1].startswith(
@@ -46,17 +46,17 @@ def test_a_month_that_shrank_is_told_with_both_figures() -> None:
     assert said[1].endswith("and 25 more")
 
 
-def test_a_doubled_month_is_told() -> None:
+def test_a_doubled_month_is_reported() -> None:
     assert compared(scaled(2)) == ["120,000 rows instead of 60,000 (+100.0%, limit 10%)"]
 
 
-def test_a_missing_day_is_named() -> None:
+def test_a_missing_day_is_reported() -> None:
     days = {day: n for day, n in LOADED["rows_by_day"].items() if day != "2024-01-07"}
     said = compared(changed(rows=58_000, rows_by_day=days))
     assert said == ["1 days lost more than 50% of their rows: 2024-01-07: 0 instead of 2,000"]
 
 
-def test_an_amount_that_lost_half_is_told_in_dollars_and_a_rare_fee_is_not() -> None:
+def test_a_halved_amount_is_reported_and_a_rare_fee_is_not() -> None:
     cents = {"total_amount": 120_000_000, "tip_amount": 6_000_000, "ehail_fee": 0}
     said = compared(changed(cents=cents))
     assert said == [
@@ -64,19 +64,19 @@ def test_an_amount_that_lost_half_is_told_in_dollars_and_a_rare_fee_is_not() -> 
     ]
 
 
-def test_a_column_that_came_to_be_missing_is_told() -> None:
+def test_a_column_that_is_newly_missing_is_reported() -> None:
     said = compared(changed(nulls={"payment_type": 60_000}))
     assert said == ["payment_type is missing in 100.0% of the rows instead of 5.0%"]
 
 
-def test_the_limits_are_what_was_asked_for() -> None:
+def test_limits_can_be_changed() -> None:
     assert compared(scaled(0.8), rows=0.3) == []
     assert compared(scaled(0.95), rows=0.01)
     with pytest.raises(ValueError, match="must not be negative: day"):
         ReplacementLimits(day=-1)
 
 
-def test_a_handful_of_rows_more_or_less_is_never_too_much() -> None:
+def test_a_difference_of_a_few_rows_is_always_allowed() -> None:
     few = {"rows": 30, "rows_by_day": {"2024-01-01": 30}, "cents": {}, "nulls": {}}
     assert (
         differences(few, few | {"rows": 12, "rows_by_day": {"2024-01-01": 12}}, ReplacementLimits())
@@ -84,11 +84,11 @@ def test_a_handful_of_rows_more_or_less_is_never_too_much() -> None:
     )
 
 
-def test_a_month_of_a_tenth_of_its_neighbours_is_told() -> None:
-    neighbours = {"yellow|2019-01": 7_600_000, "yellow|2018-02": 8_400_000}
-    assert unlike_neighbours(7_000_000, neighbours) is None
-    said = unlike_neighbours(700_000, neighbours)
+def test_a_month_with_a_tenth_of_its_neighbors_rows_is_reported() -> None:
+    neighbors = {"yellow|2019-01": 7_600_000, "yellow|2018-02": 8_400_000}
+    assert unlike_neighbors(7_000_000, neighbors) is None
+    said = unlike_neighbors(700_000, neighbors)
     assert said is not None
     assert "700,000 rows" in said
     assert "yellow|2018-02 8,400,000" in said
-    assert unlike_neighbours(700_000, {}) is None
+    assert unlike_neighbors(700_000, {}) is None

@@ -83,7 +83,7 @@ def test_each_color_has_one_schema_for_all_years(color: str, own: list[str]) -> 
 
 
 @pytest.mark.parametrize("color", TRIP_TYPES)
-def test_every_column_carries_its_description(color: str) -> None:
+def test_every_field_has_its_description(color: str) -> None:
     for field, column in zip(trip_schema(color), columns(color), strict=True):
         assert field.metadata == {b"description": column.description.encode()}
         assert column.description.endswith(".")
@@ -111,7 +111,7 @@ def test_the_headers_of_an_era_map_completely(color: str, header: str) -> None:
     assert color_of_header(published) == color
 
 
-def test_published_names_meet_the_columns_that_they_mean() -> None:
+def test_published_names_map_to_their_columns() -> None:
     early = map_columns(GREEN_2013.split(","), "green").mapped
     assert early["VendorID"].name == "vendor_id"
     assert early["lpep_pickup_datetime"].name == "pickup_datetime"
@@ -155,7 +155,7 @@ def test_the_published_heads_of_every_era_map_completely(real_data: Path) -> Non
 
 @bounded
 @given(data=st.data())
-def test_case_blanks_and_a_byte_order_mark_make_no_difference(data: st.DataObject) -> None:
+def test_case_blanks_and_a_byte_order_mark_are_ignored(data: st.DataObject) -> None:
     varied = [
         data.draw(st.sampled_from(["", " ", "\t ", "\ufeff"]))
         + "".join(data.draw(st.sampled_from([c.lower(), c.upper()])) for c in name)
@@ -186,7 +186,7 @@ def test_the_file_month_never_comes_from_the_file(color: str) -> None:
     assert found.unknown == (DATA_FILE_MONTH,)
 
 
-def test_unknown_columns_are_reported_as_they_stand_in_the_file() -> None:
+def test_unknown_columns_are_reported_with_their_published_names() -> None:
     found = map_columns(["Surge ", *NAMES, "", "surge"], "green")
 
     assert found.unknown == ("Surge ", "", "surge")
@@ -198,13 +198,13 @@ def test_a_column_of_the_other_color_is_unknown() -> None:
 
 
 @pytest.mark.parametrize("second", ["VendorID", "vendor_id", " VENDORID "])
-def test_two_columns_that_mean_the_same_are_refused_by_name(second: str) -> None:
+def test_two_columns_that_map_to_the_same_one_are_refused(second: str) -> None:
     with pytest.raises(TripFileError) as error:
         map_columns([*NAMES, second], "green")
-    assert str(error.value) == f"two columns mean vendor_id: {second!r} and 'VendorID'"
+    assert str(error.value) == f"two columns map to vendor_id: {second!r} and 'VendorID'"
 
 
-def test_missing_columns_are_refused_with_what_was_found() -> None:
+def test_missing_columns_are_refused_with_the_header() -> None:
     with pytest.raises(TripFileError) as error:
         map_columns([n for n in NAMES if n not in ("mta_tax", "VendorID")], "green")
 
@@ -217,7 +217,7 @@ def test_missing_columns_are_refused_with_what_was_found() -> None:
 @pytest.mark.parametrize(
     "column", [c for c in columns("green") if c.required], ids=lambda c: c.name
 )
-def test_no_required_column_can_be_left_out(color: str, column: object) -> None:
+def test_a_file_without_a_required_column_is_refused(color: str, column: object) -> None:
     names = [c.name for c in columns(color) if c != column]
 
     with pytest.raises(TripFileError, match="no column for"):
@@ -225,13 +225,13 @@ def test_no_required_column_can_be_left_out(color: str, column: object) -> None:
 
 
 @pytest.mark.parametrize("color", TRIP_TYPES)
-def test_columns_that_some_era_lacks_can_be_left_out(color: str) -> None:
+def test_a_file_may_lack_columns_that_are_not_required(color: str) -> None:
     required = [c.name for c in columns(color) if c.required]
 
     assert list(map_columns(required, color).mapped) == required
 
 
-def test_a_refusal_is_one_printable_line_whatever_the_file_holds() -> None:
+def test_a_refusal_is_one_printable_line_whatever_the_header() -> None:
     with pytest.raises(TripFileError) as error:
         map_columns(["PK\x03\x04", "\x1b[31m\u2028", "a\rb"], "yellow")
 
@@ -239,7 +239,7 @@ def test_a_refusal_is_one_printable_line_whatever_the_file_holds() -> None:
     assert "PK??" in str(error.value)
 
 
-def test_a_refusal_does_not_repeat_a_header_without_end() -> None:
+def test_a_refusal_truncates_a_long_header() -> None:
     with pytest.raises(TripFileError) as error:
         map_columns(["x" * 1_000_000], "yellow")
 
@@ -255,16 +255,16 @@ def test_a_refusal_does_not_repeat_a_header_without_end() -> None:
         ([], None),
     ],
 )
-def test_a_header_tells_its_color_by_its_prefixes(header: list[str], color: str | None) -> None:
+def test_the_color_is_detected_from_the_header(header: list[str], color: str | None) -> None:
     assert color_of_header(header) == color
 
 
 @pytest.mark.parametrize("published", ["\ufeffVendorID", ' "VendorID"', "VENDORID\r", "'vendorid'"])
-def test_normalized_names_are_bare(published: str) -> None:
+def test_names_are_normalized(published: str) -> None:
     assert normalize_name(published) == "vendorid"
 
 
-def test_codes_are_narrow_and_amounts_are_wide() -> None:
+def test_codes_are_int16_and_amounts_are_doubles() -> None:
     schema = trip_schema("yellow")
 
     assert schema.field("payment_type").type == pa.int16()

@@ -29,7 +29,7 @@ def cleaned(path: Path) -> tuple[TripStatistics, pa.Table]:
     return trips.summary.statistics, kept
 
 
-def test_statistics_are_what_a_database_computes_of_the_same_rows(published: Path) -> None:
+def test_statistics_equal_those_of_a_database(published: Path) -> None:
     found, kept = cleaned(published)
     assert found.rows == kept.num_rows
     with duckdb.connect() as connection:
@@ -53,7 +53,7 @@ def test_statistics_are_what_a_database_computes_of_the_same_rows(published: Pat
 
 
 @pytest.mark.parametrize("block_bytes", [3_000, 50_000])
-def test_statistics_do_not_depend_on_how_rows_were_batched(
+def test_statistics_do_not_depend_on_the_block_size(
     published: Path, block_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, _ = cleaned(published)
@@ -75,7 +75,7 @@ def test_negative_sums_are_merged_too() -> None:
     assert a.cents["fare_amount"] == -150
 
 
-def test_json_has_plain_values_only() -> None:
+def test_to_json_returns_json_types_only() -> None:
     statistics = TripStatistics(
         rows=1,
         minimum={"pickup_datetime": datetime(2021, 1, 1, 12)},  # noqa: DTZ001

@@ -45,13 +45,13 @@ def test_the_same_month_and_row_count_give_the_same_bytes(tmp_path: Path, month:
     assert len(contents) == 1
 
 
-def test_the_bytes_tell_neither_when_nor_where_they_were_written(tmp_path: Path) -> None:
+def test_the_bytes_contain_neither_time_nor_path(tmp_path: Path) -> None:
     header = write(MONTHS[0], tmp_path, 10).read_bytes()[:8]
 
     assert header == b"\x1f\x8b\x08\0" + b"\0" * 4
 
 
-def test_other_months_and_row_counts_give_other_trips() -> None:
+def test_different_months_and_row_counts_give_different_trips() -> None:
     def distances(color: str, month: date, rows: int) -> tuple[Any, ...]:
         chunk = next(synthetic_chunks(TripMonth(color, month), rows))
         return tuple(chunk["trip_distance"].to_pylist()[:50])
@@ -105,7 +105,9 @@ def test_a_month_without_rows_has_a_header(tmp_path: Path, month: TripMonth) -> 
     ("month", "ending"),
     [(date(2021, 12, 1), ".csv.gz"), (date(2022, 1, 1), ".parquet"), (date(2009, 1, 1), ".csv.gz")],
 )
-def test_the_format_is_that_of_the_time(tmp_path: Path, month: date, ending: str) -> None:
+def test_the_format_is_the_one_published_at_the_time(
+    tmp_path: Path, month: date, ending: str
+) -> None:
     path = write(TripMonth("green", month), tmp_path, 10)
 
     assert path.name.endswith(ending)
@@ -126,7 +128,7 @@ def share(mask: pa.ChunkedArray) -> float:
     return float(pc.mean(pc.cast(pc.fill_null(mask, False), pa.float64())).as_py())
 
 
-def test_the_dirt_is_there_in_about_the_published_shares(large: Cleaned) -> None:
+def test_bad_rows_have_about_the_published_shares(large: Cleaned) -> None:
     reasons = large.summary.rejected_by_reason
     read = large.summary.rows_read
 
@@ -137,7 +139,7 @@ def test_the_dirt_is_there_in_about_the_published_shares(large: Cleaned) -> None
     assert large.summary.rejected_share < 0.05
 
 
-def test_reversals_unknown_zones_and_long_trips_are_there(large: Cleaned) -> None:
+def test_reversals_unknown_zones_and_long_trips_are_generated(large: Cleaned) -> None:
     kept = large.kept
 
     assert 0.001 < share(pc.less(kept["total_amount"], 0)) < 0.006
@@ -148,17 +150,17 @@ def test_reversals_unknown_zones_and_long_trips_are_there(large: Cleaned) -> Non
     assert 0 < share(long) < 0.005
 
 
-def test_reversals_stand_beside_the_trip_that_they_take_back(large: Cleaned) -> None:
+def test_a_reversal_follows_its_trip(large: Cleaned) -> None:
     rows = large.kept.select(["pickup_datetime", "total_amount", "payment_type"]).to_pylist()
 
     pairs = [(a, b) for a, b in pairwise(rows) if b["total_amount"] < 0]
-    beside = [(a, b) for a, b in pairs if a["pickup_datetime"] == b["pickup_datetime"]]
+    adjacent = [(a, b) for a, b in pairs if a["pickup_datetime"] == b["pickup_datetime"]]
 
-    assert len(beside) > 0.9 * len(pairs)
-    assert {b["payment_type"] for _, b in beside} == {3, 4}
+    assert len(adjacent) > 0.9 * len(pairs)
+    assert {b["payment_type"] for _, b in adjacent} == {3, 4}
 
 
-def test_the_null_block_is_there_since_2020_and_null_together(large: Cleaned) -> None:
+def test_the_null_block_exists_since_2020_and_is_null_together(large: Cleaned) -> None:
     month = large.kept["data_file_month"][0].as_py()
     missing = pc.is_null(large.kept["passenger_count"])
 
@@ -173,7 +175,7 @@ def test_the_null_block_is_there_since_2020_and_null_together(large: Cleaned) ->
     assert share(vendors) == (share(missing) if month < date(2022, 1, 1) else 0)
 
 
-def test_trips_lie_in_their_month_but_for_the_dirt(large: Cleaned) -> None:
+def test_trips_are_in_their_month_except_bad_rows(large: Cleaned) -> None:
     month = large.kept["data_file_month"][0].as_py()
     start = local(month.isoformat())
     following = local(date(month.year + month.month // 12, month.month % 12 + 1, 1).isoformat())

@@ -8,7 +8,7 @@ from taxi_platform.trips.zones import ZONE_SCHEMA, parse_zones, synthetic_zones
 
 
 @pytest.mark.real_data
-def test_the_tlcs_lookup_is_read_whole_with_every_text_as_it_stands(real_data: Path) -> None:
+def test_the_tlcs_lookup_is_read_unchanged(real_data: Path) -> None:
     path = real_data / "taxi_zone_lookup.csv"
     zones = parse_zones(path.read_bytes())
     with path.open(newline="") as file:
@@ -38,6 +38,6 @@ def test_synthetic_zones_are_read_like_published_ones() -> None:
         (b"LocationID,Borough,Zone,service_zone\n99999,A,B,C\n", "zone lookup"),
     ],
 )
-def test_what_is_not_the_lookup_is_refused(content: bytes, said: str) -> None:
+def test_a_file_that_is_not_the_lookup_is_refused(content: bytes, said: str) -> None:
     with pytest.raises(TripFileError, match=said):
         parse_zones(content)

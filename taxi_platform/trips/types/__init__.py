@@ -1,7 +1,7 @@
-"""The kinds of trips: one file each, found by itself.
+"""The registry of trip types. Every module in this package is loaded automatically.
 
-A module here defines one kind as ``TRIP_TYPE``. One that is defined elsewhere is made known by
-``register``. What kinds have in common does not belong here: see ``trip_type`` and ``columns``.
+A module defines one trip type as ``TRIP_TYPE``. ``register`` adds a type that is defined elsewhere.
+Code that several types share is in ``trip_type`` and ``columns``.
 """
 
 import pkgutil
@@ -16,39 +16,39 @@ from taxi_platform.trips.trip_type import TripType
 _types: dict[str, TripType] = {}
 
 TRIP_TYPES: Mapping[str, TripType] = MappingProxyType(_types)
-"""Every kind of trip by its name, the ``color`` of partitions.
+"""Every trip type by its name, which is the ``color`` in partition keys.
 
-In alphabetical order: Dagster selects nothing from a range in another order. Types that are
-registered later appear in it.
+Sorted by name, because Dagster can only select a range of partitions from sorted keys. Types that
+are registered later appear in it.
 """
 
 
 def trip_type(name: str) -> TripType:
-    """The kind of trip of a name.
+    """Returns the trip type with a name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no trip type has this name.
     """
     try:
         return _types[name]
     except KeyError:
-        raise ValueError(f"unknown color {name!r}: one of {', '.join(_types)}") from None
+        raise ValueError(f"unknown color {name!r}: use one of {', '.join(_types)}") from None
 
 
 def register(new: TripType) -> None:
-    """Makes a kind of trip known that is defined elsewhere.
+    """Adds a trip type that is defined outside this package.
 
-    To be called before the partitions are made: in a module that is imported before
+    Call it before the partitions are created: in a module that is imported before
     ``taxi_platform.definitions``.
 
     Raises:
-        ValueError: another kind has the name, or a header mark of it.
+        ValueError: another trip type has the same name or shares a header mark.
     """
     if _types.get(new.name) == new:
         return
     for known in _types.values():
         if known.name == new.name:
-            raise ValueError(f"there is a trip type {new.name} already")
+            raise ValueError(f"a trip type named {new.name} is already registered")
         if both := set(known.header_marks) & set(new.header_marks):
             raise ValueError(f"{known.name} and {new.name} share header marks: {sorted(both)}")
     _set({**_types, new.name: new})
@@ -56,10 +56,10 @@ def register(new: TripType) -> None:
 
 @contextmanager
 def registered(new: TripType) -> Iterator[TripType]:
-    """Makes a kind of trip known for as long as the block runs: for tests.
+    """Adds a trip type while the ``with`` block runs. For tests.
 
     Raises:
-        ValueError: as ``register`` does.
+        ValueError: as for ``register``.
     """
     before = dict(_types)
     register(new)
@@ -70,12 +70,12 @@ def registered(new: TripType) -> Iterator[TripType]:
 
 
 def default_colors() -> tuple[str, ...]:
-    """The names of the kinds that are used unless others are asked for, in alphabetical order."""
+    """The names of the trip types that are enabled by default, sorted."""
     return tuple(name for name, known in _types.items() if not known.opt_in)
 
 
 def every_rule() -> Mapping[Rule, tuple[str, ...]]:
-    """Every rule, and the names of the kinds of trips that have it."""
+    """Every rule, with the names of the trip types that use it."""
     found: dict[Rule, tuple[str, ...]] = {}
     for name, known in _types.items():
         for rule in known.rules:

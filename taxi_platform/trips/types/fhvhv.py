@@ -1,6 +1,6 @@
-"""High-volume for-hire vehicles: Uber, Lyft and, while they lasted, Via and Juno.
+"""High-volume for-hire vehicles: Uber, Lyft and, until they closed, Via and Juno.
 
-Columns are those of the TLC's "Data Dictionary - High Volume FHV Trip Records" of 18 March 2025.
+The columns follow the TLC's "Data Dictionary - High Volume FHV Trip Records" of March 18, 2025.
 """
 
 from datetime import date
@@ -14,10 +14,10 @@ from taxi_platform.trips.texts import FLAG, FLAGS
 from taxi_platform.trips.trip_type import TripType
 
 _SINCE_PARQUET = "Parquet only"
-"""Until May 2022 the TLC published these months as CSVs of seven columns, then all of them anew."""
+"""Until May 2022 the TLC published CSVs of seven columns. It then republished all as Parquet."""
 
 _IN_PARQUET = Era(unless=("sr_flag",))
-"""Of the early CSVs, ``sr_flag`` is the mark."""
+"""Only the early CSVs have ``sr_flag``."""
 
 
 def _time(name: str, description: str) -> Column:
@@ -36,7 +36,7 @@ def _flag(name: str, description: str) -> Column:
         name,
         pa.string(),
         f"Y if {description}, else N.",
-        # Uber, Juno and Via had a blank for access_a_ride_flag until 2023, which is missing, too.
+        # Uber, Juno and Via wrote access_a_ride_flag as a blank, a missing value, until 2023.
         spelled=FLAGS,
         domain=FLAG,
         eras=_SINCE_PARQUET,
@@ -55,14 +55,14 @@ def _zone(name: str, end: str, published_as: str) -> Column:
 
 
 _LICENSE = ".+"
-"""Any text, in capitals: what licenses look like is not published."""
+"""Any text, in capitals. The TLC does not publish a format for licenses."""
 
 TRIP_TYPE = TripType(
     name="fhvhv",
     title="High-volume for-hire vehicles",
     description=(
         "Trips of businesses that dispatch more than 10,000 a day: Uber and Lyft, earlier also Via "
-        "and Juno. About 20 million a month. There is no passenger count and no total: the "
+        "and Juno. About 20 million a month. Trips have no passenger count and no total: the "
         "passenger paid the base fare and the other amounts, except driver_pay."
     ),
     first_month=date(2019, 2, 1),
@@ -135,46 +135,44 @@ TRIP_TYPE = TripType(
             eras=_SINCE_PARQUET,
             always=_IN_PARQUET,
         ),
-        dollars("tolls", "All tolls.", eras=_SINCE_PARQUET, always=_IN_PARQUET),
-        dollars("bcf", "For the Black Car Fund.", eras=_SINCE_PARQUET, always=_IN_PARQUET),
-        dollars(
-            "sales_tax", "New York State's sales tax.", eras=_SINCE_PARQUET, always=_IN_PARQUET
-        ),
+        dollars("tolls", "Total tolls.", eras=_SINCE_PARQUET, always=_IN_PARQUET),
+        dollars("bcf", "Black Car Fund contribution.", eras=_SINCE_PARQUET, always=_IN_PARQUET),
+        dollars("sales_tax", "New York State sales tax.", eras=_SINCE_PARQUET, always=_IN_PARQUET),
         dollars(
             "congestion_surcharge",
-            "New York State's charge.",
+            "New York State's congestion surcharge.",
             eras=_SINCE_PARQUET,
             always=_IN_PARQUET,
         ),
         dollars(
             "airport_fee",
-            "2.50 for a pickup and for a dropoff at LaGuardia, Newark and JFK.",
+            "2.50 for each pickup and dropoff at LaGuardia, Newark and JFK.",
             eras="since 2021",
             always=Era(since=date(2021, 1, 1), unless=("sr_flag",)),
         ),
-        dollars("tips", "Tips of the passenger.", eras=_SINCE_PARQUET, always=_IN_PARQUET),
+        dollars("tips", "Tips from the passenger.", eras=_SINCE_PARQUET, always=_IN_PARQUET),
         dollars(
             "driver_pay",
-            "Pay of the driver, without tolls and tips, after commission, surcharges and taxes.",
+            "The driver's pay, without tolls and tips, after commission, surcharges and taxes.",
             eras=_SINCE_PARQUET,
             always=_IN_PARQUET,
         ),
         _flag("shared_request_flag", "the passenger agreed to share the ride"),
-        _flag("shared_match_flag", "the ride was shared with another passenger's"),
+        _flag("shared_match_flag", "the passenger shared the ride with another"),
         _flag("access_a_ride_flag", "the trip was on behalf of the MTA"),
-        _flag("wav_request_flag", "a wheelchair-accessible vehicle was asked for"),
+        _flag("wav_request_flag", "the passenger requested a wheelchair-accessible vehicle"),
         _flag("wav_match_flag", "the vehicle was wheelchair-accessible"),
         dollars(
             "cbd_congestion_fee",
-            "The MTA's charge for the zone.",
+            "The MTA's congestion relief zone charge.",
             eras="since 2025-01",
             always=Era(since=date(2025, 1, 1)),
         ),
         Column(
             "sr_flag",
             CODE,
-            "1 if the ride was shared, else null; most businesses counted only what was matched. "
-            "What the early CSVs had instead of the flags above.",
+            "1 if the ride was shared, else null. Most businesses only counted matched rides. The "
+            "early CSVs have it instead of the flags above.",
             eras="CSV only",
         ),
     ),

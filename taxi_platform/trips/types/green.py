@@ -16,16 +16,14 @@ TRIP_TYPE = TripType(
     name="green",
     title="Green taxis",
     description=(
-        "Street hail liveries, which may be hailed outside Manhattan's core. The records come from "
-        "the providers of their meters (LPEP)."
+        "Street hail liveries, which passengers may hail outside Manhattan's core. The providers "
+        "of their meters (LPEP) supply the records."
     ),
     first_month=date(2013, 8, 1),
     columns=(
         *METERED_COLUMNS,
         CBD_CONGESTION_FEE,
-        dollars(
-            "ehail_fee", "The e-hail fee; hardly ever set.", eras="since 2013-08", always=Era()
-        ),
+        dollars("ehail_fee", "E-hail fee; hardly ever set.", eras="since 2013-08", always=Era()),
         Column("trip_type", CODE, "1 street hail, 2 dispatch.", always=Era()),
         *COORDINATES,
     ),

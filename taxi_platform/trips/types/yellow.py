@@ -16,8 +16,8 @@ TRIP_TYPE = TripType(
     name="yellow",
     title="Yellow taxis",
     description=(
-        "Medallion taxis, which may be hailed anywhere. The records come from the providers of "
-        "their meters (TPEP)."
+        "Medallion taxis, which passengers may hail anywhere. The providers of their meters (TPEP) "
+        "supply the records."
     ),
     first_month=date(2009, 1, 1),
     columns=(
@@ -26,13 +26,13 @@ TRIP_TYPE = TripType(
             "airport_fee",
             "For pickups at LaGuardia and JFK.",
             eras="since 2021",
-            # The mirror's CSVs, which end in July 2021, lack it.
+            # The mirror's CSVs, which end in July 2021, do not have it.
             always=Era(since=date(2022, 1, 1)),
         ),
         CBD_CONGESTION_FEE,
         *COORDINATES,
     ),
-    # Only yellow was published before the prefixes: 2009's names, then 2010's.
+    # Before the prefixes, only yellow was published: with 2009's names, then with 2010's.
     header_marks=("tpep_*", "trip_pickup_*", "trip_dropoff_*", "surcharge"),
     rules=METERED_RULES,
     time_column="pickup_datetime",

@@ -1,4 +1,4 @@
-"""Canonical months, made up, and what comes of a file that holds one in some dialect."""
+"""Generates canonical months, and reads a file that contains one in some dialect."""
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -19,7 +19,7 @@ MONTH = date(2024, 1, 1)
 METERED = replace(LENIENT, missing_passenger_count="keep")
 
 Rows = list[dict[str, Any]]
-"""Values of Python's by canonical name."""
+"""Python values by canonical name."""
 
 
 def month_of(color: str) -> TripMonth:
@@ -31,7 +31,7 @@ def options_of(color: str, **chosen: Any) -> CleaningOptions:
 
 
 def published_names(kind: TripType) -> dict[str, str]:
-    """A name that the TLC uses, by canonical name."""
+    """One of the TLC's names for each column, by canonical name."""
     names = {c.name: c.published_as[0] if c.published_as else c.name for c in kind.columns}
     if kind.name == "yellow":
         names = {k: name.replace("lpep_", "tpep_") for k, name in names.items()}
@@ -39,7 +39,7 @@ def published_names(kind: TripType) -> dict[str, str]:
 
 
 def canonical_rows(color: str, seed: int, count: int) -> Rows:
-    """Trips that every rule keeps, no two alike, with a null wherever a column may have one."""
+    """Trips that break no rule, without duplicates, with nulls in every column that allows them."""
     random = Random(seed)  # noqa: S311 - no secret
     kind = trip_type(color)
     rows = []
@@ -71,10 +71,10 @@ def _value(column: Any, random: Random) -> Any:
 
 
 def read(path: Path, color: str, **chosen: Any) -> tuple[Rows, CleaningSummary]:
-    """The kept rows of a file, without the columns that it cannot have.
+    """The kept rows of a file, without the columns that it does not contain.
 
     Raises:
-        TripFileError: it is refused.
+        TripFileError: the file is refused.
     """
     trips = clean_trips(path, month_of(color), options_of(color, **chosen))
     batches = list(trips)
@@ -86,7 +86,7 @@ def without(rows: Rows, *names: str) -> Rows:
 
 
 def picked(rows: Rows, like: Rows) -> Rows:
-    """Rows with the columns of others only; all else must be null, the file's month excepted."""
+    """Selects the columns of other rows. All others except the file's month must be null."""
     names = like[0].keys()
     for row in rows:
         beyond = {k: v for k, v in row.items() if k not in names and k != "data_file_month"}
@@ -95,7 +95,7 @@ def picked(rows: Rows, like: Rows) -> Rows:
 
 
 def refusal(path: Path, color: str, **chosen: Any) -> str:
-    """Why a file is refused at the limit that is the default."""
+    """The error message with which a file is refused at the default limit."""
     try:
         read(path, color, max_rejected_share=0.05, **chosen)
     except TripFileError as error:

@@ -1,4 +1,4 @@
-"""Columns that a month has lost, and the names under which they are known elsewhere."""
+"""Missing columns, and other names under which columns are known."""
 
 from datetime import date
 from pathlib import Path
@@ -44,24 +44,24 @@ def write(folder: Path, color: str, names: dict[str, str]) -> Path:
 
 
 @pytest.mark.parametrize(("color", "column", "name"), RENAMED)
-def test_a_renamed_column_fails_the_month_and_is_named(
+def test_a_renamed_column_fails_the_month_and_is_suggested(
     tmp_path: Path, color: str, column: str, name: str
 ) -> None:
     path = write(tmp_path, color, published_names(trip_type(color)) | {column: name})
     with pytest.raises(TripFileError) as error:
         clean_trips(path)
-    assert f"no column for {column} (is it {name!r}?), which {color}|2024-01 has" in str(
+    assert f"no column for {column} (is it {name!r}?), which files of {color}|2024-01 have" in str(
         error.value
     )
     trips = clean_trips(path, options=CleaningOptions(missing_columns=(column,)))
     assert sum(b.kept[column].null_count for b in trips) == trips.summary.rows_kept > 0
-    assert f"no column for {column}, which {color}|2024-01 has: null throughout" in str(
+    assert f"no column for {column}, which files of {color}|2024-01 have: null in every row" in str(
         trips.summary.warnings
     )
 
 
 @pytest.mark.parametrize("color", TRIP_TYPES)
-def test_a_column_that_is_left_out_fails_the_month(tmp_path: Path, color: str) -> None:
+def test_a_missing_column_fails_the_month(tmp_path: Path, color: str) -> None:
     month = month_of(color)
     for column in trip_type(color).columns:
         era = column.always
@@ -88,22 +88,22 @@ BIGQUERY = {
     "total_amount": "total_amount",
     "store_and_fwd_flag": "store_and_fwd_flag",
 }
-"""Names of bigquery-public-data.new_york_taxi_trips, tlc_green_trips_2022 and its like."""
+"""Names in bigquery-public-data.new_york_taxi_trips, tables such as tlc_green_trips_2022."""
 
 
 @pytest.mark.parametrize("color", ["green", "yellow"])
-def test_the_names_of_bigquerys_public_copy_are_known(tmp_path: Path, color: str) -> None:
+def test_the_names_of_bigquerys_public_copy_are_accepted(tmp_path: Path, color: str) -> None:
     rows = canonical_rows(color, 3, 10)
     path = write(tmp_path, color, published_names(trip_type(color)) | BIGQUERY)
     assert picked(read(path, color)[0], rows) == rows
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_no_era_is_asked_for_what_it_never_had(shape: Shape) -> None:
+def test_no_era_requires_columns_that_it_never_had(shape: Shape) -> None:
     assert lost_columns(map_columns(shape.names, shape.month.color), shape.month) is None
 
 
-def test_zones_stand_in_for_degrees_and_not_the_other_way_round() -> None:
+def test_zones_replace_coordinates_but_not_vice_versa() -> None:
     def lost(color: str, month: date, *left_out: str) -> list[str]:
         names = [c.name for c in trip_type(color).columns if c.name not in left_out]
         found = lost_columns(map_columns(names, color), TripMonth(color, month))
@@ -119,16 +119,16 @@ def test_zones_stand_in_for_degrees_and_not_the_other_way_round() -> None:
     assert lost("yellow", date(2016, 7, 1), *zones) == zones
 
 
-def test_unknown_columns_are_told(tmp_path: Path) -> None:
+def test_unknown_columns_are_reported(tmp_path: Path) -> None:
     rows = canonical_rows("green", 3, 10)
     names = published_names(trip_type("green"))
     table = pa.table({names[n]: pa.array([r[n] for r in rows]) for n in rows[0]})
     path = tmp_path / "green_tripdata_2024-01.parquet"
     pq.write_table(table.append_column("surge", pa.array([1] * 10)), path)
-    assert read(path, "green")[1].warnings == ["1 columns are unknown and were not read: surge"]
+    assert read(path, "green")[1].warnings == ["1 unknown columns were not read: surge"]
 
 
-def test_only_columns_that_there_are_may_be_missing() -> None:
+def test_missing_columns_must_name_existing_columns() -> None:
     with pytest.raises(ValueError, match="missing_columns: no column is named surge"):
         CleaningOptions(missing_columns=("surge",))
     with pytest.raises(ValueError, match="utc_times must be"):

@@ -1,4 +1,4 @@
-"""What of a CSV, and of what it is packed in, is read or refused by name."""
+"""CSV dialects, encodings and compression formats: which are read, and how others are refused."""
 
 import bz2
 import csv
@@ -53,7 +53,7 @@ def assert_equal(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])
 @pytest.mark.parametrize("header", ["bare", "quoted"])
-def test_quotes_are_no_part_of_a_value_whoever_sets_them(
+def test_quotes_are_removed_in_every_quoting_style(
     tmp_path: Path, quoting: int, header: str
 ) -> None:
     lines = text_of(quoting=quoting).split("\r\n")
@@ -63,7 +63,7 @@ def test_quotes_are_no_part_of_a_value_whoever_sets_them(
 
 
 @pytest.mark.parametrize("start", [0, 1, 29])
-def test_quotes_may_begin_in_any_row(tmp_path: Path, start: int) -> None:
+def test_quotes_may_start_in_any_row(tmp_path: Path, start: int) -> None:
     lines = text_of().splitlines(keepends=True)
     for n in range(start + 1, len(lines)):
         lines[n] = lines[n].replace(",N,", ',"N",').replace(",Y,", ',"Y",')
@@ -75,7 +75,7 @@ ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-be with a mark", "latin-1"]
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("packed", [0, 1, 2])
-def test_every_encoding_with_a_mark_is_read_gzipped_or_not(
+def test_every_encoding_with_a_byte_order_mark_is_read_gzipped_or_not(
     tmp_path: Path, encoding: str, packed: int
 ) -> None:
     text = text_of()
@@ -88,7 +88,7 @@ def test_every_encoding_with_a_mark_is_read_gzipped_or_not(
     assert_equal(write(tmp_path, content))
 
 
-def test_a_character_that_is_cut_costs_the_last_line_alone(tmp_path: Path) -> None:
+def test_a_truncated_character_rejects_only_the_last_line(tmp_path: Path) -> None:
     found, summary = read(write(tmp_path, text_of().encode("utf-16")[:-3]), COLOR)
     assert picked(found, ROWS) == ROWS[:-1]
     assert summary.rejected_by_reason == {"unparseable": 1}
@@ -102,7 +102,7 @@ def parquet() -> bytes:
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-def test_gzip_around_parquet_is_read_and_leaves_no_file(tmp_path: Path, layers: int) -> None:
+def test_gzipped_parquet_is_read_and_leaves_no_file(tmp_path: Path, layers: int) -> None:
     content = parquet()
     for _ in range(layers):
         content = gzip.compress(content)
@@ -110,7 +110,7 @@ def test_gzip_around_parquet_is_read_and_leaves_no_file(tmp_path: Path, layers: 
 
 
 @pytest.mark.parametrize("cut", [20, -1])
-def test_damaged_gzip_around_parquet_is_refused(tmp_path: Path, cut: int) -> None:
+def test_damaged_gzipped_parquet_is_refused(tmp_path: Path, cut: int) -> None:
     path = write(tmp_path, gzip.compress(parquet())[:cut])
     assert "damaged or truncated gzip file" in refusal(path, COLOR)
 
@@ -133,25 +133,28 @@ def tarred(text: str) -> bytes:
 
 REFUSED: dict[str, tuple[Callable[[str], bytes | str], str]] = {
     "zip": (zipped, "is a zip archive: unpack it"),
-    "xlsx": (lambda t: zipped(t, "[Content_Types].xml"), "is an Excel workbook (.xlsx): give it"),
+    "xlsx": (
+        lambda t: zipped(t, "[Content_Types].xml"),
+        "is an Excel workbook (.xlsx): provide it",
+    ),
     "xls": (lambda t: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + t.encode(), "an Excel workbook (.xls)"),
     "tar": (tarred, "is a tar archive: unpack it"),
     "tar.gz": (lambda t: gzip.compress(tarred(t)), "is a tar archive: unpack it"),
-    "bzip2": (lambda t: bz2.compress(t.encode()), "is packed by bzip2: unpack it"),
-    "xz": (lambda t: lzma.compress(t.encode()), "is packed by xz: unpack it"),
+    "bzip2": (lambda t: bz2.compress(t.encode()), "is compressed with bzip2: unpack it"),
+    "xz": (lambda t: lzma.compress(t.encode()), "is compressed with xz: unpack it"),
     "Zstandard": (
         lambda t: pa.compress(t.encode(), "zstd", asbytes=True),
-        "is packed by Zstandard: unpack it",
+        "is compressed with Zstandard: unpack it",
     ),
     "7-Zip": (lambda t: b"7z\xbc\xaf\x27\x1c" + t.encode(), "is a 7-Zip archive"),
     "ORC": (lambda t: b"ORC" + t.encode(), "is an ORC file"),
     "Avro": (lambda t: b"Obj\x01" + t.encode(), "is an Avro file"),
-    "gzip thrice": (
+    "three layers of gzip": (
         lambda t: gzip.compress(gzip.compress(gzip.compress(t.encode()))),
         "gzipped more than twice",
     ),
     "UTF-32": (lambda t: t.encode("utf-32"), "is text in UTF-32: save it as UTF-8"),
-    "UTF-16 without a mark": (
+    "UTF-16 without a byte order mark": (
         lambda t: t.encode("utf-16-le"),
         "is text in UTF-16 (little-endian) without a byte order mark",
     ),
@@ -161,33 +164,33 @@ REFUSED: dict[str, tuple[Callable[[str], bytes | str], str]] = {
     ),
     "carriage returns": (
         lambda t: t.replace("\r\n", "\r"),
-        "its lines end in carriage returns alone",
+        "lines end in a carriage return alone",
     ),
-    "semicolons": (lambda t: t.replace(",", ";"), "its fields are separated by semicolons, as Ex"),
-    "tabs": (lambda t: t.replace(",", "\t"), "its fields are separated by tabs, as Excel and psql"),
-    "vertical bars": (lambda t: t.replace(",", "|"), "its fields are separated by vertical bars"),
+    "semicolons": (lambda t: t.replace(",", ";"), "fields are separated by semicolons, as Ex"),
+    "tabs": (lambda t: t.replace(",", "\t"), "fields are separated by tabs, as Excel and psql"),
+    "vertical bars": (lambda t: t.replace(",", "|"), "fields are separated by vertical bars"),
     "Excel's first line": (lambda t: "sep=;\r\n" + t.replace(",", ";"), "begins with 'sep=;'"),
     "decimal commas": (
         lambda t: "\r\n".join(line.replace(",", ";").replace(".", ",") for line in t.split("\r\n")),
-        "its fields are separated by semicolons",
+        "fields are separated by semicolons",
     ),
-    "a page": (lambda t: f"<html>{t}</html>", "is an HTML page"),
+    "an HTML page": (lambda t: f"<html>{t}</html>", "is an HTML page"),
     "Excel's times": (
         lambda t: t.replace("2024-01-", "1/").replace(":00,", " AM,"),
-        "a time such as 2024-01-31 18:05:00 belongs",
+        "expected a time such as 2024-01-31 18:05:00",
     ),
     "too few fields": (
         lambda t: "".join(
             line.rpartition(",")[0] + "\r\n" if n else line + "\r\n"
             for n, line in enumerate(t.splitlines())
         ),
-        "fields, where a row has",
+        "fields instead of",
     ),
 }
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_file_is_refused_by_what_it_is(tmp_path: Path, kind: str) -> None:
+def test_a_file_of_another_format_is_refused_with_its_format(tmp_path: Path, kind: str) -> None:
     make, said = REFUSED[kind]
     message = refusal(write(tmp_path, make(text_of())), COLOR)
     assert said in message
@@ -195,19 +198,19 @@ def test_a_file_is_refused_by_what_it_is(tmp_path: Path, kind: str) -> None:
     assert "switch" not in message
 
 
-def test_another_months_file_is_told_so_and_no_rule_is_to_be_switched_off(tmp_path: Path) -> None:
+def test_a_file_of_another_month_is_refused_without_suggesting_to_switch_off_a_rule(
+    tmp_path: Path,
+) -> None:
     path = write(tmp_path, text_of().replace("2024-01-", "2023-05-"))
     message = refusal(path, COLOR)
-    assert (
-        "30 of these pickups lie in 2023-05: look at whether the file is that of another" in message
-    )
+    assert "30 of these pickups are in 2023-05: check whether the file is of another" in message
     assert "max_rejected_share" not in message
     assert "switch" not in message
 
 
 @pytest.mark.parametrize("beyond", [1, 2, 3, 7])
 @pytest.mark.parametrize("filled", [False, True], ids=["empty", "filled"])
-def test_fields_beyond_the_header_are_reported_if_there_is_something_in_them(
+def test_non_empty_fields_beyond_the_header_are_reported(
     tmp_path: Path, beyond: int, filled: bool
 ) -> None:
     width = len(ROWS[0])
@@ -216,8 +219,8 @@ def test_fields_beyond_the_header_are_reported_if_there_is_something_in_them(
         for n, line in enumerate(text_of().splitlines())
     ]
     warnings = assert_equal(write(tmp_path, "".join(line + "\n" for line in lines)))
-    told = (
+    expected = (
         f"field {width + beyond} has no name in the header and was not read: 29 rows have "
-        "something in it, the first 'x'"
+        "a value in it, the first 'x'"
     )
-    assert warnings == ([told] if filled else [])
+    assert warnings == ([expected] if filled else [])

@@ -1,4 +1,4 @@
-"""Whatever dialect a month is written in, it comes back equal or is refused by name."""
+"""A month written in any dialect is read unchanged, or refused with a message."""
 
 import csv
 import gzip
@@ -43,11 +43,11 @@ class Way:
     """One way to write a column.
 
     Attributes:
-        make: gives the value that is written for a value that is not missing.
-        type: of the written values in Parquet.
-        missing: what is written for a missing value.
-        utc_times: how it must be read, where that matters.
-        refused: whether it must be refused.
+        make: converts a value that is not missing to the written value.
+        type: type of the written values in Parquet.
+        missing: the written value for a missing value.
+        utc_times: the setting that reads it correctly, if that matters.
+        refused: whether the file must be refused.
     """
 
     make: Callable[[Any], Any]
@@ -138,7 +138,7 @@ def ways_of(column: Any) -> dict[str, Way]:
 
 @st.composite
 def choices(draw: st.DrawFn, color: str, rows: Rows) -> dict[str, Way]:
-    """A way to write each column; hardly ever one that must be refused, and one reading of UTC."""
+    """A way to write each column. Few must be refused, and all need the same ``utc_times``."""
     reading = draw(st.sampled_from(["wall_time", "convert"]))
     may_refuse = draw(st.integers(0, 3)) == 0
     chosen = {}
@@ -180,7 +180,7 @@ def as_parquet(
 
 
 def as_csv(path: Path, rows: Rows, names: dict[str, str], ways: dict[str, Way], data: Any) -> bool:
-    """Writes a CSV; gives whether it must be refused for what it is."""
+    """Writes a CSV. Returns whether it must be refused because of its format."""
     out = io.StringIO(newline="")
     separator = data.draw(st.sampled_from([*",,,,;"]))
     end = data.draw(st.sampled_from(["\n", "\n", "\r\n", "\r\n", "\r"]))
@@ -193,7 +193,7 @@ def as_csv(path: Path, rows: Rows, names: dict[str, str], ways: dict[str, Way], 
             way = ways[name]
             value = way.missing if row[name] is None else way.make(row[name])
             value = value.decode() if isinstance(value, bytes) else value
-            # In text, a date is its midnight: what the file says is then another month.
+            # In text a date is read as midnight, so the file may show another month.
             value = row[name] if way is TIMES["date"] and value is not None else value
             fields.append("" if value is None else value)
         writer.writerow(fields)
@@ -207,7 +207,7 @@ def as_csv(path: Path, rows: Rows, names: dict[str, str], ways: dict[str, Way], 
 @pytest.mark.parametrize("color", ["green", "yellow", "fhvhv"])
 @deterministic
 @given(data=st.data())
-def test_a_month_in_any_dialect_comes_back_equal_or_is_refused_by_name(
+def test_a_month_in_any_dialect_is_read_unchanged_or_refused(
     tmp_path: Path, color: str, file: str, data: st.DataObject
 ) -> None:
     rows = canonical_rows(color, data.draw(st.integers(0, 1 << 20)), data.draw(st.integers(1, 25)))
@@ -231,7 +231,7 @@ def test_a_month_in_any_dialect_comes_back_equal_or_is_refused_by_name(
         assert path.name in refused
         return
     assert not must_refuse
-    # A column that must be refused may have had no value to be refused for.
+    # A column that must be refused may have had no values.
     assert picked(found, rows) == rows, ways
     assert summary.rows_rejected == 0
     assert summary.duplicate_rows == 0

@@ -1,4 +1,4 @@
-"""Every type, unit, zone and spelling that pyarrow, pandas, Spark and Excel write for a value."""
+"""Every type, unit, zone and spelling that pyarrow, pandas, Spark and Excel write."""
 
 import math
 from collections.abc import Callable
@@ -64,7 +64,7 @@ UNITS = ["ms", "us", "ns"]
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("zone", ZONES)
-def test_times_of_every_zone_and_unit_are_new_york_wall_time(
+def test_times_of_every_zone_and_unit_become_new_york_wall_time(
     tmp_path: Path, zone: str, unit: str
 ) -> None:
     columns = times(lambda t: t.replace(tzinfo=NEW_YORK), pa.timestamp(unit, zone))
@@ -78,9 +78,7 @@ UTC_NAMES = ["UTC", "Etc/UTC", "GMT", "Etc/Zulu", "+00:00"]
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("zone", UTC_NAMES)
-def test_utc_is_wall_time_or_converted_as_chosen_and_told_either_way(
-    tmp_path: Path, zone: str, unit: str
-) -> None:
+def test_utc_is_read_as_utc_times_says_and_reported(tmp_path: Path, zone: str, unit: str) -> None:
     as_wall = times(lambda t: t.replace(tzinfo=UTC), pa.timestamp(unit, zone))
     found, summary = read(written(tmp_path, table(**as_wall)), COLOR)
     assert_equal(found)
@@ -89,17 +87,17 @@ def test_utc_is_wall_time_or_converted_as_chosen_and_told_either_way(
         "pickup_datetime",
     ]
     assert all(
-        "40 times are labelled UTC and were taken as New York wall" in w for w in summary.warnings
+        "40 times are labeled UTC and were read as New York wall" in w for w in summary.warnings
     )
 
     instants = times(lambda t: t.replace(tzinfo=NEW_YORK), pa.timestamp(unit, zone))
     found, summary = read(written(tmp_path, table(**instants)), COLOR, utc_times="convert")
     assert_equal(found)
-    assert all("40 times labelled UTC were converted" in w for w in summary.warnings)
+    assert all("40 times labeled UTC were converted" in w for w in summary.warnings)
 
 
 @pytest.mark.parametrize("choice", ["wall_time", "convert"])
-def test_int96_names_no_zone_and_is_read_as_utc_is(tmp_path: Path, choice: Any) -> None:
+def test_int96_is_read_as_utc_times_says_and_reported(tmp_path: Path, choice: Any) -> None:
     zone = UTC if choice == "wall_time" else NEW_YORK
     columns = times(
         lambda t: t.replace(tzinfo=zone).astimezone(UTC).replace(tzinfo=None), pa.timestamp("us")
@@ -112,7 +110,7 @@ def test_int96_names_no_zone_and_is_read_as_utc_is(tmp_path: Path, choice: Any) 
 
 
 @pytest.mark.parametrize("write", ["pandas", "pandas with a zone"])
-def test_what_pandas_writes_is_read(tmp_path: Path, write: str) -> None:
+def test_parquet_written_by_pandas_is_read(tmp_path: Path, write: str) -> None:
     frame = pd.DataFrame([{NAMES[k]: v for k, v in row.items()} for row in ROWS])
     if write == "pandas with a zone":
         for name in ("pickup_datetime", "dropoff_datetime"):
@@ -135,14 +133,12 @@ SPELLED: dict[str, Callable[[datetime], str]] = {
     "UTC's offset": lambda t: f"{t}+00:00",
     "blanks around": lambda t: f" {t} ",
 }
-LABELLED = ("Zulu", "BigQuery", "UTC's offset")
+LABELED = ("Zulu", "BigQuery", "UTC's offset")
 
 
 @pytest.mark.parametrize("spelling", SPELLED)
 @pytest.mark.parametrize("file", ["parquet", "csv"])
-def test_times_of_every_spelling_are_read_from_text(
-    tmp_path: Path, file: str, spelling: str
-) -> None:
+def test_times_in_every_text_format_are_read(tmp_path: Path, file: str, spelling: str) -> None:
     columns = times(SPELLED[spelling], pa.string())  # type: ignore[arg-type]
     content = table(**columns)
     if file == "csv":
@@ -152,11 +148,11 @@ def test_times_of_every_spelling_are_read_from_text(
         path = written(tmp_path, content)
     found, summary = read(path, COLOR)
     assert_equal(found)
-    told = [w for w in summary.warnings if "labelled UTC" in w]
-    assert len(told) == (2 if spelling in LABELLED else 0)
+    reported = [w for w in summary.warnings if "labeled UTC" in w]
+    assert len(reported) == (2 if spelling in LABELED else 0)
 
 
-def test_times_with_and_without_a_zone_are_told_apart_one_by_one(tmp_path: Path) -> None:
+def test_times_with_and_without_a_zone_may_be_mixed(tmp_path: Path) -> None:
     spellings: list[Callable[[datetime], str]] = [
         str,
         SPELLED["Spark"],
@@ -169,7 +165,7 @@ def test_times_with_and_without_a_zone_are_told_apart_one_by_one(tmp_path: Path)
     }
     found, summary = read(written(tmp_path, table(**columns)), COLOR)
     assert_equal(found)
-    assert all("10 times are labelled UTC" in w for w in summary.warnings)
+    assert all("10 times are labeled UTC" in w for w in summary.warnings)
 
 
 CENTS = [Decimal(row["fare_amount"] * 100).to_integral_value() for row in ROWS]
@@ -189,7 +185,7 @@ CENTS = [Decimal(row["fare_amount"] * 100).to_integral_value() for row in ROWS]
     ids=str,
 )
 @pytest.mark.parametrize("nulls", [False, True], ids=["", "nulls"])
-def test_an_amount_is_the_nearest_double_of_its_decimal(
+def test_an_amount_is_the_double_nearest_to_its_decimal(
     tmp_path: Path, type_: pa.DataType, nulls: bool
 ) -> None:
     amounts: list[Any] = [cents / 100 for cents in CENTS]
@@ -209,7 +205,7 @@ def test_an_amount_is_the_nearest_double_of_its_decimal(
 
 
 @pytest.mark.parametrize("cents", [870, 1, -870, 10**15 - 1, 2**53 + 1, -(2**60) - 1])
-def test_a_decimal_of_any_size_is_its_nearest_double(cents: int) -> None:
+def test_a_decimal_of_any_size_becomes_the_nearest_double(cents: int) -> None:
     for scale in (0, 2, 9, 22, 23):
         value = Decimal(cents).scaleb(-scale)
         array = pa.array([value, None, value], pa.decimal128(38, scale))
@@ -217,9 +213,9 @@ def test_a_decimal_of_any_size_is_its_nearest_double(cents: int) -> None:
         assert nearest_doubles(array[2:]).to_pylist() == [float(value)]
 
 
-def test_half_floats_are_refused_by_name(tmp_path: Path) -> None:
+def test_16_bit_floats_are_refused(tmp_path: Path) -> None:
     halves = pa.array(np.array([row["fare_amount"] for row in ROWS], np.float16))
-    assert "fare_amt holds 16-bit floats" in refusal(
+    assert "fare_amt contains 16-bit floats" in refusal(
         written(tmp_path, table(fare_amount=halves)), COLOR
     )
 
@@ -259,7 +255,7 @@ FLAGS: dict[str, dict[Any, Any]] = {
 
 @pytest.mark.parametrize("spelling", FLAGS)
 @pytest.mark.parametrize("dictionary", [False, True], ids=["plain", "dictionary"])
-def test_a_flag_of_every_spelling_is_a_letter_or_null(
+def test_a_flag_in_every_spelling_becomes_a_letter_or_null(
     tmp_path: Path, spelling: str, dictionary: bool
 ) -> None:
     flags = pa.array(
@@ -269,16 +265,16 @@ def test_a_flag_of_every_spelling_is_a_letter_or_null(
         flags = flags.dictionary_encode()
     found, summary = read(written(tmp_path, table(store_and_fwd_flag=flags)), COLOR)
     assert_equal(found)
-    told = spelling in (
+    reported = spelling in (
         *("lower case", "blanks", "words", "capital words", "letters", "yes and no"),
         *("truth values", "bytes"),
     )
-    assert bool(summary.warnings) == told
-    assert not told or "store_and_fwd_flag: values spelled otherwise: " in summary.warnings[0]
+    assert bool(summary.warnings) == reported
+    assert not reported or "values in another spelling" in summary.warnings[0]
 
 
 @pytest.mark.parametrize("type_", [pa.string(), pa.dictionary(pa.int32(), pa.string())], ids=str)
-def test_a_text_that_is_not_known_is_reported_and_rejected_or_kept_by_rule(
+def test_an_unknown_text_is_reported_and_rejected_unless_the_rule_is_off(
     tmp_path: Path, type_: pa.DataType
 ) -> None:
     flags = [row["store_and_fwd_flag"] for row in ROWS]
@@ -287,7 +283,7 @@ def test_a_text_that_is_not_known_is_reported_and_rejected_or_kept_by_rule(
     found, summary = read(path, COLOR)
     assert len(found) == 38
     assert summary.rejected_by_reason == {"unknown_text": 2}
-    assert summary.warnings == ["store_and_fwd_flag: values that are not known: 2, the first ' x'"]
+    assert summary.warnings == ["store_and_fwd_flag: 2 unknown values, the first ' x'"]
     kept, _ = read(path, COLOR, rules=("pickup_time_present",))
     assert [row["store_and_fwd_flag"] for row in kept] == [*flags[:3], "x", *flags[4:]]
 
@@ -302,7 +298,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize("unit", NUMBERS)
 @pytest.mark.parametrize("type_", [pa.int64(), pa.decimal128(20, 0), pa.string()], ids=str)
-def test_numbers_where_times_should_be_are_refused_with_the_unit_that_fits(
+def test_numbers_in_time_columns_are_refused_with_the_unit_that_fits(
     tmp_path: Path, unit: str, type_: pa.DataType
 ) -> None:
     factor, said = NUMBERS[unit]
@@ -317,23 +313,23 @@ def test_numbers_where_times_should_be_are_refused_with_the_unit_that_fits(
     assert f"{said} it would be {ROWS[0]['pickup_datetime']}" in message
 
 
-def test_excels_days_and_dates_alone_are_refused(tmp_path: Path) -> None:
+def test_excels_days_and_dates_without_a_time_are_refused(tmp_path: Path) -> None:
     days = [(row["pickup_datetime"] - local("1899-12-30")) / timedelta(days=1) for row in ROWS]
     message = refusal(written(tmp_path, table(pickup_datetime=pa.array(days))), COLOR)
     assert "as Excel's days since 1900 it would be 2024-01-01 00:0" in message
     dates = pa.array([row["dropoff_datetime"].date() for row in ROWS])
     message = refusal(written(tmp_path, table(dropoff_datetime=dates)), COLOR)
-    assert "lpep_dropoff_datetime holds dates without a time of day (date32[day])" in message
+    assert "lpep_dropoff_datetime contains dates without a time of day (date32[day])" in message
 
 
-def test_a_truth_value_is_no_number(tmp_path: Path) -> None:
+def test_a_boolean_is_not_a_number(tmp_path: Path) -> None:
     path = written(tmp_path, table(trip_type=pa.array([True] * len(ROWS))))
-    with pytest.raises(TripFileError, match="trip_type has 'True', where a whole number belongs"):
+    with pytest.raises(TripFileError, match="trip_type has 'True', expected a whole number"):
         read(path, COLOR, max_rejected_share=0.05)
 
 
 @pytest.mark.parametrize("column", ["fare_amount", "dropoff_datetime", "trip_distance"])
-def test_a_null_where_every_trip_has_a_value_rejects_its_row(tmp_path: Path, column: str) -> None:
+def test_a_null_in_a_never_null_column_rejects_its_row(tmp_path: Path, column: str) -> None:
     values = [None if n == 5 else row[column] for n, row in enumerate(ROWS)]
     found, summary = read(written(tmp_path, table(**{column: pa.array(values)})), COLOR)
     assert summary.rejected_by_reason == {"missing_value": 1}
@@ -341,16 +337,16 @@ def test_a_null_where_every_trip_has_a_value_rejects_its_row(tmp_path: Path, col
 
 
 @pytest.mark.parametrize("type_", [pa.int64(), pa.float64(), pa.date32()], ids=str)
-def test_a_file_of_numbers_for_times_is_refused_before_it_replaces_another(
+def test_a_file_with_numbers_as_times_does_not_replace_the_loaded_one(
     tmp_path: Path, type_: pa.DataType
 ) -> None:
     numbers = pa.array([19_723] * len(ROWS), pa.int32()).cast(type_)
-    with pytest.raises(TripFileError, match="where times belong: the first is"):
+    with pytest.raises(TripFileError, match="instead of times: the first is"):
         open_trip_file(written(tmp_path, table(pickup_datetime=numbers)), COLOR)
 
 
 @pytest.mark.parametrize("type_", [pa.int64(), pa.date32()], ids=str)
-def test_a_number_is_no_time_and_a_missing_one_is_missing(type_: pa.DataType) -> None:
+def test_a_number_is_not_a_time_and_a_null_is_missing(type_: pa.DataType) -> None:
     column = next(c for c in trip_type(COLOR).columns if c.name == "pickup_datetime")
     values, bad = cast_each(pa.array([1, None], pa.int32()).cast(type_), column)
     assert (values.to_pylist(), bad.to_pylist()) == ([None, None], [True, False])

@@ -1,6 +1,6 @@
-"""A made-up kind of trip, as somebody would add it: this one file and nothing else.
+"""A made-up trip type, as a user would add it, in this file only.
 
-It shares no column name with the taxis, so that what assumes one of theirs is found out.
+It shares no column name with the taxis, so code that assumes a taxi column fails.
 """
 
 from datetime import date
@@ -15,7 +15,7 @@ from taxi_platform.trips.trip_type import TripType
 
 
 def _rows(chunk: Chunk) -> pa.Table:
-    """A month as it is published: some departures missing, some after the arrival, no riders."""
+    """A month as published: some departures missing, some after the arrival, no riders."""
     random, size = chunk.random, chunk.size
     departed = pickups_in_order(chunk).astype("datetime64[us]")
     seconds = random.integers(300, 3000, size)

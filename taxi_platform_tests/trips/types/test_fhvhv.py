@@ -35,7 +35,7 @@ PARQUET = [
     *("congestion_surcharge", "airport_fee", "tips", "driver_pay", "shared_request_flag"),
     *("shared_match_flag", "access_a_ride_flag", "wav_request_flag", "wav_match_flag"),
 ]
-"""As every month was published anew in 2022."""
+"""The columns of every month since all were republished in 2022."""
 
 TRIP: dict[str, Any] = dict(
     zip(
@@ -49,13 +49,13 @@ TRIP: dict[str, Any] = dict(
         strict=True,
     )
 )
-"""A trip of January 2021, with the blank that Uber had for a flag, and no airport fee yet."""
+"""A trip of January 2021, with Uber's blank flag, and without an airport fee."""
 
 NAMED = {"PULocationID": "pickup_location_id", "DOLocationID": "dropoff_location_id"}
 
 
 def table(*, new: bool, **changes: list[Any]) -> pa.Table:
-    """Trips with the types of 2021 or of 2024; a list replaces a column's values."""
+    """Trips with the types of 2021 or 2024; a list replaces a column's values."""
     text, zone = (pa.large_string(), pa.int32()) if new else (pa.string(), pa.int64())
     types = {
         **dict.fromkeys(PARQUET, pa.float64()),
@@ -80,13 +80,13 @@ def test_the_header_of_every_era_maps_completely(header: list[str]) -> None:
     assert found.mapped["PULocationID"].name == "pickup_location_id"
 
 
-def test_its_file_name_is_not_taken_for_that_of_other_vehicles() -> None:
+def test_fhvhv_file_names_are_not_read_as_another_color() -> None:
     assert parse_file_name("fhvhv_tripdata_2024-01.parquet") == ("fhvhv", date(2024, 1, 1))
     assert parse_file_name("fhv_tripdata_2024-01.parquet")[0] is None
 
 
 @pytest.mark.parametrize("new", [False, True])
-def test_a_published_row_is_read_to_the_last_column(tmp_path: Path, new: bool) -> None:
+def test_every_column_of_a_published_row_is_read(tmp_path: Path, new: bool) -> None:
     path = write_parquet(tmp_path / "fhvhv_tripdata_2021-01.parquet", table(new=new))
 
     (row,) = collect(clean_trips(path)).kept.to_pylist()
@@ -96,7 +96,7 @@ def test_a_published_row_is_read_to_the_last_column(tmp_path: Path, new: bool) -
     assert row == expected | {"data_file_month": date(2021, 1, 1)}
 
 
-def test_an_airport_fee_without_any_value_may_be_of_no_type(tmp_path: Path) -> None:
+def test_an_airport_fee_column_may_have_the_null_type(tmp_path: Path) -> None:
     published = table(new=False)
     at = published.schema.get_field_index("airport_fee")
     published = published.set_column(at, "airport_fee", pa.nulls(1))
@@ -107,7 +107,7 @@ def test_an_airport_fee_without_any_value_may_be_of_no_type(tmp_path: Path) -> N
     assert kept["airport_fee"].to_pylist() == [None]
 
 
-def test_the_charge_for_the_zone_is_there_since_2025(tmp_path: Path) -> None:
+def test_the_congestion_zone_charge_exists_since_2025(tmp_path: Path) -> None:
     published = table(new=True, cbd_congestion_fee=[1.5])
     path = write_parquet(tmp_path / "fhvhv_tripdata_2021-01.parquet", published)
 
@@ -140,7 +140,7 @@ def test_trips_of_more_than_nine_hours_keep_their_seconds(tmp_path: Path) -> Non
     assert cleaned.summary.statistics.maximum["trip_time"] == 52_100
 
 
-def test_rows_are_rejected_by_the_rules_of_their_times_alone(tmp_path: Path) -> None:
+def test_fhvhv_rows_are_rejected_by_the_common_rules_only(tmp_path: Path) -> None:
     pickup, dropoff = TRIP["pickup_datetime"], TRIP["dropoff_datetime"]
     published = table(
         new=True,
@@ -162,10 +162,10 @@ def test_rows_are_rejected_by_the_rules_of_their_times_alone(tmp_path: Path) -> 
     assert cleaned.summary.cents_rejected["base_passenger_fare"] == 4 * 2711
 
 
-def test_what_is_of_passengers_is_refused_by_name(tmp_path: Path) -> None:
+def test_passenger_options_are_refused(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "fhvhv_tripdata_2021-01.parquet", table(new=True))
 
-    with pytest.raises(ValueError, match="fhvhv trips have no rule named passengers_aboard; there"):
+    with pytest.raises(ValueError, match="fhvhv trips have no rule named passengers_aboard; use"):
         clean_trips(path, options=CleaningOptions(rules=("passengers_aboard",)))
     with pytest.raises(ValueError, match="but fhvhv trips have no passenger count"):
         clean_trips(path, options=CleaningOptions(missing_passenger_count="keep"))
@@ -176,7 +176,7 @@ EVERY_MONTH = pytest.mark.parametrize("month", MONTHS, ids=str)
 
 
 @EVERY_MONTH
-def test_a_synthetic_month_has_the_published_shape_and_dirt(
+def test_a_synthetic_month_has_the_published_schema_and_bad_rows(
     month: TripMonth, landing: LandingZone, tmp_path: Path
 ) -> None:
     path = tmp_path / f"{month.stem}{publication_ending(month)}"
@@ -207,7 +207,7 @@ def test_a_synthetic_month_has_the_published_shape_and_dirt(
     assert 0 < pc.mean(kept["trip_time"]).as_py() < 3600
 
 
-def test_a_flag_is_blank_in_the_rows_of_uber_until_2023() -> None:
+def test_ubers_access_a_ride_flag_is_blank_until_2023() -> None:
     def flags(month: TripMonth) -> set[str]:
         chunk = next(synthetic_chunks(month, 5_000))
         uber = chunk.filter(pc.equal(chunk["hvfhs_license_num"], "HV0003"))

@@ -1,4 +1,4 @@
-"""A kind of trip that one file defines goes all the way, with nothing else edited."""
+"""A trip type defined in one file works everywhere, without any other change."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -60,14 +60,14 @@ def clean(path: Path, options: CleaningOptions | None = None) -> Cleaned:
     )
 
 
-def test_its_key_and_its_file_name_are_understood(month: TripMonth) -> None:
+def test_its_key_and_its_file_name_are_parsed(month: TripMonth) -> None:
     assert month == TripMonth("shuttle", date(2024, 5, 1))
     assert month.key == "shuttle|2024-05"
     assert month.stem == "shuttle_tripdata_2024-05"
     assert parse_file_name(f"{month.stem}.parquet") == ("shuttle", date(2024, 5, 1))
 
 
-def test_its_header_and_columns_are_known() -> None:
+def test_its_header_and_columns_are_detected() -> None:
     assert color_of_header(HEADER.split(",")) == "shuttle"
     assert [c.name for c in columns("shuttle")] == trip_schema("shuttle").names
     assert trip_schema("shuttle").names[-1] == "data_file_month"
@@ -85,7 +85,7 @@ def test_its_rows_are_cleaned_by_its_own_rules(published: Path) -> None:
     assert cleaned.rejected["raw_text"].to_pylist() == LINES[2:]
 
 
-def test_what_is_missing_is_filled_in_its_own_columns_and_no_other(published: Path) -> None:
+def test_missing_values_are_filled_in_its_own_columns_only(published: Path) -> None:
     kept = clean(published).kept
 
     assert kept["riders"].to_pylist() == [12, 0]
@@ -108,15 +108,15 @@ def test_its_month_is_inferred_from_its_own_times(published: Path) -> None:
         assert trips.month == TripMonth.from_key("shuttle|2024-05")
 
 
-def test_its_rules_can_be_chosen_and_those_of_others_are_refused(published: Path) -> None:
+def test_its_rules_can_be_selected_and_those_of_others_are_refused(published: Path) -> None:
     chosen = clean(published, CleaningOptions(rules=("line_in_service",)))
     assert chosen.reasons() == [["line_closed"], ["unparseable"]]
 
-    with pytest.raises(ValueError, match="shuttle trips have no rule named passengers_aboard; "):
+    with pytest.raises(ValueError, match="shuttle trips have no rule named passengers_aboard; use"):
         clean(published, CleaningOptions(rules=("passengers_aboard",)))
 
 
-def test_an_option_for_a_column_that_it_lacks_is_refused_only_if_it_asks_for_something(
+def test_an_option_for_a_missing_column_is_refused_unless_it_has_no_effect(
     published: Path,
 ) -> None:
     clean(published, CleaningOptions(missing_passenger_count="zero"))
@@ -125,8 +125,8 @@ def test_an_option_for_a_column_that_it_lacks_is_refused_only_if_it_asks_for_som
         clean(published, CleaningOptions(missing_passenger_count="keep"))
 
 
-def test_its_file_is_not_taken_for_another_color(published: Path) -> None:
-    with pytest.raises(TripFileError, match="is a shuttle trip file, where a green one belongs"):
+def test_its_file_is_refused_as_another_color(published: Path) -> None:
+    with pytest.raises(TripFileError, match="is a shuttle trip file, expected a green one"):
         clean_trips(published, TripMonth.from_key("green|2024-05"))
 
 
@@ -135,7 +135,7 @@ def landed(month: TripMonth, landing: LandingZone) -> RawFile:
     return raw
 
 
-def test_a_synthetic_month_of_it_lands_is_cleaned_and_is_judged(
+def test_its_synthetic_month_is_landed_cleaned_and_checked(
     month: TripMonth, landing: LandingZone
 ) -> None:
     raw = landed(month, landing)
@@ -156,7 +156,9 @@ def test_a_synthetic_month_of_it_lands_is_cleaned_and_is_judged(
     assert list(trips.totals.cents) == ["fares", "subsidy"]
 
 
-def test_its_files_are_encoded_by_its_own_columns(month: TripMonth, landing: LandingZone) -> None:
+def test_its_columns_define_the_encoding_of_its_files(
+    month: TripMonth, landing: LandingZone
+) -> None:
     trips = landing.write_cleaned(clean_trips(landed(month, landing).path, month))
 
     footer = pq.read_metadata(trips.path).row_group(0)
@@ -176,7 +178,7 @@ def test_examples_of_its_rejected_rows_are_shown(month: TripMonth, landing: Land
     assert all(rows[0]["text"] for rows in examples.values())
 
 
-def test_it_is_described_on_the_page_of_the_data() -> None:
+def test_it_is_described_in_docs_data_md() -> None:
     page = data_page()
 
     assert "\n## Shuttles: `shuttle`\n" in page
