@@ -1,12 +1,12 @@
 """The variables of Google Cloud Storage."""
 
-import re
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from taxi_platform.stores.google import GoogleSettings
+from taxi_platform.stores.settings import matching
 
 
 class GCSSettings(GoogleSettings):
@@ -14,15 +14,12 @@ class GCSSettings(GoogleSettings):
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(env_prefix="TAXI_GCS_")
 
-    bucket: str = Field("taxi-lake", description="Bucket of the trip objects.")
-
-    @field_validator("bucket")
-    @classmethod
-    def _name(cls, value: str) -> str:
-        # https://cloud.google.com/storage/docs/buckets#naming
-        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", value):
-            raise ValueError(
-                f"{value!r} is no bucket name: give at least 3 lower-case letters, digits, '-', "
-                "'_' and '.', without gs://"
-            )
-        return value
+    # https://cloud.google.com/storage/docs/buckets#naming
+    bucket: Annotated[
+        str,
+        matching(
+            r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]",
+            "bucket name: give at least 3 lower-case letters, digits, '-', '_' and '.', without "
+            "gs://",
+        ),
+    ] = Field("taxi-lake", description="Bucket of the trip objects.")
