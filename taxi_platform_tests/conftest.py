@@ -66,7 +66,7 @@ def inherited_environment() -> dict[str, str]:
 
     Nor with what `make test` exports: a make below another prints more.
     """
-    ours = ("TAXI_", "DAGSTER_", "MAKE", "MFLAGS")
+    ours = ("TAXI_", "DAGSTER_", "STORAGE_", "BIGQUERY_", "GOOGLE_", "MAKE", "MFLAGS")
     return {k: v for k, v in os.environ.items() if not k.startswith(ours)}
 
 

@@ -27,15 +27,11 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     run(tmp_path, "local", "reset", "--yes")
 
 
-def environment() -> dict[str, str]:
-    return {k: v for k, v in inherited_environment().items() if not k.endswith("_EMULATOR_HOST")}
-
-
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [COMMAND, *arguments],
         cwd=folder,
-        env=environment(),
+        env=inherited_environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -72,7 +68,7 @@ def test_a_demo_that_is_told_to_stop_in_the_background_stops(folder: Path) -> No
     with subprocess.Popen(
         [COMMAND, "demo"],
         cwd=folder,
-        env=environment(),
+        env=inherited_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

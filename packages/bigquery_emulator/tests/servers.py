@@ -1,6 +1,5 @@
 """The real servers that the tests run against, and Google's clients of them."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -89,8 +88,6 @@ def bigquery_client(url: str, check: DiscoveryCheck) -> bigquery.Client:
     credentials = google.auth.credentials.AnonymousCredentials()
     session = google.auth.transport.requests.AuthorizedSession(credentials)
     session.hooks["response"].append(check.requests_hook)
-    # The upload calls ask the environment, not the client, for the address.
-    os.environ["BIGQUERY_EMULATOR_HOST"] = url
     return bigquery.Client(
         project=PROJECT,
         credentials=credentials,
