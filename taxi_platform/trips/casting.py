@@ -141,6 +141,8 @@ class ColumnCast:
             raise pa.ArrowInvalid("a boolean is not a number")
         if is_inexact(array.type):
             array = nearest_doubles(array)
+        if _is_text(array) and pa.types.is_integer(target) and _has_hexadecimal(array):
+            raise pa.ArrowInvalid("a number is hexadecimal")
         return array.cast(target)
 
     def _times(self, array: pa.Array) -> pa.Array:
@@ -226,6 +228,11 @@ def _decoded(array: pa.Array) -> pa.Array:
 
 def _is_text(array: pa.Array) -> bool:
     return pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
+
+
+def _has_hexadecimal(array: pa.Array) -> bool:
+    """Whether any text contains an x: Arrow reads ``0x1A`` as the whole number 26."""
+    return bool(pc.any(pc.match_substring(array, "x", ignore_case=True)).as_py())
 
 
 def _without_missing(array: pa.Array, column: Column) -> pa.Array:

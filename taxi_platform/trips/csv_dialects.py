@@ -79,9 +79,9 @@ def data_width(below: bytes, header_width: int) -> tuple[int, tuple[str, ...]]:
     """
     lines = below.split(b"\n", SAMPLE_LINES)
     # The text after the last newline may be incomplete: use it only if there is nothing else.
-    rows = [
-        split_line(line.decode("utf-8", "replace")) for line in lines[:-1] or lines if line.strip()
-    ]
+    whole = (line.decode("utf-8", "replace") for line in lines[:-1] or lines)
+    # A carriage return may end a line too, and a line with two rows has no width.
+    rows = [split_line(piece) for line in whole for piece in line.split("\r") if piece.strip()]
     widths = Counter(map(len, rows))
     wide = range(header_width + 1, header_width + MAX_EXTRA_FIELDS + 1)
     width = max(wide, key=lambda w: widths[w])

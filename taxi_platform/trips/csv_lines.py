@@ -1,18 +1,18 @@
-"""Splits CSV bytes into blocks of lines, and checks their line endings, blank lines and bytes."""
+"""Blocks of a CSV's lines, and what their bytes are checked for."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from taxi_platform.trips.arrow_values import integers
-from taxi_platform.trips.blocks import BLOCK_ROWS
 from taxi_platform.trips.byte_streams import PIECE_BYTES
 
-NEWLINE, _RETURN, _QUOTE = b'\n\r"'
+NEWLINE, _RETURN, _QUOTE, _ZERO, _X = b'\n\r"0x'
+
+_CASE = 0x20
+"""The bit in which small and capital letters differ."""
 
 Bytes = npt.NDArray[np.uint8]
 """A NumPy view of bytes. NumPy is fast and releases the interpreter's lock."""
@@ -52,28 +52,13 @@ def is_blank(lines: pa.Buffer) -> bool:
     return lines[0] in b"\r\n" and not lines.to_pybytes().strip(b"\r\n")
 
 
-def in_blocks(
-    lines: pa.Buffer, line_ends: npt.NDArray[np.bool_], first_line: int
-) -> Iterator[RawCsvBlock]:
-    """Splits lines into blocks of at most ``BLOCK_ROWS``: short lines take memory per row too."""
-    count = int(np.count_nonzero(line_ends))
-    if count <= BLOCK_ROWS:
-        yield RawCsvBlock(lines, first_line, count)
-        return
-    cuts = (np.flatnonzero(line_ends)[BLOCK_ROWS - 1 :: BLOCK_ROWS] + 1).tolist()
-    for start, end in pairwise([0, *cuts, lines.size]):
-        if start < end:
-            count = int(np.count_nonzero(line_ends[start:end]))
-            yield RawCsvBlock(lines.slice(start, end - start), first_line, count)
-            first_line += count
-
-
 def check_bytes(data: Bytes) -> bool:
     """Returns whether the block has quotes. Rejects blocks that Arrow would parse differently.
 
     Raises:
-        pa.ArrowInvalid: a byte is not ASCII, a carriage return does not end a line, or the last
-            line does not end in a newline. The slow path has to parse the block.
+        pa.ArrowInvalid: a byte is not ASCII, a carriage return does not end a line, a number may be
+            hexadecimal, or the last line does not end in a newline. The slow path has to parse the
+            block.
     """
     if data[-1] != NEWLINE:
         raise pa.ArrowInvalid("the last line does not end in a newline")
@@ -84,9 +69,14 @@ def check_bytes(data: Bytes) -> bool:
             raise pa.ArrowInvalid("a byte is not ASCII")
         quoted = quoted or bool((piece == _QUOTE).any())
         # Arrow ends a row at a lone carriage return; our lines end only at a newline.
-        returns = piece[: len(following)] == _RETURN
+        followed = piece[: len(following)]
+        returns = followed == _RETURN
         if returns.any() and (returns & (following != NEWLINE)).any():
             raise pa.ArrowInvalid("a carriage return within a line")
+        # Arrow reads 0x1A as 26.
+        crosses = (following | _CASE) == _X
+        if crosses.any() and (crosses & (followed == _ZERO)).any():
+            raise pa.ArrowInvalid("a number may be hexadecimal")
     return quoted
 
 

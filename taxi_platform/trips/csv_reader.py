@@ -37,16 +37,17 @@ from taxi_platform.trips.csv_lines import (
     bytes_of,
     check_bytes,
     end_of_last_line,
-    in_blocks,
     is_blank,
     line_numbers,
 )
+from taxi_platform.trips.csv_records import CsvRecord, end_of_last_record, in_blocks, records
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.failures import FailureSearch, bad_value
 from taxi_platform.trips.notes import About, Notes, shown
-from taxi_platform.trips.schema import ColumnMap, map_columns
+from taxi_platform.trips.schema import ColumnMap, map_columns, normalize_name
 from taxi_platform.trips.texts import MISSING_SPELLINGS
 from taxi_platform.trips.times import UtcTimes, has_zones_or_fractions
+from taxi_platform.trips.types import trip_type
 
 BLOCK_BYTES = 1 << 21
 """About 20,000 trips. Larger blocks are hardly faster and take more memory."""
@@ -101,6 +102,7 @@ class CsvTripReader:
         except BaseException:
             self._stream.close()
             raise
+        self._header = _without_unnamed([normalize_name(name) for name in names])
         self._width, surplus = data_width(self._rest, len(names))
         self.columns = ColumnMap(found.mapped, (*found.unknown, *surplus), surplus)
         self._extra_fields = range(len(names), self._width)
@@ -135,7 +137,7 @@ class CsvTripReader:
         """
         for lines in self._whole_lines():
             line_ends = bytes_of(lines) == NEWLINE
-            blocks = list(in_blocks(lines, line_ends, self._next_line))
+            blocks = list(in_blocks(lines, line_ends, self._next_line, self._width))
             if not is_blank(lines):
                 yield from blocks
             self._next_line += sum(block.line_ends for block in blocks)
@@ -150,7 +152,9 @@ class CsvTripReader:
             start, self._rest = self._rest[:size], self._rest[size:]
             block[: len(start)] = start
             filled = len(start) + fill(block[len(start) :], self._stream, self._path)
-            cut = end_of_last_line(block) if filled == size else filled
+            cut = end_of_last_record(block, self._width) if filled == size else filled
+            if not cut and size > LONGEST_LINE:
+                cut = end_of_last_line(block)
             self._rest = bytes(block[cut:filled]) + self._rest
             if cut:
                 yield buffer.slice(0, cut)
@@ -217,24 +221,17 @@ class CsvTripReader:
         A last line that does not end in a newline is unparseable: it may be truncated anywhere,
         even within an amount, and still look complete.
         """
-        lines: list[str] = []
-        numbers: list[int] = []
-        fields: list[list[str]] = []
-        misfits: list[bool] = []
+        found = list(records(raw, self._width))
         nothing = [""] * self._width
-        unended = raw.first_line + raw.line_ends
-        for number, line in enumerate(raw.data.to_pybytes().split(b"\n"), raw.first_line):
-            if not line.strip(b"\r"):
-                continue
-            text = line.decode("utf-8", "replace").rstrip("\r")
-            split = split_line(text)
-            misfit = len(split) != self._width or "\ufffd" in text
-            lines.append(text)
-            numbers.append(number)
-            fields.append(nothing if misfit else split)
-            misfits.append(misfit or number == unended)
-        bad, notes, failures = booleans(misfits), Notes(), FailureSearch()
-        failures.add(bad, lambda position: self._why_unparseable(lines[position]))
+        self._refuse_other_header(found)
+        misfits = [self._is_misfit(record) for record in found]
+        fields = [
+            nothing if misfit else record.fields
+            for record, misfit in zip(found, misfits, strict=True)
+        ]
+        bad = booleans([m or not r.ended for r, m in zip(found, misfits, strict=True)])
+        notes, failures = Notes(), FailureSearch()
+        failures.add(bad, lambda position: self._why_unparseable(found[position]))
         arrays: dict[str, pa.Array] = {}
         for position, column in self._by_position.items():
             values = texts([row[position] for row in fields])
@@ -248,17 +245,43 @@ class CsvTripReader:
                 position, texts([row[position] or None for row in fields]), notes
             )
         rows = canonical_batch(self.color, arrays, len(fields))
-        places = integers(numbers)
-        block = split_block(rows, places, bad, _text_by_position(lines))
+        places = integers([record.line_number for record in found])
+        block = split_block(rows, places, bad, _text_by_position(found))
         return replace(block, notes=notes, first_failure=failures.first(places))
 
-    def _why_unparseable(self, line: str) -> str:
-        found = len(split_line(line))
-        if found != self._width:
-            return f"{found:,} fields instead of {self._width:,}: {shown(line)!r}"
-        if "\ufffd" in line:
-            return f"invalid UTF-8: {shown(line)!r}"
-        return f"the last line does not end in a newline and may be truncated: {shown(line)!r}"
+    def _refuse_other_header(self, found: list[CsvRecord]) -> None:
+        """Refuses a file that was joined from files with different columns.
+
+        Below another header, values would be read into the wrong columns. A line that repeats the
+        file's own header is only rejected.
+        """
+        for record in found:
+            if self._looks_like_header(record.fields):
+                names = [normalize_name(name) for name in record.fields]
+                if _without_unnamed(names) != self._header:
+                    raise TripFileError(
+                        f"{self._path.name}: line {record.line_number:,} is a header with other "
+                        f"columns than the file's first line: {shown(record.text)!r}. The file "
+                        "was joined from several files: split it there"
+                    )
+
+    def _looks_like_header(self, fields: list[str]) -> bool:
+        """Whether most fields are names of columns; values never are."""
+        known = trip_type(self.color).by_published_name
+        if not any(normalize_name(field) in known for field in fields[:3]):
+            return False
+        return sum(normalize_name(field) in known for field in fields) > len(fields) / 2
+
+    def _is_misfit(self, record: CsvRecord) -> bool:
+        return len(record.fields) != self._width or "\ufffd" in record.text
+
+    def _why_unparseable(self, record: CsvRecord) -> str:
+        width, text = len(record.fields), repr(shown(record.text))
+        if width != self._width:
+            return f"{width:,} fields instead of {self._width:,}: {text}"
+        if "\ufffd" in record.text:
+            return f"invalid UTF-8: {text}"
+        return f"the last line does not end in a newline and may be truncated: {text}"
 
     def _describer(self, values: pa.StringArray, column: Column) -> Callable[[int], str]:
         published = self._published[column.name]
@@ -285,12 +308,16 @@ class CsvTripReader:
             self._types = {**self._types, column.name: wider}
 
 
+def _without_unnamed(names: list[str]) -> list[str]:
+    return [name for name in names if name]
+
+
 def _single_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _text_by_position(texts: list[str]) -> Callable[[Sequence[int]], list[str | None]]:
-    return lambda positions: [texts[p] for p in positions]
+def _text_by_position(found: list[CsvRecord]) -> Callable[[Sequence[int]], list[str | None]]:
+    return lambda positions: [found[p].text for p in positions]
 
 
 def _text_by_line(

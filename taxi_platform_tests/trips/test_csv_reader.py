@@ -325,27 +325,140 @@ def test_a_stray_quote_affects_only_its_own_line(
 
 
 @BLOCK_SIZES
-def test_a_quote_does_not_swallow_the_next_line(tmp_path: Path, block_bytes: int) -> None:
+def test_a_quote_swallows_no_row(tmp_path: Path, block_bytes: int) -> None:
     row = quoted(trip()) + ","
-    rows = [row + '"a', 'b"', row, '"', row + '"c']
+    rows = [row, row + '"a', row, '"', row + '"c', row + '"d', "x", row]
     path = write_csv(tmp_path / "g.csv", rows, header=quoted(HEADER) + ',"remark"')
 
     parsed = parse_csv(path, block_bytes)
 
-    assert parsed.bad == [(3, 'b"'), (5, '"')]
-    assert parsed.lines == [2, 4, 6]
+    assert parsed.bad == [(5, '"'), (8, "x")]
+    assert parsed.lines == [2, 3, 4, 6, 7, 9]
 
 
 @BLOCK_SIZES
-def test_two_rows_in_one_line_count_as_one_line(tmp_path: Path, block_bytes: int) -> None:
-    """A blank line must not compensate for the extra row, and shift the line numbers."""
-    pair = f"{trip()}\r{trip()}"
-    path = write_csv(tmp_path / "g.csv", [pair, "", trip()])
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+def test_a_quoted_field_may_contain_newlines(
+    tmp_path: Path, newline: bytes, block_bytes: int
+) -> None:
+    remarks = ["a\nb", "", "\n", 'c ""quoted""\n\nd', "e" + "\n" * 15, "f\rg", "h\n,i"]
+    rows = [f'{trip(trip_distance=str(n))},"{remark}"' for n, remark in enumerate(remarks)]
+    path = write_csv(tmp_path / "g.csv", rows, header=HEADER + ",remark", newline=newline)
 
     parsed = parse_csv(path, block_bytes)
 
-    assert parsed.bad == [(2, pair)]
-    assert parsed.lines == [4]
+    assert parsed.bad == []
+    assert parsed.column("trip_distance") == [float(n) for n in range(len(remarks))]
+    assert parsed.lines == [2, 4, 5, 7, 10, 26, 27]
+
+
+@BLOCK_SIZES
+def test_a_bad_record_of_several_lines_is_one_reject(tmp_path: Path, block_bytes: int) -> None:
+    bad = f'{trip(trip_distance="far")},"a\nb"'
+    rows = [f"{trip()},", bad, f"{trip()},"]
+    path = write_csv(tmp_path / "g.csv", rows, header=HEADER + ",remark")
+
+    parsed = parse_csv(path, block_bytes)
+
+    assert parsed.bad == [(3, bad)]
+    assert parsed.lines == [2, 5]
+
+
+@BLOCK_SIZES
+def test_a_quote_that_is_never_closed_costs_its_own_line_only(
+    tmp_path: Path, block_bytes: int
+) -> None:
+    remarks = ["", *["x"] * 20, ""]
+    rows = [f"{trip()},{remark}" for remark in remarks]
+    path = write_csv(tmp_path / "g.csv", ['"', *rows, '"a,', *rows], header=HEADER + ",remark")
+
+    parsed = parse_csv(path, block_bytes)
+
+    assert parsed.bad == [(2, '"'), (25, '"a,')]
+    assert len(parsed.lines) == 44
+
+
+@BLOCK_SIZES
+def test_a_carriage_return_alone_may_end_a_row(tmp_path: Path, block_bytes: int) -> None:
+    """A blank line must not compensate for the extra row, and shift the line numbers."""
+    pair = f"{trip(trip_distance='1')}\r{trip(trip_distance='2')}"
+    path = write_csv(tmp_path / "g.csv", [pair, "", trip(trip_distance="3")])
+
+    parsed = parse_csv(path, block_bytes)
+
+    assert parsed.bad == []
+    assert parsed.lines == [2, 2, 4]
+    assert parsed.column("trip_distance") == [1.0, 2.0, 3.0]
+
+
+@BLOCK_SIZES
+def test_rows_that_end_in_carriage_returns_do_not_widen_the_others(
+    tmp_path: Path, block_bytes: int
+) -> None:
+    pairs = [f"{a}\r{b}" for a, b in zip(*[iter(numbered(12))] * 2, strict=True)]
+
+    parsed = parse_csv(write_csv(tmp_path / "g.csv", pairs), block_bytes)
+
+    assert parsed.bad == []
+    assert parsed.column("trip_distance") == [float(n) for n in range(12)]
+
+
+@BLOCK_SIZES
+def test_of_rows_in_one_unended_line_only_the_last_may_be_truncated(
+    tmp_path: Path, block_bytes: int
+) -> None:
+    path = tmp_path / "g.csv"
+    path.write_bytes(f"{HEADER}\n{trip()}\r{trip()}".encode())
+
+    parsed = parse_csv(path, block_bytes)
+
+    assert parsed.lines == [2]
+    assert parsed.bad == [(2, trip())]
+
+
+@BLOCK_SIZES
+@pytest.mark.parametrize("text", ["0x1", "0X1", "0x1A"])
+@pytest.mark.parametrize("column", ["VendorID", "passenger_count", "trip_distance"])
+def test_hexadecimal_text_is_no_number(
+    tmp_path: Path, column: str, text: str, block_bytes: int
+) -> None:
+    rows = [trip(), trip(**{column: text}), trip()]
+
+    parsed = parse_csv(write_csv(tmp_path / "g.csv", rows), block_bytes)
+
+    assert parsed.lines == [2, 4]
+    assert parsed.bad == [(3, rows[1])]
+
+
+@BLOCK_SIZES
+def test_a_repeated_header_is_rejected(tmp_path: Path, block_bytes: int) -> None:
+    path = write_csv(tmp_path / "g.csv", [trip(), quoted(HEADER), HEADER.upper(), trip()])
+
+    parsed = parse_csv(path, block_bytes)
+
+    assert [line for line, _ in parsed.bad] == [3, 4]
+    assert parsed.lines == [2, 5]
+
+
+def other_headers() -> dict[str, str]:
+    names = HEADER.split(",")
+    return {
+        "in another order": ",".join([*names[:3], *reversed(names[3:])]),
+        "with another name": HEADER.replace("trip_distance", "congestion_surcharge"),
+        "with fewer columns": ",".join(names[:-2]),
+        "with more columns": HEADER + ",cbd_congestion_fee",
+    }
+
+
+@BLOCK_SIZES
+@pytest.mark.parametrize("header", other_headers().values(), ids=other_headers())
+def test_a_file_joined_from_files_with_other_columns_is_refused(
+    tmp_path: Path, header: str, block_bytes: int
+) -> None:
+    path = write_csv(tmp_path / "g.csv", [trip(), header, trip()])
+
+    with pytest.raises(TripFileError, match=r"g\.csv: line 3 is a header with other columns"):
+        parse_csv(path, block_bytes)
 
 
 @BLOCK_SIZES

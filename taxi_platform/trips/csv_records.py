@@ -1,0 +1,159 @@
+"""Splits the bytes of a CSV into records, where a line is not always one record.
+
+A quoted field may contain newlines. In files that were joined or edited, some lines may end in a
+carriage return alone. Either way, a record is recognized only by its number of fields: a damaged
+line is taken as it is, to be rejected by itself.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from taxi_platform.trips.blocks import BLOCK_ROWS
+from taxi_platform.trips.csv_dialects import split_line
+from taxi_platform.trips.csv_lines import RawCsvBlock, end_of_last_line
+
+MAX_RECORD_LINES = 16
+"""Maximum lines of a record. A quote that is never closed must not swallow the rest of the file."""
+
+_TAIL_BYTES = 1 << 14
+
+
+@dataclass(frozen=True)
+class CsvRecord:
+    """A record, or a line that is none.
+
+    Attributes:
+        text: as in the file, without its line end. Invalid UTF-8 is replaced by U+FFFD.
+        line_number: of its first line.
+        fields: without their quotes.
+        ended: whether a line end follows.
+    """
+
+    text: str
+    line_number: int
+    fields: list[str]
+    ended: bool
+
+
+def records(raw: RawCsvBlock, width: int) -> Iterator[CsvRecord]:
+    """Yields the records of a block, in order. Blank lines are not records.
+
+    Args:
+        raw: the block.
+        width: the number of fields of a record.
+    """
+    lines = raw.data.to_pybytes().split(b"\n")
+    at = 0
+    while at < len(lines):
+        taken = _count_lines(lines, at, width) or 1
+        if lines[at].strip(b"\r"):
+            pieces = _pieces(b"\n".join(lines[at : at + taken]), width)
+            for n, piece in enumerate(pieces, 1):
+                ended = at + taken <= raw.line_ends or n < len(pieces)
+                yield CsvRecord(piece, raw.first_line + at, split_line(piece), ended)
+        at += taken
+
+
+def _count_lines(lines: list[bytes], at: int, width: int) -> int | None:
+    """The number of lines of the record that begins at a line; None if more lines have to be read.
+
+    A quote that is open at the end of a line is closed within the next lines. If they are no record
+    with it, or one of them is a record by itself, the quote is damage.
+    """
+    if not _opens_or_closes(lines[at]):
+        return 1
+    for following in range(at + 1, at + MAX_RECORD_LINES):
+        if following == len(lines):
+            return None
+        if _width(lines[following]) == width:
+            return 1
+        if _opens_or_closes(lines[following]):
+            whole = _decoded(b"\n".join(lines[at : following + 1]))
+            return following + 1 - at if _is_record(whole, width) else 1
+    return 1
+
+
+def _opens_or_closes(line: bytes) -> bool:
+    return line.count(b'"') % 2 == 1
+
+
+def _width(line: bytes) -> int:
+    return len(split_line(_decoded(line)))
+
+
+def _is_record(text: str, width: int) -> bool:
+    try:
+        # Strict: two lines with a stray quote each are not one record with a long field.
+        return len(next(csv.reader([text], strict=True))) == width
+    except csv.Error:
+        return False
+
+
+def _pieces(line: bytes, width: int) -> list[str]:
+    """Splits a line at carriage returns, if a record lies between each two of them."""
+    text = _decoded(line)
+    if "\r" not in text:
+        return [text]
+    pieces = [piece for piece in text.split("\r") if piece]
+    return pieces if all(len(split_line(piece)) == width for piece in pieces) else [text]
+
+
+def _decoded(line: bytes) -> str:
+    return line.decode("utf-8", "replace").rstrip("\r")
+
+
+def end_of_last_record(block: memoryview, width: int) -> int:
+    """The position after the last newline that ends a record; 0 if more lines have to be read.
+
+    Args:
+        block: bytes that begin with a record.
+        width: the number of fields of a record.
+    """
+    end = end_of_last_line(block)
+    if not any(map(_opens_or_closes, _last_lines(block[:end]))):
+        return end
+    lines = bytes(block[:end]).split(b"\n")[:-1]
+    at = position = 0
+    while at < len(lines):
+        taken = _count_lines(lines, at, width)
+        if taken is None:
+            break
+        position += sum(len(line) + 1 for line in lines[at : at + taken])
+        at += taken
+    return position
+
+
+def _last_lines(lines: memoryview) -> list[bytes]:
+    """The lines in which a record may begin that does not end with the last of them."""
+    for size in (_TAIL_BYTES, len(lines)):  # nearly all lines are short
+        tail = bytes(lines[-size:])
+        if b'"' not in tail:
+            return []
+        last = tail.split(b"\n")[-MAX_RECORD_LINES - 1 :]
+        if len(last) > MAX_RECORD_LINES:
+            break
+    return last[-MAX_RECORD_LINES:]
+
+
+def in_blocks(
+    lines: pa.Buffer, line_ends: npt.NDArray[np.bool_], first_line: int, width: int
+) -> Iterator[RawCsvBlock]:
+    """Splits records into blocks of ``BLOCK_ROWS`` lines: short lines take memory per row too."""
+    view = memoryview(lines).cast("B")
+    start = 0
+    for end in (
+        *(np.flatnonzero(line_ends)[BLOCK_ROWS - 1 :: BLOCK_ROWS] + 1).tolist(),
+        lines.size,
+    ):
+        if end < lines.size:
+            end = start + end_of_last_record(view[start:end], width)
+        if start < end:
+            count = int(np.count_nonzero(line_ends[start:end]))
+            yield RawCsvBlock(lines.slice(start, end - start), first_line, count)
+            first_line += count
+        start = end
