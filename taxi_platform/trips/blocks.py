@@ -26,6 +26,10 @@ UNPARSEABLE = "unparseable"
 """Reject reason of a row that could not be parsed, so that no rule was applied to it."""
 
 
+RawText = Callable[[Sequence[int]], list[str | None]]
+"""Returns the published text of the rows at the given positions."""
+
+
 def reject_schema(color: str) -> pa.Schema:
     """The schema of rejected rows: the canonical columns, and why each row was rejected.
 
@@ -55,7 +59,7 @@ class RowSet:
 
     rows: pa.RecordBatch
     line_numbers: pa.Int64Array
-    raw_text: Callable[[Sequence[int]], list[str | None]]
+    raw_text: RawText
 
     def __len__(self) -> int:
         return int(self.rows.num_rows)
@@ -148,7 +152,7 @@ def split_block(
     rows: pa.RecordBatch,
     line_numbers: pa.Int64Array,
     bad: pa.BooleanArray,
-    text: Callable[[Sequence[int]], list[str | None]],
+    text: RawText,
 ) -> ParsedBlock:
     """Splits a block into the rows that could be parsed and those that could not."""
     if not pc.any(bad).as_py():

@@ -155,14 +155,15 @@ class ColumnCast:
             raise pa.ArrowInvalid(f"{array.type} is not a type for times")
         if not fits(found.values):
             raise pa.ArrowInvalid("a time is outside the years 1 to 9999")
-        self._note_utc(array, found)
+        self._note_times(array, found)
         return found.values
 
-    def _note_utc(self, array: pa.Array, found: WallTimes) -> None:
+    def _note_times(self, array: pa.Array, found: WallTimes) -> None:
         if found.labeled:
             as_they_stand = self.utc_times == "wall_time"
             about = About.UTC_AS_WALL_TIME if as_they_stand else About.UTC_CONVERTED
             self._note(about, array, found.labeled, found.first_labeled)
+        self._note(About.DATE_AS_MIDNIGHT, array, found.dates, found.first_date)
 
     def _note(self, about: About, array: pa.Array, count: int, first: int) -> None:
         if count:

@@ -34,7 +34,7 @@ from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.notes import About, Notes, listed
 from taxi_platform.trips.options import PASSENGER_COUNT, CleaningOptions
 from taxi_platform.trips.reader import infer_month, open_trip_file
-from taxi_platform.trips.refusals import too_many_rejected
+from taxi_platform.trips.refusals import dates_without_times, too_many_rejected
 from taxi_platform.trips.row_hashes import Hashes, row_hashes
 from taxi_platform.trips.rules import Rule, RuleContext
 from taxi_platform.trips.schema import ColumnMap, trip_schema
@@ -154,6 +154,8 @@ class CleanedTrips:
     def _refuse_if_bad(self) -> None:
         if self.summary.rows_read == 0:
             raise TripFileError(f"{self._name} has a header but no rows")
+        if refusal := dates_without_times(self._name, self.summary, self.options):
+            raise TripFileError(refusal)
         if self.summary.rejected_share > self.options.max_rejected_share:
             raise TooManyRejectedError(
                 too_many_rejected(self._name, self.month, self.summary, self.options)
@@ -248,7 +250,7 @@ class _Cleaner:
 
     def _context_of(self, block: ParsedBlock) -> RuleContext:
         """The context of the rules, with the domains that this block's texts violate."""
-        if not (unknown := block.notes.subjects(About.UNKNOWN_TEXT)):
+        if not (unknown := block.notes.counts(About.UNKNOWN_TEXT)):
             return self._context
         domains = tuple((n, domain) for n, domain in self._domains.items() if n in unknown)
         return replace(self._context, domains=domains)

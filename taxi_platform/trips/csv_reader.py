@@ -23,13 +23,14 @@ from taxi_platform.trips.arrow_values import (
 )
 from taxi_platform.trips.blocks import (
     ParsedBlock,
+    RawText,
     RowSet,
     canonical_batch,
     split_block,
 )
 from taxi_platform.trips.byte_streams import fill, open_bytes
 from taxi_platform.trips.casting import ColumnCast, is_spelled
-from taxi_platform.trips.columns import Column
+from taxi_platform.trips.columns import TIME, Column
 from taxi_platform.trips.csv_dialects import data_width, refuse_dialect, split_line
 from taxi_platform.trips.csv_lines import (
     NEWLINE,
@@ -46,7 +47,7 @@ from taxi_platform.trips.failures import FailureSearch, bad_value
 from taxi_platform.trips.notes import About, Notes, shown
 from taxi_platform.trips.schema import ColumnMap, map_columns, normalize_name
 from taxi_platform.trips.texts import MISSING_SPELLINGS
-from taxi_platform.trips.times import UtcTimes, has_zones_or_fractions
+from taxi_platform.trips.times import UtcTimes, has_zones_or_fractions, midnights
 from taxi_platform.trips.types import trip_type
 
 BLOCK_BYTES = 1 << 21
@@ -98,7 +99,7 @@ class CsvTripReader:
             text = header.decode("utf-8", "replace")
             refuse_dialect(path.name, text)
             names = split_line(text)
-            found = map_columns(names, color)
+            found = map_columns(names, color, path.name)
         except BaseException:
             self._stream.close()
             raise
@@ -195,6 +196,7 @@ class CsvTripReader:
             ),
         )
         lines = line_numbers(raw, table.num_rows)
+        text = _text_by_line(raw, lines)
         notes = Notes()
         arrays = {
             c.name: ColumnCast(c, self._utc_times, notes).whole(_single_chunk(table[c.name]))
@@ -202,12 +204,23 @@ class CsvTripReader:
         }
         for position in self._extra_fields:
             self._note_extra_field(position, _single_chunk(table[self._name(position)]), notes)
+        for position, column in self._by_position.items():
+            if types[column.name] == TIME:
+                self._note_dates(position, arrays[column.name], text, notes)
         rows = canonical_batch(self.color, arrays, table.num_rows)
-        return ParsedBlock(RowSet(rows, lines, _text_by_line(raw, lines)), notes=notes)
+        return ParsedBlock(RowSet(rows, lines, text), notes=notes)
 
     def _name(self, position: int) -> str:
         column = self._by_position.get(position)
         return column.name if column else f"unread {position}"
+
+    def _note_dates(self, position: int, times: pa.Array, text: RawText, notes: Notes) -> None:
+        """Notes the dates that Arrow read as midnight."""
+        if at_midnight := midnights(times):
+            fields = [split_line(line or "")[position].strip() for line in text(at_midnight)]
+            if dates := [field for field in fields if ":" not in field]:
+                name = self._by_position[position].name
+                notes.add(About.DATE_AS_MIDNIGHT, name, len(dates), dates[0])
 
     def _note_extra_field(self, position: int, values: pa.StringArray, notes: Notes) -> None:
         filled = values.filter(pc.fill_null(pc.not_equal(values, _EMPTY), FALSE))
@@ -316,13 +329,11 @@ def _single_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _text_by_position(found: list[CsvRecord]) -> Callable[[Sequence[int]], list[str | None]]:
+def _text_by_position(found: list[CsvRecord]) -> RawText:
     return lambda positions: [found[p].text for p in positions]
 
 
-def _text_by_line(
-    raw: RawCsvBlock, numbers: pa.Int64Array
-) -> Callable[[Sequence[int]], list[str | None]]:
+def _text_by_line(raw: RawCsvBlock, numbers: pa.Int64Array) -> RawText:
     def text(positions: Sequence[int]) -> list[str | None]:
         ends = np.flatnonzero(bytes_of(raw.data) == NEWLINE)
         lines = numbers_of(numbers)[list(positions)] - raw.first_line

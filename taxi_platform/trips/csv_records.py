@@ -87,11 +87,13 @@ def _width(line: bytes) -> int:
 
 
 def _is_record(text: str, width: int) -> bool:
+    """Whether several lines are one record, not rows with a stray quote each."""
     try:
-        # Strict: two lines with a stray quote each are not one record with a long field.
-        return len(next(csv.reader([text], strict=True))) == width
+        fields = next(csv.reader([text], strict=True))
     except csv.Error:
         return False
+    # From a stray quote to the one in the same column of the next row is a field of a row's length.
+    return len(fields) == width and all(f.count(",") < width - 1 for f in fields if "\n" in f)
 
 
 def _pieces(line: bytes, width: int) -> list[str]:

@@ -20,6 +20,7 @@ class About(StrEnum):
     UNKNOWN_TEXT = "unknown text"
     SHORT_FLOAT = "short float"
     UNNAMED_FIELD = "unnamed field"
+    DATE_AS_MIDNIGHT = "date as midnight"
 
 
 _SENTENCES = {
@@ -50,6 +51,10 @@ _SENTENCES = {
     About.UNNAMED_FIELD: (
         "{subject} has no name in the header and was not read: {count} rows have a value in it, "
         "the first {example}"
+    ),
+    About.DATE_AS_MIDNIGHT: (
+        "{subject}: {count} values are dates without a time of day and were read as midnight (the "
+        "first: {example})"
     ),
 }
 
@@ -88,9 +93,11 @@ class Notes:
         for (about, subject), noted in later.found.items():
             self.add(about, subject, noted.count, noted.example)
 
-    def subjects(self, about: About) -> frozenset[str]:
-        """The columns or fields that have notes of a kind."""
-        return frozenset(subject for noted, subject in self.found if noted == about)
+    def counts(self, about: About) -> dict[str, int]:
+        """For each column or field that has notes of a kind, the number of rows they apply to."""
+        return {
+            subject: note.count for (kind, subject), note in self.found.items() if kind == about
+        }
 
     def sentences(self) -> list[str]:
         """The notes as sentences, in a fixed order."""

@@ -17,6 +17,7 @@ from taxi_platform.trips.arrow_values import FALSE, booleans, texts
 from taxi_platform.trips.blocks import (
     BLOCK_ROWS,
     ParsedBlock,
+    RawText,
     RowSet,
     canonical_batch,
     split_block,
@@ -27,14 +28,10 @@ from taxi_platform.trips.columns import Column
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.failures import FailureSearch, bad_value
 from taxi_platform.trips.notes import About, Notes, shown
+from taxi_platform.trips.parquet_damage import PARQUET_DAMAGE, damaged, refuse_joined_files
 from taxi_platform.trips.schema import ColumnMap, map_columns
 from taxi_platform.trips.times import NEW_YORK, UtcTimes
 from taxi_platform.trips.units import unit_that_fits
-
-PARQUET_MAGIC = b"PAR1"
-
-PARQUET_DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
-"""What pyarrow raises for damaged files; UnicodeDecodeError for a damaged column name."""
 
 _INSTANT = pa.timestamp("us", "UTC")
 
@@ -54,12 +51,15 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     because times outside 1677 to 2262 overflow as nanoseconds.
 
     Raises:
-        TripFileError: the gzip stream around the file is damaged.
+        TripFileError: the gzip stream around the file is damaged, or several files were joined.
         pa.ArrowException, OSError, UnicodeDecodeError: the Parquet file is damaged.
     """
     source: Path | IO[bytes] = path
     if is_gzipped(path):
         source = _unpacked(path)
+    else:
+        with path.open("rb") as content:
+            refuse_joined_files(path, content)
     # Without pre-buffering, at most one row group's compressed pages are in memory.
     return pq.ParquetFile(
         source,
@@ -75,6 +75,7 @@ def _unpacked(path: Path) -> IO[bytes]:
     try:
         with open_bytes(path) as packed:
             shutil.copyfileobj(packed, unpacked, PIECE_BYTES)
+        refuse_joined_files(path, unpacked)
     except BaseException:
         unpacked.close()
         raise
@@ -110,9 +111,9 @@ class ParquetTripReader:
         try:
             self._file = open_parquet(path)
         except PARQUET_DAMAGE as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
         try:
-            self.columns: ColumnMap = map_columns(self._file.schema_arrow.names, color)
+            self.columns: ColumnMap = map_columns(self._file.schema_arrow.names, color, path.name)
             self._int96 = _int96_columns(self._file)
             for name, column in self.columns.mapped.items():
                 self._refuse_type(name, column)
@@ -150,7 +151,7 @@ class ParquetTripReader:
                     if not (isinstance(python, float) and math.isnan(python)):
                         return python
         except PARQUET_DAMAGE as error:
-            raise _damaged(self._path, error) from error
+            raise damaged(self._path, error) from error
         return None
 
     def close(self) -> None:
@@ -171,7 +172,7 @@ class ParquetTripReader:
                 yield RawParquetBlock(batch, first_row)
                 first_row += batch.num_rows
         except PARQUET_DAMAGE as error:
-            raise _damaged(self._path, error) from error
+            raise damaged(self._path, error) from error
 
     def parse(self, raw: RawParquetBlock) -> ParsedBlock:
         """Casts a batch: whole columns if they are clean, otherwise value by value.
@@ -183,7 +184,7 @@ class ParquetTripReader:
         try:
             batch, bad = _with_valid_text(raw.batch)
         except pa.ArrowInvalid as error:
-            raise _damaged(self._path, error) from error
+            raise damaged(self._path, error) from error
         notes = Notes()
         try:
             if bad.true_count:
@@ -285,7 +286,7 @@ def _no_text(positions: Sequence[int]) -> list[str | None]:
     return [None] * len(positions)
 
 
-def _json_by_position(batch: pa.RecordBatch) -> Callable[[Sequence[int]], list[str | None]]:
+def _json_by_position(batch: pa.RecordBatch) -> RawText:
     def text(positions: Sequence[int]) -> list[str | None]:
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         return [
@@ -306,8 +307,3 @@ def _json(row: dict[str, Any]) -> str:
     # JSON has no NaN or infinity: they are written as text, so that any JSON parser can read them.
     odd = {k: str(v) for k, v in row.items() if isinstance(v, float) and not math.isfinite(v)}
     return json.dumps(row | odd, default=str)
-
-
-def _damaged(path: Path, error: Exception) -> TripFileError:
-    reason = str(error).splitlines()[0]
-    return TripFileError(f"{path.name} is a damaged Parquet file ({reason}): download it again")

@@ -14,12 +14,13 @@ from taxi_platform.trips.byte_streams import read_first_bytes
 from taxi_platform.trips.csv_reader import LONGEST_LINE, CsvTripReader
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.month import TripMonth, parse_file_name
-from taxi_platform.trips.parquet_reader import (
+from taxi_platform.trips.parquet_damage import (
     PARQUET_DAMAGE,
     PARQUET_MAGIC,
-    ParquetTripReader,
-    open_parquet,
+    damaged,
+    refuse_lost_start,
 )
+from taxi_platform.trips.parquet_reader import ParquetTripReader, open_parquet
 from taxi_platform.trips.schema import color_of_header
 from taxi_platform.trips.signatures import identify_file
 from taxi_platform.trips.times import UtcTimes
@@ -48,6 +49,8 @@ def open_trip_file(
     if refusal := identify_file(start):
         raise TripFileError(f"{path.name} {refusal}")
     is_parquet = start.startswith(PARQUET_MAGIC)
+    if not is_parquet:
+        refuse_lost_start(path)
     color = _settle_color(path, color, _header(path, start, is_parquet=is_parquet))
     if is_parquet:
         return ParquetTripReader(path, color, utc_times=utc_times)
@@ -64,10 +67,7 @@ def _header(path: Path, start: bytes, *, is_parquet: bool) -> list[str]:
         finally:
             file.close(force=True)
     except PARQUET_DAMAGE as error:
-        reason = str(error).splitlines()[0]
-        raise TripFileError(
-            f"{path.name} is a damaged or truncated Parquet file ({reason}): download it again"
-        ) from error
+        raise damaged(path, error) from error
 
 
 def _settle_color(path: Path, expected: str | None, header: list[str]) -> str:

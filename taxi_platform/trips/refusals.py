@@ -2,6 +2,7 @@
 
 from taxi_platform.trips.blocks import UNPARSEABLE
 from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.notes import About
 from taxi_platform.trips.options import CleaningOptions
 from taxi_platform.trips.rules import PICKUP_NEAR_MONTH
 from taxi_platform.trips.summary import CleaningSummary
@@ -28,6 +29,23 @@ def too_many_rejected(
         f"allowed: {summary.describe_rejected()}."
     )
     return f"{found} {_what_to_do(month, summary)}"
+
+
+def dates_without_times(
+    name: str, summary: CleaningSummary, options: CleaningOptions
+) -> str | None:
+    """The error message for a file whose times were cut to dates; None for other files.
+
+    Some programs write midnight as a date alone. Few trips begin or end at midnight, so in a file
+    with many dates the times of day are lost.
+    """
+    for column, count in summary.notes.counts(About.DATE_AS_MIDNIGHT).items():
+        if count > summary.rows_read * options.max_rejected_share:
+            return (
+                f"{name}: {count:,} of {summary.rows_read:,} rows have a date without a time of "
+                f"day in {column}: write the times to the second (2024-01-31 18:05:00)"
+            )
+    return None
 
 
 def _what_to_do(month: TripMonth, summary: CleaningSummary) -> str:

@@ -4,13 +4,15 @@ The trip types in ``types`` define the columns. The readers' casts, the tables o
 Postgres, the metadata in the UI and the documentation are derived from them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from taxi_platform.trips.column_names import normalize_name, with_nearest_name
 from taxi_platform.trips.columns import AMOUNT, CODE, DATA_FILE_MONTH, SECONDS, TIME, Column
 from taxi_platform.trips.errors import TripFileError
+from taxi_platform.trips.notes import listed
 from taxi_platform.trips.types import TRIP_TYPES, trip_type
 
 __all__ = [
@@ -28,6 +30,11 @@ __all__ = [
     "normalize_name",
     "trip_schema",
 ]
+
+
+_MIN_KNOWN_SHARE = 0.5
+"""A file with this share of a color's columns is one of its trip files, even if a required column
+has another name."""
 
 
 def columns(color: str) -> tuple[Column, ...]:
@@ -56,11 +63,6 @@ def chosen_schema(color: str, names: Sequence[str] | None = None) -> pa.Schema:
     return pa.schema([schema.field(name) for name in names])
 
 
-def normalize_name(published: str) -> str:
-    """Removes blanks, quotes and a byte order mark around a header name, and folds its case."""
-    return published.strip("\ufeff \t\r\n\"'").casefold()
-
-
 def color_of_header(published: Iterable[str]) -> str | None:
     """The color whose header marks a header contains (tpep: yellow, lpep: green), or None."""
     for name in map(normalize_name, published):
@@ -86,8 +88,13 @@ class ColumnMap:
     surplus: tuple[str, ...] = ()
 
 
-def map_columns(published: Sequence[str], color: str) -> ColumnMap:
+def map_columns(published: Sequence[str], color: str, name: str = "the file") -> ColumnMap:
     """Maps a file's header to the canonical columns of a color.
+
+    Args:
+        published: the names in the header.
+        color: the color.
+        name: the file's name, for the message.
 
     Raises:
         TripFileError: a required column is missing, or two columns map to the same one.
@@ -95,23 +102,36 @@ def map_columns(published: Sequence[str], color: str) -> ColumnMap:
     spellings = trip_type(color).by_published_name
     mapped: dict[str, Column] = {}
     unknown: list[str] = []
-    for name in published:
-        column = spellings.get(normalize_name(name))
+    for title in published:
+        column = spellings.get(normalize_name(title))
         if column is None:
-            unknown.append(name)
+            unknown.append(title)
         elif column in mapped.values():
             raise TripFileError(
-                f"two columns map to {column.name}: {name!r} and "
+                f"{name}: two columns map to {column.name}: {title!r} and "
                 f"{next(n for n, c in mapped.items() if c == column)!r}"
             )
         else:
-            mapped[name] = column
-    missing = [c.name for c in columns(color) if c.required and c not in mapped.values()]
+            mapped[title] = column
+    missing = [c for c in columns(color) if c.required and c not in mapped.values()]
     if missing:
-        # The file may be anything, even a picture: unprintable characters must not reach a log.
-        found = "".join(c if c.isprintable() else "?" for c in ", ".join(published[:30])[:400])
-        raise TripFileError(
-            f"not a {color} trip file: no column for {', '.join(missing)}; "
-            f"its header has {len(published)}: {found}"
-        )
+        raise TripFileError(f"{name}{_lacks(color, missing, mapped, unknown)}")
     return ColumnMap(mapped, tuple(unknown))
+
+
+def _lacks(
+    color: str, missing: Sequence[Column], mapped: Mapping[str, Column], unknown: Sequence[str]
+) -> str:
+    """Why a file without required columns is refused; what follows its name."""
+    if len(mapped) >= _MIN_KNOWN_SHARE * len(columns(color)):
+        named = ", ".join(with_nearest_name(column, unknown) for column in missing)
+        return (
+            f": no column for {named}, which every {color} trip file has; unknown columns: "
+            f"{listed(unknown) or 'none'}. Rename the column to a known name (docs/data.md)"
+        )
+    names = ", ".join(column.name for column in missing)
+    published = (*mapped, *unknown)
+    return (
+        f" is not a {color} trip file: no column for {names}; "
+        f"its header has {len(published)}: {listed(published, 30)}"
+    )

@@ -11,10 +11,11 @@ from functools import cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from taxi_platform.trips.arrow_values import FALSE
+from taxi_platform.trips.arrow_values import FALSE, numbers_of, present, scalar
 from taxi_platform.trips.columns import TIME
 
 UtcTimes = Literal["wall_time", "convert"]
@@ -29,6 +30,9 @@ _NAMES_OF_UTC = frozenset(
 )
 
 _INSTANT = pa.timestamp("us", "UTC")
+
+_DAY = 86_400_000_000
+_DATE_LENGTH = scalar("10", pa.int32())
 
 _CLOCK = r"(:\d{2}(?:\.\d{1,6})?)"
 _FINER = r"(:\d{2}\.\d{6})\d+"
@@ -46,11 +50,15 @@ class WallTimes:
         values: New York wall time, timestamp[us] without a zone.
         labeled: how many were labeled UTC.
         first_labeled: the position of the first one labeled UTC, if any.
+        dates: how many were dates without a time of day, and read as midnight.
+        first_date: the position of the first of these, if any.
     """
 
     values: pa.Array
     labeled: int = 0
     first_labeled: int = 0
+    dates: int = 0
+    first_date: int = 0
 
 
 def is_utc(zone: str) -> bool:
@@ -79,13 +87,16 @@ def wall_times(array: pa.Array, utc_times: UtcTimes) -> WallTimes:
 def wall_times_of_texts(array: pa.Array, utc_times: UtcTimes) -> WallTimes:
     """Converts ISO 8601 texts, with or without a zone, to wall time.
 
-    ``Z``, ``UTC``, ``GMT`` and ``+00:00`` are labels of UTC; any other offset is converted.
+    ``Z``, ``UTC``, ``GMT`` and ``+00:00`` are labels of UTC; any other offset is converted. A date
+    alone is midnight, as some programs write it.
 
     Raises:
         pa.ArrowInvalid: a text is not a time in ISO 8601.
     """
+    dates = pc.fill_null(pc.equal(pc.utf8_length(array), _DATE_LENGTH), FALSE)
+    some = {"dates": dates.true_count, "first_date": _first(dates)}
     try:
-        return WallTimes(array.cast(TIME))
+        return WallTimes(array.cast(TIME), **some)
     except pa.ArrowInvalid:
         pass
     array = pc.replace_substring_regex(array, _FINER, r"\1")
@@ -99,7 +110,21 @@ def wall_times_of_texts(array: pa.Array, utc_times: UtcTimes) -> WallTimes:
     local = _in_new_york(instants)
     if utc_times == "wall_time":
         local = pc.if_else(labeled, instants.cast(TIME), local)
-    return WallTimes(pc.coalesce(plain, local), labeled.true_count, _first(labeled))
+    return WallTimes(pc.coalesce(plain, local), labeled.true_count, _first(labeled), **some)
+
+
+def midnights(times: pa.Array) -> list[int]:
+    """The positions of the times that are midnight.
+
+    Args:
+        times: timestamp[us] without a zone.
+    """
+    if times.null_count == len(times):
+        return []
+    is_midnight = numbers_of(times.view(pa.int64())) % _DAY == 0
+    if times.null_count:
+        is_midnight &= present(times)
+    return [int(position) for position in np.flatnonzero(is_midnight)]
 
 
 def has_zones_or_fractions(array: pa.Array) -> bool:

@@ -286,7 +286,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, keep: int) -> None:
         ParquetTripReader(path, "green")
 
     message = str(error.value)
-    assert message.startswith("g.parquet is a damaged Parquet file (")
+    assert message.startswith("g.parquet is a damaged or truncated Parquet file (")
     assert message.endswith("download it again")
     assert "\n" not in message
 
@@ -302,7 +302,7 @@ def test_damage_in_the_data_pages_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content)
     reader = ParquetTripReader(path, "green")
 
-    with pytest.raises(TripFileError, match=r"g\.parquet is a damaged Parquet file"):
+    with pytest.raises(TripFileError, match=r"g\.parquet is a damaged or truncated Parquet file"):
         parse_all(reader)
 
 

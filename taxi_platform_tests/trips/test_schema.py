@@ -201,16 +201,38 @@ def test_a_column_of_the_other_color_is_unknown() -> None:
 def test_two_columns_that_map_to_the_same_one_are_refused(second: str) -> None:
     with pytest.raises(TripFileError) as error:
         map_columns([*NAMES, second], "green")
-    assert str(error.value) == f"two columns map to vendor_id: {second!r} and 'VendorID'"
+    assert str(error.value) == (
+        f"the file: two columns map to vendor_id: {second!r} and 'VendorID'"
+    )
 
 
-def test_missing_columns_are_refused_with_the_header() -> None:
+def test_a_file_of_a_few_known_columns_is_refused_with_its_header() -> None:
     with pytest.raises(TripFileError) as error:
-        map_columns([n for n in NAMES if n not in ("mta_tax", "VendorID")], "green")
+        map_columns([*NAMES[:4], "Zone"], "green", "zones.csv")
 
     message = str(error.value)
-    assert message.startswith("not a green trip file: no column for vendor_id, mta_tax; ")
-    assert "its header has 18: lpep_pickup_datetime, lpep_dropoff_datetime," in message
+    assert message.startswith("zones.csv is not a green trip file: no column for passenger_count, ")
+    assert message.endswith(f"its header has 5: {', '.join(NAMES[:4])}, Zone")
+
+
+@pytest.mark.parametrize(
+    ("column", "renamed"),
+    [
+        ("VendorID", "Vendor"),
+        ("lpep_pickup_datetime", "pickup_time"),
+        ("total_amount", "total"),
+        ("payment_type", "PaymentKind"),
+    ],
+)
+def test_a_renamed_required_column_is_refused_with_the_nearest_name(
+    column: str, renamed: str
+) -> None:
+    names = [renamed if name == column else name for name in NAMES]
+    with pytest.raises(TripFileError) as error:
+        map_columns(names, "green", "g.csv")
+
+    assert str(error.value).startswith("g.csv: no column for ")
+    assert f"(is it {renamed!r}?), which every green trip file has" in str(error.value)
 
 
 @pytest.mark.parametrize("color", METERED)
@@ -236,7 +258,7 @@ def test_a_refusal_is_one_printable_line_whatever_the_header() -> None:
         map_columns(["PK\x03\x04", "\x1b[31m\u2028", "a\rb"], "yellow")
 
     assert str(error.value).isprintable()
-    assert "PK??" in str(error.value)
+    assert "PK\N{REPLACEMENT CHARACTER}" in str(error.value)
 
 
 def test_a_refusal_truncates_a_long_header() -> None:

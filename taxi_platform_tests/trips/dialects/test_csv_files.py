@@ -1,18 +1,28 @@
 """CSV dialects, encodings and compression formats: which are read, and how others are refused."""
 
+import base64
 import bz2
 import csv
 import gzip
 import io
+import json
 import lzma
+import pickle
+import re
 import tarfile
+import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.parquet import encryption
 
 from taxi_platform.trips.types import trip_type
 from taxi_platform_tests.trips.dialects.months import (
@@ -131,6 +141,48 @@ def tarred(text: str) -> bytes:
     return out.getvalue()
 
 
+def arrow_bytes(new_file: Callable[..., Any]) -> bytes:
+    table = pa.Table.from_pylist(
+        [{NAMES[name]: value for name, value in row.items()} for row in ROWS]
+    )
+    out = io.BytesIO()
+    with new_file(out, table.schema) as writer:
+        writer.write_table(table)
+    return out.getvalue()
+
+
+def duckdb_file() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "trips.duckdb")
+        duckdb.connect(path).close()
+        return path.read_bytes()
+
+
+class OpenKeys(encryption.KmsClient):
+    """Keeps each key beside the data that it encrypts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def wrap_key(self, key_bytes: bytes, _master_key: str) -> bytes:
+        return base64.b64encode(key_bytes)
+
+
+def encrypted_parquet() -> bytes:
+    """A Parquet file that anybody can open, with one column that nobody can read."""
+    table = pq.read_table(io.BytesIO(parquet()))
+    properties = encryption.CryptoFactory(lambda _: OpenKeys()).file_encryption_properties(
+        encryption.KmsConnectionConfig(),
+        encryption.EncryptionConfiguration(
+            footer_key="footer", column_keys={"fare": [NAMES["fare_amount"]]}, plaintext_footer=True
+        ),
+    )
+    out = io.BytesIO()
+    with pq.ParquetWriter(out, table.schema, encryption_properties=properties) as writer:
+        writer.write_table(table)
+    return out.getvalue()
+
+
 REFUSED: dict[str, tuple[Callable[[str], bytes | str], str]] = {
     "zip": (zipped, "is a zip archive: unpack it"),
     "xlsx": (
@@ -149,6 +201,53 @@ REFUSED: dict[str, tuple[Callable[[str], bytes | str], str]] = {
     "7-Zip": (lambda t: b"7z\xbc\xaf\x27\x1c" + t.encode(), "is a 7-Zip archive"),
     "ORC": (lambda t: b"ORC" + t.encode(), "is an ORC file"),
     "Avro": (lambda t: b"Obj\x01" + t.encode(), "is an Avro file"),
+    "lzma": (
+        lambda t: lzma.compress(t.encode(), lzma.FORMAT_ALONE),
+        "is compressed with lzma: unpack it",
+    ),
+    "zlib": (lambda t: zlib.compress(t.encode()), "is compressed with zlib: unpack it"),
+    "zlib, best": (lambda t: zlib.compress(t.encode(), 9), "is compressed with zlib: unpack it"),
+    "LZ4": (lambda t: pa.compress(t.encode(), "lz4", asbytes=True), "is compressed with LZ4"),
+    "an Arrow file": (lambda _: arrow_bytes(pa.ipc.new_file), "is an Arrow file: provide it"),
+    "an Arrow stream": (lambda _: arrow_bytes(pa.ipc.new_stream), "is an Arrow stream: provide it"),
+    "a pickle": (lambda t: pickle.dumps(t), "is a Python pickle: provide it as Parquet, CSV"),
+    "JSON": (lambda _: json.dumps(ROWS, default=str), "is JSON: provide it as Parquet, CSV or"),
+    "an answer in JSON": (
+        lambda _: '{"error": "slow down"}',
+        'it begins \'{"error": "slow down"}\'',
+    ),
+    "JSON lines": (
+        lambda _: "\n".join(json.dumps(row, default=str) for row in ROWS),
+        "is JSON: provide it as Parquet, CSV or gzipped CSV",
+    ),
+    "a pointer of Git LFS": (
+        lambda _: "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n",
+        "is a pointer of Git LFS, not the file itself: fetch the file (git lfs pull)",
+    ),
+    "SQL": (lambda t: f"INSERT INTO trips VALUES ({t})", "is a file of SQL statements"),
+    "a dump of Postgres": (lambda t: b"PGDMP\x01" + t.encode(), "is a dump of a Postgres database"),
+    "a DuckDB database": (lambda _: duckdb_file(), "is a DuckDB database: provide it as Parquet"),
+    "UTF-32 without a byte order mark": (
+        lambda t: t.encode("utf-32-le"),
+        "is text in UTF-32 (little-endian) without a byte order mark: save it as UTF-8",
+    ),
+    "UTF-32, big-endian": (
+        lambda t: t.encode("utf-32-be"),
+        "is text in UTF-32 (big-endian) without a byte order mark: save it as UTF-8",
+    ),
+    "Parquet without its start": (
+        lambda _: b"\0" * 40 + parquet()[40:],
+        "is a damaged or truncated Parquet file (it does not begin as Parquet does)",
+    ),
+    "Parquet joined to itself": (lambda _: parquet() * 2, "consists of several Parquet files"),
+    "gzipped Parquet joined to itself": (
+        lambda _: gzip.compress(parquet() * 3),
+        "consists of several Parquet files",
+    ),
+    "Parquet with encrypted columns": (
+        lambda _: encrypted_parquet(),
+        "is an encrypted Parquet file (Cannot decrypt ColumnMetadata",
+    ),
     "three layers of gzip": (
         lambda t: gzip.compress(gzip.compress(gzip.compress(t.encode()))),
         "gzipped more than twice",
@@ -179,6 +278,10 @@ REFUSED: dict[str, tuple[Callable[[str], bytes | str], str]] = {
         lambda t: t.replace("2024-01-", "1/").replace(":00,", " AM,"),
         "expected a time such as 2024-01-31 18:05:00",
     ),
+    "dates without times": (
+        lambda t: re.sub(r"(2024-01-\d\d) [\d:]{8}", r"\1", t),
+        "30 of 30 rows have a date without a time of day in pickup_datetime: write the times",
+    ),
     "too few fields": (
         lambda t: "".join(
             line.rpartition(",")[0] + "\r\n" if n else line + "\r\n"
@@ -206,6 +309,25 @@ def test_a_file_of_another_month_is_refused_without_suggesting_to_switch_off_a_r
     assert "30 of these pickups are in 2023-05: check whether the file is of another" in message
     assert "max_rejected_share" not in message
     assert "switch" not in message
+
+
+@pytest.mark.parametrize("block_of_text", [False, True])
+def test_midnight_may_be_written_as_a_date_and_is_reported(
+    tmp_path: Path, *, block_of_text: bool
+) -> None:
+    rows = [dict(row) for row in ROWS]
+    rows[4]["pickup_datetime"] = datetime(2024, 1, 5)  # noqa: DTZ001 - wall time
+    rows[4]["dropoff_datetime"] = datetime(2024, 1, 5, 0, 20)  # noqa: DTZ001
+    text = text_of(rows).replace("2024-01-05 00:00:00", "2024-01-05")
+    if block_of_text:
+        text = text.replace("2024-01-05 00:20:00", "2024-01-05 00:20:00Z")
+    found, summary = read(write(tmp_path, text), COLOR)
+    assert picked(found, rows) == rows
+    assert summary.warnings[0] == (
+        "pickup_datetime: 1 values are dates without a time of day and were read as midnight "
+        "(the first: 2024-01-05)"
+    )
+    assert len(summary.warnings) == 1 + block_of_text
 
 
 @pytest.mark.parametrize("beyond", [1, 2, 3, 7])
