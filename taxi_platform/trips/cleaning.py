@@ -5,14 +5,12 @@ Rows read = rows kept + rows rejected, always. A few threads parse and clean blo
 blocks is in memory at a time, whatever the size of the file. ``landing`` writes the rows to disk.
 """
 
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,15 +25,16 @@ from taxi_platform.trips.blocks import (
     RowSet,
     reject_schema,
 )
-from taxi_platform.trips.duplicates import DuplicateCounter
+from taxi_platform.trips.duplicates import DuplicateCounter, PartedHashes
 from taxi_platform.trips.eras import lost_columns
 from taxi_platform.trips.errors import TooManyRejectedError, TripFileError
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.notes import About, Notes, listed
 from taxi_platform.trips.options import PASSENGER_COUNT, CleaningOptions
+from taxi_platform.trips.ordered_map import map_in_order
 from taxi_platform.trips.reader import infer_month, open_trip_file
 from taxi_platform.trips.refusals import dates_without_times, too_many_rejected
-from taxi_platform.trips.row_hashes import Hashes, row_hashes
+from taxi_platform.trips.row_hashes import row_hashes
 from taxi_platform.trips.rules import Rule, RuleContext
 from taxi_platform.trips.schema import ColumnMap, trip_schema
 from taxi_platform.trips.statistics import TripStatistics, cents_of
@@ -44,20 +43,12 @@ from taxi_platform.trips.trip_type import TripType
 from taxi_platform.trips.types import trip_type
 
 __all__ = [
-    "MAX_PENDING_BLOCKS",
     "CleanedBatch",
     "CleanedTrips",
     "CleaningOptions",
     "CleaningSummary",
     "clean_trips",
 ]
-
-PARSERS = 2
-"""Threads that parse and clean. The calling thread decompresses gzip and splits blocks."""
-
-MAX_PENDING_BLOCKS = 4
-"""Two blocks are being parsed and two are waiting. Eight were about 7 % faster, but a month with
-sixteen times the rows then took 17 % more memory; with four it takes 2 % more."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +69,7 @@ class CleanedBatch:
     rejected: pa.RecordBatch
     rejected_by_reason: Counter[str]
     statistics: TripStatistics
-    hashes: Hashes
+    hashes: PartedHashes
     notes: Notes
     first_failure: FirstFailure | None
 
@@ -127,7 +118,7 @@ class CleanedTrips:
         reader = self._reader
         with closing(DuplicateCounter()) as duplicates:
             try:
-                for batch in _map_in_order(
+                for batch in map_in_order(
                     lambda raw: cleaner.clean(reader.parse(raw)), reader.raw_blocks()
                 ):
                     self._count(batch)
@@ -243,7 +234,7 @@ class _Cleaner:
             self._concat(rejected),
             counts,
             TripStatistics.of(kept, self._color),
-            row_hashes(keep),
+            PartedHashes.of(row_hashes(keep)),
             block.notes,
             block.first_failure,
         )
@@ -341,21 +332,3 @@ def _take(rows: RowSet, positions: list[int]) -> RowSet:
         rows.line_numbers.take(taken),
         lambda indices: rows.raw_text([positions[i] for i in indices]),
     )
-
-
-T = TypeVar("T")
-
-
-def _map_in_order(function: Callable[[Any], T], items: Iterator[Any]) -> Iterator[T]:
-    with ThreadPoolExecutor(PARSERS, thread_name_prefix="clean") as pool:
-        pending: deque[Future[T]] = deque()
-        try:
-            for item in items:
-                pending.append(pool.submit(function, item))
-                if len(pending) >= MAX_PENDING_BLOCKS:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()

@@ -6,6 +6,7 @@ parse can be parsed line by line.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -334,13 +335,14 @@ def _text_by_position(found: list[CsvRecord]) -> RawText:
 
 
 def _text_by_line(raw: RawCsvBlock, numbers: pa.Int64Array) -> RawText:
+    ends = cache(lambda: np.flatnonzero(bytes_of(raw.data) == NEWLINE))
+
     def text(positions: Sequence[int]) -> list[str | None]:
-        ends = np.flatnonzero(bytes_of(raw.data) == NEWLINE)
         lines = numbers_of(numbers)[list(positions)] - raw.first_line
-        starts = np.concatenate([[-1], ends])[lines] + 1
+        starts = np.concatenate([[-1], ends()])[lines] + 1
         return [
             raw.data[start:end].to_pybytes().rstrip(b"\r").decode("utf-8", "replace")
-            for start, end in zip(starts.tolist(), ends[lines].tolist(), strict=True)
+            for start, end in zip(starts.tolist(), ends()[lines].tolist(), strict=True)
         ]
 
     return text

@@ -7,10 +7,12 @@ spilled to an unnamed temporary file if there are many, and compared at the end 
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from taxi_platform.trips.ordered_map import map_in_order
 from taxi_platform.trips.row_hashes import Hashes
 
 IN_MEMORY_BYTES = 1 << 23
@@ -21,6 +23,27 @@ _PART_SHIFT = np.uint64(56)
 
 HASHES_AT_A_TIME = 1 << 15
 """Number of hashes compared at a time, so that the tables fit into the CPU cache."""
+
+
+@dataclass(frozen=True)
+class PartedHashes:
+    """The hashes of a block, ordered by part: by their first byte.
+
+    Attributes:
+        hashes: the hashes.
+        cuts: where each part begins, and the end: int64, one more than there are parts.
+    """
+
+    hashes: Hashes
+    cuts: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, hashes: Hashes) -> "PartedHashes":
+        """Orders the hashes of a block."""
+        part = (hashes >> _PART_SHIFT).astype(np.uint8)
+        cuts = np.zeros(_PARTS + 1, dtype=np.int64)
+        np.cumsum(np.bincount(part, minlength=_PARTS), out=cuts[1:])
+        return cls(hashes[np.argsort(part, kind="stable")], cuts)
 
 
 class DuplicateCounter:
@@ -36,27 +59,20 @@ class DuplicateCounter:
         """Closes the temporary file."""
         self._spilled.close()
 
-    def add(self, hashes: Hashes) -> None:
+    def add(self, block: PartedHashes) -> None:
         """Adds the hashes of a block. If the disk is full, counting stops."""
-        if not len(hashes) or self._full:
+        if not len(block.hashes) or self._full:
             return
         try:
-            self._add(hashes)
+            start = self._spilled.tell()
+            self._spilled.write(block.hashes.data)
+            self._cuts.append(start + 8 * block.cuts)
         except OSError:
             self._full = True
 
-    def _add(self, hashes: Hashes) -> None:
-        part = (hashes >> _PART_SHIFT).astype(np.uint8)
-        order = np.argsort(part, kind="stable")
-        start = self._spilled.tell()
-        self._spilled.write(hashes[order].data)
-        cuts = np.zeros(_PARTS + 1, dtype=np.int64)
-        np.cumsum(np.bincount(part, minlength=_PARTS), out=cuts[1:])
-        self._cuts.append(start + 8 * cuts)
-
     def count(self) -> int | None:
         """The number of rows that duplicate an earlier row; None if the disk was full."""
-        return None if self._full else sum(map(_repeated, self._groups()))
+        return None if self._full else sum(map_in_order(_repeated, self._groups()))
 
     def _groups(self) -> Iterator[Hashes]:
         """Yields all hashes in groups of about ``HASHES_AT_A_TIME``. Equal hashes share a group."""

@@ -8,13 +8,10 @@ from typing import Any
 import pytest
 
 from taxi_platform.trips.blocks import BlockReader, ParsedBlock
-from taxi_platform.trips.cleaning import (
-    MAX_PENDING_BLOCKS,
-    CleanedTrips,
-    clean_trips,
-)
+from taxi_platform.trips.cleaning import CleanedTrips, clean_trips
 from taxi_platform.trips.csv_reader import BLOCK_BYTES, CsvTripReader
 from taxi_platform.trips.errors import TripFileError
+from taxi_platform.trips.ordered_map import MAX_PENDING
 from taxi_platform_tests.trips.published import (
     GREEN,
     LENIENT,
@@ -66,7 +63,7 @@ def test_pending_blocks_are_limited_however_slow_the_caller(
         watched.taken += 1
 
     assert watched.read == watched.taken == 400
-    assert watched.furthest <= MAX_PENDING_BLOCKS
+    assert watched.furthest <= MAX_PENDING
     assert watched.closed
 
 
@@ -81,7 +78,7 @@ def test_stopping_early_stops_every_thread_and_closes_the_file(watched: WatchedR
 
     assert cleaning_threads() == []
     assert watched.closed
-    assert watched.read <= MAX_PENDING_BLOCKS
+    assert watched.read <= MAX_PENDING
 
 
 def test_a_refused_file_leaves_no_thread_and_no_open_file(

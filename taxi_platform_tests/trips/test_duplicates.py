@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxi_platform.trips import duplicates
-from taxi_platform.trips.duplicates import DuplicateCounter
+from taxi_platform.trips.duplicates import DuplicateCounter, PartedHashes
 from taxi_platform.trips.row_hashes import row_hashes
 from taxi_platform_tests.trips.published import (
     bounded,
@@ -58,7 +58,7 @@ def test_duplicates_are_counted_whatever_the_block_size(
 ) -> None:
     counter = DuplicateCounter()
     for part in (rows[:cut], rows[cut:]):
-        counter.add(row_hashes(batch(part)))
+        counter.add(PartedHashes.of(row_hashes(batch(part))))
     assert counter.count() == sum(n - 1 for n in Counter(rows).values())
     counter.close()
 
@@ -83,7 +83,7 @@ def test_hashes_of_many_rows_spill_to_disk_and_are_counted_exactly(
     again = hashes[random.integers(0, 30_000, 5_000)]
     counter = DuplicateCounter()
     for part in (hashes[:7], hashes[7:20_000], hashes[20_000:], again, hashes[:0]):
-        counter.add(part)
+        counter.add(PartedHashes.of(part))
     assert counter.count() == 5_000
     counter.close()
 
@@ -94,7 +94,7 @@ def test_a_long_file_takes_no_more_memory_than_a_short_one() -> None:
         counter = DuplicateCounter()
         tracemalloc.start()
         for _ in range(blocks):
-            counter.add(random.integers(0, 2**64, 32_768, dtype=np.uint64))
+            counter.add(PartedHashes.of(random.integers(0, 2**64, 32_768, dtype=np.uint64)))
         counter.count()
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
