@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -167,6 +168,7 @@ def _inspect(file: Path, color: str | None, month: str | None, progress: Any) ->
     for _ in trips:
         progress(trips.summary.rows_read)
     summary = trips.summary
+    failure = summary.first_failure
     return {
         "color": which.color,
         "month": which.year_month,
@@ -176,6 +178,7 @@ def _inspect(file: Path, color: str | None, month: str | None, progress: Any) ->
         "rows_kept": summary.rows_kept,
         "rows_rejected": summary.rows_rejected,
         "rejected_by_reason": dict(summary.rejected_by_reason.most_common()),
+        "first_unparseable": None if failure is None else asdict(failure),
         "warnings": summary.warnings,
     }
 
@@ -329,6 +332,8 @@ def _describe(report: dict[str, Any]) -> str:
         for name, canonical in report["columns_mapped"].items()
     ]
     reasons = [f"  {reason}: {n:,}" for reason, n in report["rejected_by_reason"].items()]
+    if failure := report["first_unparseable"]:
+        reasons.append(f"first unparseable: line {failure['line_number']:,}: {failure['what']}")
     return "\n".join(
         [
             f"{report['color']} trips of {report['month']}",

@@ -15,6 +15,7 @@ from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
 from taxi_platform.trips.types import every_rule
 from taxi_platform_tests.conftest import inherited_environment
+from taxi_platform_tests.trips.published import trip, write_csv
 
 run = CliRunner().invoke
 
@@ -44,6 +45,7 @@ def test_inspect_writes_json_with_what_the_file_holds(synthetic: Path) -> None:
         "rows_kept",
         "rows_rejected",
         "rejected_by_reason",
+        "first_unparseable",
         "warnings",
     }
 
@@ -54,6 +56,16 @@ def test_inspect_tells_people_the_same(synthetic: Path) -> None:
     assert "yellow trips of 2021-01" in result.stdout
     assert "PULocationID -> pickup_location_id" in result.stdout
     assert "rows read 5,000 = kept" in result.stdout
+
+
+def test_inspect_says_what_cannot_be_parsed_first(tmp_path: Path) -> None:
+    path = tmp_path / "green_tripdata_2020-01.csv"
+    write_csv(path, [trip(), trip(fare_amount="ten"), trip(fare_amount="?")])
+    result = run(app, ["inspect", str(path)])
+    assert "first unparseable: line 3: fare_amount has 'ten', expected a number" in result.stdout
+    report = json.loads(run(app, ["inspect", str(path), "--json"]).stdout)
+    assert report["rejected_by_reason"] == {"unparseable": 2}
+    assert report["first_unparseable"]["line_number"] == 3
 
 
 def test_inspect_finds_color_and_month_in_a_file_with_no_telling_name(
