@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     )
     colors: Annotated[tuple[str, ...], NoDecode] = Field(
         default_factory=default_colors,
-        description="Kinds of trip that are loaded, separated by commas.",
+        description="Trip types that are loaded, separated by commas.",
     )
     stores: Annotated[tuple[str, ...], NoDecode] = Field(
         ("bigquery", "gcs", "postgres"),

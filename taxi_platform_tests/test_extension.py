@@ -1,4 +1,4 @@
-"""A kind of trip in one file and a store in one room go all the way, with nothing else edited."""
+"""A trip type in one file and a store in one room go all the way, with nothing else edited."""
 
 from collections.abc import Iterator
 

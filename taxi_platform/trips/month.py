@@ -19,7 +19,7 @@ class TripMonth:
     """A color and a month, such as green, January 2024.
 
     Attributes:
-        color: the name of a kind of trip, such as ``green``.
+        color: the name of a trip type, such as ``green``.
         month: the first day of the month.
     """
 
