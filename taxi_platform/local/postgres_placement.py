@@ -121,10 +121,11 @@ class Placement:
                 shutil.rmtree(self.link)
             return
         own = self._own_root_directory
-        if self.link.readlink() == own and _is_noted_for(own, self.folder):
+        if self.link.readlink() == own:
             delete_unfinished(own)
-            shutil.rmtree(own)
-            _note_of(own).unlink()
+            if _is_noted_for(own, self.folder):
+                shutil.rmtree(own)
+                _note_of(own).unlink()
         self.link.unlink()
 
     @property
