@@ -16,8 +16,10 @@ ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
 .PHONY: $(READY)
 endif
 
-$(READY): requirements.lock pyproject.toml packages/bigquery_emulator/pyproject.toml
-	@deploy/make-venv "$(PYTHON)" $(VENV) requirements.lock -e . -e packages/bigquery_emulator
+PACKAGES := packages/loopback_server packages/gcs_emulator packages/bigquery_emulator
+
+$(READY): requirements.lock pyproject.toml $(PACKAGES:%=%/pyproject.toml)
+	@deploy/make-venv "$(PYTHON)" $(VENV) requirements.lock -e . $(PACKAGES:%=-e %)
 	@echo "$(CURDIR)" > $@
 
 .PHONY: venv
@@ -88,7 +90,8 @@ UPGRADE ?= --upgrade
 .PHONY: lock
 lock: $(READY) ## Renew the three lock files from pyproject.toml; with UPGRADE= keep what they name
 	$(COMPILE) pyproject.toml --all-extras $(UPGRADE) --output-file requirements.lock
-	sed -i -e '/taxi-bigquery-emulator$$/d' -e '/^$$/,$$d' requirements.lock # it is on no index
+	sed -i -E -e '/taxi-(bigquery-emulator|gcs-emulator|loopback-server)$$/d' -e '/^$$/,$$d' \
+	  requirements.lock # they are on no index
 	$(COMPILE) pyproject.toml --no-annotate --constraint requirements.lock \
 	  --output-file requirements-deploy.lock
 	echo hatchling | $(COMPILE) - --no-annotate --constraint requirements.lock \

@@ -45,7 +45,8 @@ PUBLISHED_SINCE = {
     "pyopenssl": "26.1.0",
 }
 SIZES = {"big": 40_000_000}
-OWN = {"emulator": "1.0", "project": "1.0"}
+PACKAGES = ("bigquery_emulator", "gcs_emulator", "loopback_server")
+OWN = dict.fromkeys(("project", *PACKAGES), "1.0")
 """The projects of the checkout itself."""
 
 BACKEND = """
@@ -175,9 +176,9 @@ def checkout(tmp_path: Path) -> Checkout:
     (folder / "deploy").mkdir(parents=True)
     for name in ("Makefile", "deploy/make-venv", "deploy/install-locked"):
         shutil.copy(PROJECT / name, folder / name)
-    emulator = folder / "packages/bigquery_emulator"
-    emulator.mkdir(parents=True)
-    for name, project in (("project", folder), ("emulator", emulator)):
+    for name in ("project", *PACKAGES):
+        project = folder if name == "project" else folder / "packages" / name
+        project.mkdir(parents=True, exist_ok=True)
         (project / "pyproject.toml").write_text(PYPROJECT)
         (project / "backend.py").write_text(f"NAME = {name!r}\n{BACKEND}")
     (tmp_path / "wheels").mkdir()

@@ -333,7 +333,9 @@ def tamper_with(stores: Stores, where: str) -> None:
     if where == "the object":
         with stores.gcs_client() as client:
             name = "data/yellow/yellow_tripdata_2019-02.parquet"
-            blob = client.bucket(stores.stack.environment["TAXI_GCS_BUCKET"]).blob(name)
+            blob = client.bucket(stores.stack.environment["TAXI_GCS_BUCKET"]).get_blob(name)
+            assert blob is not None
+            blob.metadata = blob.metadata  # It is sent again: the object stays the platform's.
             body = io.BytesIO()
             pq.write_table(pa.table({"other": [1]}), body)
             blob.upload_from_file(body, rewind=True)

@@ -17,11 +17,12 @@ from taxi_platform_tests.conftest import PROJECT
 
 CLAIMS = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 VERSION = CLAIMS["version"]
-EMULATOR = PROJECT / "packages/bigquery_emulator"
+PACKAGES = ("bigquery_emulator", "gcs_emulator", "loopback_server")
 
 
 @pytest.mark.parametrize(
-    ("project", "package"), [(PROJECT, "taxi_platform"), (EMULATOR, "bigquery_emulator")]
+    ("project", "package"),
+    [(PROJECT, "taxi_platform"), *((PROJECT / "packages" / name, name) for name in PACKAGES)],
 )
 def test_the_wheel_is_typed_and_holds_its_own_package_only(
     project: Path, package: str, tmp_path: Path

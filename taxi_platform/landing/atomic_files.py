@@ -12,7 +12,7 @@ import hashlib
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -122,9 +122,9 @@ def _try_to_lock(path: Path) -> IO[bytes] | None:
     return None
 
 
-def unlocked_partials(folder: Path) -> Iterator[Path]:
-    """The unfinished files below a folder that no process has locked."""
-    for path in sorted(folder.rglob(f".*{PARTIAL}")):
+def unlocked(partials: Iterable[Path]) -> Iterator[Path]:
+    """Those of some unfinished files that no process has locked."""
+    for path in partials:
         with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             yield path

@@ -239,6 +239,11 @@ def _is_synthetic(source: str | None) -> bool:
     return source is not None and source.startswith("synthetic:")
 
 
+def is_of_platform(footer: pq.FileMetaData) -> bool:
+    """Whether a Parquet file's footer has the summary that this platform writes."""
+    return SUMMARY_KEY.encode() in (footer.metadata or {})
+
+
 def totals_of_footer(month: TripMonth, footer: pq.FileMetaData) -> MonthTotals:
     """The totals of a Parquet file of trips; only rows if this platform did not write the file."""
     try:

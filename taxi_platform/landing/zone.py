@@ -4,6 +4,7 @@ What a landed file is, is said in ``files``; how one appears whole or not at all
 ``atomic_files``; what the rows mean is decided in ``taxi_platform.trips``.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from taxi_platform.landing.atomic_files import (
     disk_errors,
     locked,
     publish,
-    unlocked_partials,
+    unlocked,
 )
 from taxi_platform.landing.expectations import EXPECTATIONS, Severity
 from taxi_platform.landing.files import (
@@ -59,6 +60,14 @@ class MonthVersions:
     def month(self) -> TripMonth:
         """Color and month."""
         return self.latest.month
+
+
+_WRITTEN = ("raw", "cleaned", "rejected")
+"""The folders in which runs write unfinished files."""
+
+_PARTIAL_NAME = re.compile(
+    rf"\.(?P<color>[a-z0-9]+)_tripdata_[0-9]{{4}}-[0-9]{{2}}(?:\.parquet)?{re.escape(PARTIAL)}"
+)
 
 
 class LandingZone:
@@ -286,11 +295,23 @@ class LandingZone:
 
     def abandoned(self) -> Iterator[Path]:
         """The unfinished files that killed runs left; the next run of their month replaces them."""
-        return (path for path in unlocked_partials(self.root) if not _is_resumable(path))
+        return (path for path in unlocked(self._partials()) if not _is_resumable(path))
 
     def resumable(self) -> Iterator[Path]:
         """The downloads that broke off; the next run of their month takes them up."""
-        return filter(_is_resumable, unlocked_partials(self.root))
+        return filter(_is_resumable, unlocked(self._partials()))
+
+    def _partials(self) -> list[Path]:
+        """The unfinished files that runs make, by folder and name; others' are not looked at."""
+        found = [path for where in _WRITTEN for path in (self.root / where).glob(f"*/.*{PARTIAL}")]
+        return sorted(
+            path
+            for path in found
+            if (match := _PARTIAL_NAME.fullmatch(path.name))
+            and match["color"] == path.parent.name
+            and path.is_file()
+            and not path.is_symlink()
+        )
 
     @contextmanager
     def raw_partial(self, month: TripMonth) -> Iterator[Path]:

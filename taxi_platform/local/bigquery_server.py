@@ -3,14 +3,11 @@
 The platform never imports it and talks to it over HTTP, as it does to BigQuery.
 """
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
-
-from taxi_platform.local.processes import LOOPBACK
+from taxi_platform.local.emulator import answers_with, emulator_environment
 from taxi_platform.local.server import Launch, Report, Server
 
 _MODULE = "bigquery_emulator"
@@ -32,20 +29,14 @@ class EmbeddedBigQuery(Server):
         return self._data_directory
 
     def prepare(self, report: Report) -> Launch:  # noqa: ARG002
-        """Makes the folder, and an environment without proxies and other emulators."""
+        """Makes the folder."""
         self._data_directory.mkdir(mode=0o700, exist_ok=True)
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.lower().endswith("_proxy") and not name.endswith("_EMULATOR_HOST")
-        }
-        environment["PYTHONUNBUFFERED"] = "1"
-        return Launch(program=sys.executable, environment=environment)
+        return Launch(program=sys.executable, environment=emulator_environment())
 
     def arguments(self, port: int) -> tuple[str, ...]:
         """The emulator's own command line."""
         return (
-            *("-P", "-m", _MODULE, "--host", LOOPBACK, "--port", str(port)),
+            *("-P", "-m", _MODULE, "--port", str(port)),
             *("--data-dir", str(self._data_directory), "--gcs-url", self._gcs_url()),
         )
 
@@ -55,8 +46,4 @@ class EmbeddedBigQuery(Server):
 
     def answers(self, port: int) -> bool:
         """Whether its front page says that it is ready."""
-        try:
-            with httpx.Client(trust_env=False, timeout=5) as client:
-                return client.get(f"{self.address(port)}/").status_code == httpx.codes.OK
-        except httpx.HTTPError:
-            return False
+        return answers_with(f"{self.address(port)}/")

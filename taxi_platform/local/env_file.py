@@ -10,6 +10,7 @@ import re
 import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from taxi_platform.local.state import write_atomically
@@ -25,18 +26,29 @@ _ASSIGNMENT = re.compile(rb"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
 _NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 
 
-def write_block(path: Path, variables: Mapping[str, str]) -> list[str]:
+@dataclass(frozen=True)
+class Written:
+    """What is worth knowing of a file after its block was written.
+
+    Attributes:
+        set_elsewhere: The variables that the user's own lines also set.
+        earlier_mode: The mode with which others could read it; None if they could not.
+    """
+
+    set_elsewhere: list[str]
+    earlier_mode: int | None
+
+
+def write_block(path: Path, variables: Mapping[str, str]) -> Written:
     """Writes the block into the file, in place of an earlier one or at the end.
 
     Args:
-        path: The file; if it does not exist, it is created, readable by its owner only.
+        path: The file; the block contains a password, so only its owner can read it afterwards.
         variables: The variables of the block.
-
-    Returns:
-        The variables that the user's own lines also set.
     """
     path = path.resolve()
     content = path.read_bytes() if path.exists() else None
+    earlier_mode = _close_to_others(path) if content is not None else None
     before, after, notes = _around_block(content or b"", variables)
     newline = b"\r\n" if b"\r\n" in before + after else b"\n"
     if content is None:
@@ -48,7 +60,7 @@ def write_block(path: Path, variables: Mapping[str, str]) -> list[str]:
     lines += [f"{name}={quoted(value)}".encode() for name, value in variables.items()]
     lines.append(END)
     _replace(path, content, before + b"".join(line + newline for line in lines) + after)
-    return _set_in(before + after, variables)
+    return Written(_set_in(before + after, variables), earlier_mode)
 
 
 def remove_block(path: Path, names: Iterable[str]) -> bool:
@@ -142,6 +154,15 @@ def _set_in(content: bytes, variables: Mapping[str, str]) -> list[str]:
     matches = map(_ASSIGNMENT.match, content.splitlines())
     names = {match[1].decode() for match in matches if match}
     return [name for name in variables if name in names]
+
+
+def _close_to_others(path: Path) -> int | None:
+    """Takes all rights from group and others; returns the mode if they could read the file."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if not mode & 0o077:
+        return None
+    path.chmod(mode & ~0o077)
+    return mode if mode & 0o044 else None
 
 
 def _replace(path: Path, old: bytes | None, new: bytes) -> None:

@@ -115,15 +115,17 @@ class Placement:
 
     def delete_data(self) -> None:
         """Deletes the data and, outside `.taxi`, only what was made for this folder."""
-        delete_unfinished(self.data_directory)
         if not self.link.is_symlink():
+            delete_unfinished(self.link)
             if self.link.exists():
                 shutil.rmtree(self.link)
             return
         own = self._own_root_directory
-        if self.link.readlink() == own and _is_noted_for(own, self.folder):
-            shutil.rmtree(own)
-            _note_of(own).unlink()
+        if self.link.readlink() == own:
+            delete_unfinished(own)
+            if _is_noted_for(own, self.folder):
+                shutil.rmtree(own)
+                _note_of(own).unlink()
         self.link.unlink()
 
     @property

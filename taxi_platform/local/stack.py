@@ -6,6 +6,7 @@ them. How a server works lies in its own module, how processes do in `processes`
 
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -103,6 +104,11 @@ class LocalStack:
         require_local_extra()
         dagster_home.configuration_of(self.project_dir)
         self._make_folder()
+        if os.geteuid() == 0:
+            report(
+                "You are root, so the GCS and BigQuery servers run as root and answer root only. "
+                "If you can, run this as an ordinary user."
+            )
         with self._locked(report):
             startup = _Startup(self._state_file.load(report), report)
             servers = self._servers(startup.state)
@@ -138,8 +144,12 @@ class LocalStack:
         if not self.folder.is_dir():
             self.down(report)
             return
+        link = self.project_dir / ".taxi"
         with self._locked(report):
             self._stop_all(report)
+            if link.is_symlink():
+                _delete(link, report)
+                return
             state = self._state_file.load()
             self._servers(state).postgres.delete_data()
             for path in (self._gcs_dir, self._bigquery_dir, self._dagster_home, self._data_dir):
@@ -188,12 +198,14 @@ class LocalStack:
 
     def _make_folder(self) -> None:
         # Root's Postgres runs as another account, which must traverse the folder, not list it.
-        mode = 0o711 if os.geteuid() == 0 else 0o700
-        self.folder.mkdir(mode=mode, exist_ok=True)
-        if os.geteuid() == 0:
-            self.folder.chmod(mode)
-        for path in (self.folder / "logs", self._data_dir):
-            path.mkdir(mode=0o700, exist_ok=True)
+        _make_private(self.folder, 0o711 if os.geteuid() == 0 else 0o700)
+        logs = self.folder / "logs"
+        folders = (logs, self._data_dir, self._gcs_dir, self._bigquery_dir, self._dagster_home)
+        for path in folders:
+            _make_private(path)
+        for log in logs.glob("*.log*"):
+            if not log.is_symlink():
+                log.chmod(0o600)
 
     @contextmanager
     def _locked(self, report: Report) -> Iterator[None]:
@@ -322,7 +334,13 @@ class LocalStack:
         )
 
     def _write_env(self, variables: dict[str, str], report: Report) -> None:
-        for name in env_file.write_block(self._env_path, variables):
+        written = env_file.write_block(self._env_path, variables)
+        if written.earlier_mode is not None:
+            report(
+                f"{self._env_path} could be read by others (mode {written.earlier_mode:o}). It "
+                "contains a password now, so its owner alone can read it (mode 600)."
+            )
+        for name in written.set_elsewhere:
             report(f"Warning: other lines of {self._env_path} set {name} too.")
         for name, value in variables.items():
             if os.environ.get(name, value) != value:
@@ -330,6 +348,13 @@ class LocalStack:
                     f"Warning: {name} has another value in this shell, which takes precedence "
                     "over .env."
                 )
+
+
+def _make_private(folder: Path, mode: int = 0o700) -> None:
+    """Makes a folder for its owner alone; one that the user linked elsewhere stays as it is."""
+    folder.mkdir(mode=mode, exist_ok=True)
+    if not folder.is_symlink() and stat.S_IMODE(folder.stat().st_mode) != mode:
+        folder.chmod(mode)
 
 
 def _delete(path: Path, report: Callable[[str], None]) -> None:

@@ -116,6 +116,19 @@ def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
     resumable = raw / ".green_tripdata_2024-03.partial"
     resumable.write_text("half")
     (raw / ".green_tripdata_2024-03.partial.json").write_text(json.dumps({}))
+    others = [
+        folder / ".notes.partial",
+        folder / ".yellow_tripdata_2024-01.parquet.partial",
+        data / "mine" / ".green_tripdata_2024-01.partial",
+        data / "mine" / "green" / ".green_tripdata_2024-01.partial",
+        raw / "deeper" / ".green_tripdata_2024-01.partial",
+        raw / ".green_tripdata_2024-04.partial.partial",
+    ]
+    for path in others:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("somebody else's")
+    linked = folder / ".green_tripdata_2024-05.parquet.partial"
+    linked.symlink_to(others[0])
     program = (
         "import sys; from pathlib import Path\n"
         "from taxi_platform.landing.atomic_files import locked\n"
@@ -174,6 +187,7 @@ def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
         assert not killed.exists()
         assert locked.exists()
         assert resumable.exists()
+        assert all(path.exists() for path in (*others, linked))
         connection.execute("DROP SCHEMA left_over CASCADE")
         os.kill(writer.pid, signal.SIGTERM)
     shutil.rmtree(data)

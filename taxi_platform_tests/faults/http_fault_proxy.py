@@ -69,7 +69,7 @@ class Exchange:
         finally:
             connection.close()
         own = {
-            name: value.replace(self._proxy.upstream, self._proxy.url)
+            name.title(): value.replace(self._proxy.upstream, self._proxy.url)
             for name, value in response.getheaders()
             if name.lower() not in _HOP_BY_HOP
         }

@@ -282,8 +282,8 @@ def spoiled(body: bytes) -> bytes:
 
 
 ON_ITS_WAY: dict[str, Does] = {
-    "a server that takes it": lambda e: e.send(e.forward(spoiled(e.body))),
-    "a server that refuses it": answering(
+    "the local server": lambda e: e.send(e.forward(spoiled(e.body))),
+    "Google's words": answering(
         400, "invalid", 'Provided CRC32C "AAAAAA==" doesn\'t match calculated CRC32C.'
     ),
 }

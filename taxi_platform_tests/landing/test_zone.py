@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_platform.errors import PermanentStoreError
-from taxi_platform.landing.atomic_files import atomic_paths, unlocked_partials
+from taxi_platform.landing.atomic_files import atomic_paths, unlocked
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.trips.cleaning import CleaningOptions, clean_trips
 from taxi_platform.trips.errors import TooManyRejectedError
@@ -98,16 +98,16 @@ def test_the_partial_file_of_a_killed_run_is_overwritten_and_never_published(
     target = tmp_path / "file"
     program = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from taxi_platform.landing.atomic_files import atomic_paths, unlocked_partials\n"
+        "from taxi_platform.landing.atomic_files import atomic_paths, unlocked\n"
         "with atomic_paths(Path(sys.argv[1])) as (partial,):\n"
         "    partial.write_text('a long half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     killed = subprocess.run([sys.executable, "-c", program, target], check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert [left.name for left in unlocked_partials(tmp_path)] == [".file.partial"]
+    assert [left.name for left in unlocked(tmp_path.rglob("*.partial"))] == [".file.partial"]
     with atomic_paths(target) as (partial,):
-        assert list(unlocked_partials(tmp_path)) == []
+        assert list(unlocked(tmp_path.rglob("*.partial"))) == []
         partial.write_text("whole")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
     assert target.read_text() == "whole"

@@ -148,16 +148,27 @@ def test_crlf_files_get_a_crlf_block(env: Path) -> None:
 def test_variables_the_user_sets_too_are_named(env: Path) -> None:
     env.write_bytes(b"export TAXI_ENV = gcp\n#TAXI_DATA_DIR=/x\n")
 
-    assert write_block(env, VARIABLES) == ["TAXI_ENV"]
+    assert write_block(env, VARIABLES).set_elsewhere == ["TAXI_ENV"]
 
 
-def test_the_mode_of_an_existing_file_is_kept(env: Path) -> None:
+@pytest.mark.parametrize(
+    ("mode", "reported"), [(0o640, 0o640), (0o644, 0o644), (0o622, None), (0o600, None)]
+)
+def test_a_file_that_others_could_read_is_closed_to_them(
+    env: Path, mode: int, reported: int | None
+) -> None:
     env.write_bytes(b"A=1\n")
-    env.chmod(0o640)
+    env.chmod(mode)
 
-    write_block(env, VARIABLES)
+    assert write_block(env, VARIABLES).earlier_mode == reported
+    assert stat.S_IMODE(env.stat().st_mode) == 0o600
 
-    assert stat.S_IMODE(env.stat().st_mode) == 0o640
+    env.chmod(mode)
+    assert write_block(env, VARIABLES).earlier_mode == reported
+    assert stat.S_IMODE(env.stat().st_mode) == 0o600, "also when nothing else changes"
+
+    remove_block(env, VARIABLES)
+    assert stat.S_IMODE(env.stat().st_mode) == 0o600
 
 
 def test_a_symlinked_file_stays_a_symlink(env: Path, tmp_path: Path) -> None:

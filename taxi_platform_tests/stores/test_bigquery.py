@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -156,6 +157,87 @@ def test_a_table_gains_the_columns_that_it_lacks_without_a_reload(
         f.name: f.description for f in client.get_table(tables.table_name("green_trips")).schema
     }
     assert described["cbd_congestion_fee"]
+
+
+def test_a_table_of_somebody_else_with_rows_is_not_replaced(
+    tables: BigQueryStore, gcs: GCSTrips, client: bigquery.Client, landing: LandingZone
+) -> None:
+    name = tables.table_name("green_trips")
+    client.create_dataset(SETTINGS.dataset, exists_ok=True)
+    client.delete_table(name, not_found_ok=True)
+    theirs = bigquery.Table(
+        name,
+        schema=[
+            bigquery.SchemaField("data_file_month", "DATE"),
+            bigquery.SchemaField("total_amount", "FLOAT"),
+        ],
+    )
+    theirs.time_partitioning = bigquery.TimePartitioning(type_="MONTH", field="data_file_month")
+    client.create_table(theirs)
+    client.query_and_wait(
+        "INSERT store_test.green_trips (data_file_month, total_amount) VALUES ('2023-03-01', 1)"
+    )
+    stored, _ = gcs.upload(cleaned_month(landing, MARCH, 100))
+    refusal = (
+        r"BigQuery, test.store_test.green_trips: the table has rows and was not made by the "
+        r"platform.*ALTER TABLE.*TAXI_BIGQUERY_DATASET.*--set_label managed-by:taxi-platform "
+        r"test:store_test.green_trips"
+    )
+    with pytest.raises(PermanentStoreError, match=r"green\|2023-03: " + refusal):
+        tables.replace_month(stored)
+    with pytest.raises(PermanentStoreError, match=refusal):
+        tables.has_table("green")
+    assert holding(client, MARCH) == (1, 100)
+
+    marked = client.get_table(name)
+    marked.labels = {"team": "taxis", "managed-by": "taxi-platform"}
+    client.update_table(marked, ["labels"])
+    tables.replace_month(stored)
+    assert holding(client, MARCH)[0] == stored.totals.rows
+    assert client.get_table(name).labels == marked.labels
+    client.delete_table(name)
+
+
+def test_an_empty_table_that_somebody_prepared_is_taken_and_marked(
+    tables: BigQueryStore, gcs: GCSTrips, client: bigquery.Client, landing: LandingZone
+) -> None:
+    name = tables.table_name("green_trips")
+    client.create_dataset(SETTINGS.dataset, exists_ok=True)
+    client.delete_table(name, not_found_ok=True)
+    prepared = bigquery.Table(name, schema=[bigquery.SchemaField("data_file_month", "DATE")])
+    prepared.time_partitioning = bigquery.TimePartitioning(type_="MONTH", field="data_file_month")
+    client.create_table(prepared)
+    tables.replace_month(gcs.upload(cleaned_month(landing, MARCH, 100))[0])
+    assert client.get_table(name).labels == {"managed-by": "taxi-platform"}
+
+
+def test_a_table_of_an_earlier_version_is_the_platform_s_by_its_descriptions(
+    tables: BigQueryStore, gcs: GCSTrips, client: bigquery.Client, landing: LandingZone
+) -> None:
+    older_table(client, tables)
+    client.query_and_wait(
+        "INSERT store_test.green_trips (data_file_month, total_amount) VALUES ('2023-04-01', 12.5)"
+    )
+    tables.replace_month(gcs.upload(cleaned_month(landing, MARCH, 100))[0])
+    assert holding(client, APRIL) == (1, 1250)
+    assert client.get_table(tables.table_name("green_trips")).labels == {
+        "managed-by": "taxi-platform"
+    }
+
+
+ZONES = pa.table({"location_id": [1], "borough": ["EWR"]})
+
+
+def test_small_tables_of_somebody_else_are_not_replaced_and_those_of_earlier_versions_are(
+    tables: BigQueryStore, client: bigquery.Client
+) -> None:
+    client.create_dataset(SETTINGS.dataset, exists_ok=True)
+    for name, columns in (("theirs", "1 AS id"), ("earlier", "2 AS location_id, 'x' AS borough")):
+        client.query_and_wait(f"CREATE OR REPLACE TABLE store_test.{name} AS SELECT {columns}")
+    with pytest.raises(PermanentStoreError, match="theirs: the table has rows and was not made by"):
+        tables.replace_rows("theirs", None, ZONES.to_reader())
+    assert tables.replace_rows("earlier", None, ZONES.to_reader()).rows == 1
+    assert tables.replace_rows("earlier", None, ZONES.to_reader()).rows == 1
 
 
 INCOMPATIBLE = {

@@ -81,6 +81,44 @@ def test_an_object_of_others_is_counted_by_its_footer_however_long_that_is(
     blob.upload_from_string(b"PAR1 and no more than that")
     with pytest.raises(PermanentStoreError, match=r"green\|2023-03: gs://.* is not a Parquet file"):
         gcs.find(MONTH)
+    blob.delete()
+
+
+FOREIGN = {"a Parquet file": pa.table({"mine": [1, 2]}), "another file": None}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_an_object_of_somebody_else_is_not_replaced(
+    gcs: GCSTrips, client: storage.Client, landing: LandingZone, kind: str
+) -> None:
+    month = TripMonth.from_key("green|2023-05")
+    content = io.BytesIO(b"no Parquet")
+    if (table := FOREIGN[kind]) is not None:
+        pq.write_table(table, content)
+    blob = client.bucket(gcs.bucket).blob(gcs.object_name(month))
+    blob.upload_from_file(content, rewind=True)
+    with pytest.raises(
+        PermanentStoreError,
+        match=r"green\|2023-05: gs://taxi-lake/data/green/\S+ was not written by the platform.*"
+        r"move it \(gcloud storage mv.*TAXI_GCS_BUCKET to another bucket",
+    ):
+        gcs.upload(cleaned_month(landing, month, 100))
+    assert client.bucket(gcs.bucket).get_blob(blob.name).generation == blob.generation
+    blob.delete()
+    assert gcs.upload(cleaned_month(landing, month, 100))[1]
+
+
+def test_an_object_of_an_earlier_version_is_the_platform_s_by_its_footer(
+    gcs: GCSTrips, client: storage.Client, landing: LandingZone
+) -> None:
+    month = TripMonth.from_key("green|2023-06")
+    earlier = cleaned_month(landing, month, 100)
+    name = gcs.object_name(month)
+    client.bucket(gcs.bucket).blob(name).upload_from_filename(str(earlier.path))
+    assert gcs.upload(cleaned_month(landing, month, 200))[1]
+    marked = client.bucket(gcs.bucket).get_blob(name)
+    assert marked is not None
+    assert marked.metadata == {"taxi_platform": "green|2023-06"}
 
 
 def test_a_missing_object_names_the_asset_to_materialize(gcs: GCSTrips) -> None:

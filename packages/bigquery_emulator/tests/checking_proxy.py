@@ -19,6 +19,7 @@ _NOT_FORWARDED = {"connection", "transfer-encoding", "content-length", "date", "
 def checking_proxy(url: str, check: DiscoveryCheck) -> Iterator[tuple[str, list[str]]]:
     """Serves on the loopback, and gives its address and the complaints so far."""
     complaints: list[str] = []
+    behind = url.removeprefix("http://")
     with httpx.Client(base_url=url, timeout=120) as upstream:
 
         class Forward(BaseHTTPRequestHandler):
@@ -26,11 +27,12 @@ def checking_proxy(url: str, check: DiscoveryCheck) -> Iterator[tuple[str, list[
 
             def forward(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                # The Host stays, so that the links in answers lead through the proxy too.
-                sent = dict(self.headers.items())
+                own = self.headers["host"]
+                # The emulator answers to its own name only.
+                sent = dict(self.headers.items()) | {"Host": behind}
                 answer = upstream.request(self.command, self.path, headers=sent, content=body)
                 if self.path != "/token":
-                    address = f"http://{self.headers['host']}{self.path}"
+                    address = f"http://{own}{self.path}"
                     try:
                         check.check(self.command, address, answer.status_code, answer.content)
                     except AssertionError as error:
@@ -38,10 +40,12 @@ def checking_proxy(url: str, check: DiscoveryCheck) -> Iterator[tuple[str, list[
                 self.send_response(answer.status_code)
                 for name, value in answer.headers.items():
                     if name.lower() not in _NOT_FORWARDED:
-                        self.send_header(name, value)
-                self.send_header("content-length", str(len(answer.content)))
+                        self.send_header(name, value.replace(behind, own))
+                # The links in answers lead through the proxy too.
+                content = answer.content.replace(behind.encode(), own.encode())
+                self.send_header("content-length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(answer.content)
+                self.wfile.write(content)
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = forward  # noqa: N815
 

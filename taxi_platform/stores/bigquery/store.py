@@ -18,6 +18,7 @@ from taxi_platform.stores.bigquery.loads import LoadJobs
 from taxi_platform.stores.bigquery.settings import BigQuerySettings
 from taxi_platform.stores.bigquery.table import (
     check_fit,
+    check_own,
     ensure_table,
     month_table,
     trip_table,
@@ -152,6 +153,7 @@ class BigQueryStore:
             except NotFound:
                 return False
         check_fit(f"{color} trips", table, wanted)
+        check_own(f"{color} trips", table, wanted)
         return True
 
     def leftovers(self, *, drop: bool = False) -> list[str]:  # noqa: ARG002

@@ -21,6 +21,10 @@ HOW_TO_MIGRATE = (
 )
 
 
+MARK = {"managed-by": "taxi-platform"}
+"""The label of the platform's tables."""
+
+
 def trip_table(table_id: str, color: str) -> "bigquery.Table":
     """The table of a color, for ``project.dataset.table``."""
     table = month_table(table_id, trip_schema(color))
@@ -46,7 +50,9 @@ def whole_table(table_id: str, schema: pa.Schema) -> "bigquery.Table":
     """A table without partitions, for ``project.dataset.table``."""
     from google.cloud import bigquery
 
-    return bigquery.Table(table_id, schema=bigquery_schema(schema))
+    table = bigquery.Table(table_id, schema=bigquery_schema(schema))
+    table.labels = dict(MARK)
+    return table
 
 
 def check_fit(subject: object, table: "bigquery.Table", wanted: "bigquery.Table") -> None:
@@ -78,6 +84,45 @@ def check_fit(subject: object, table: "bigquery.Table", wanted: "bigquery.Table"
         )
 
 
+def check_own(subject: object, table: "bigquery.Table", wanted: "bigquery.Table") -> None:
+    """Checks that a table's rows may be replaced: the platform made it, or it has none.
+
+    Raises:
+        PermanentStoreError: it is somebody else's.
+    """
+    if _is_marked(table) or table.num_rows == 0 or _is_of_earlier_version(table, wanted):
+        return
+    name = f"{table.project}.{table.dataset_id}.{table.table_id}"
+    label = ":".join(*MARK.items())
+    raise PermanentStoreError(
+        f"{subject}: BigQuery, {name}: the table has rows and was not made by the platform, so it "
+        "is not replaced: rename it ('ALTER TABLE … RENAME TO'), set TAXI_BIGQUERY_DATASET to "
+        "another dataset, or, if its rows may be replaced, say so with 'bq update --set_label "
+        f"{label} {table.project}:{table.dataset_id}.{table.table_id}'"
+    )
+
+
+def _is_marked(table: "bigquery.Table") -> bool:
+    return MARK.items() <= table.labels.items()
+
+
+def _is_of_earlier_version(table: "bigquery.Table", wanted: "bigquery.Table") -> bool:
+    """Whether an earlier version made a table: those set no label, but the same descriptions.
+
+    A table of a user's asset may have no descriptions; then it must have the same columns.
+    """
+    if wanted.description and table.description == wanted.description:
+        return True
+    described = {(c.name, c.description) for c in wanted.schema if c.description}
+    if described:
+        return not described.isdisjoint((c.name, c.description) for c in table.schema)
+    return _columns(table) == _columns(wanted) and _partitioning(table) == _partitioning(wanted)
+
+
+def _columns(table: "bigquery.Table") -> list[tuple[str, str]]:
+    return [(column.name, type_name(column)) for column in table.schema]
+
+
 def ensure_table(
     client: "bigquery.Client",
     subject: object,
@@ -85,7 +130,7 @@ def ensure_table(
     location: str,
     patience: Any,
 ) -> "bigquery.Table":
-    """The existing table, after creating it or adding missing columns.
+    """The existing table, after creating it, or adding missing columns and the mark.
 
     Args:
         client: of BigQuery.
@@ -95,7 +140,7 @@ def ensure_table(
         patience: the client's retry and timeout.
 
     Raises:
-        PermanentStoreError: the table does not fit the schema.
+        PermanentStoreError: the table does not fit the schema, or is somebody else's.
     """
     from google.api_core.exceptions import NotFound
     from google.cloud import bigquery
@@ -108,11 +153,16 @@ def ensure_table(
         client.create_dataset(home, exists_ok=True, **patience)
         table = client.create_table(wanted, exists_ok=True, **patience)
     check_fit(subject, table, wanted)
+    check_own(subject, table, wanted)
+    changed = []
     present = {field.name for field in table.schema}
     if missing := [field for field in wanted.schema if field.name not in present]:
         table.schema = [*table.schema, *missing]
-        table = client.update_table(table, ["schema"], **patience)
-    return table
+        changed.append("schema")
+    if not _is_marked(table):
+        table.labels = {**table.labels, **MARK}
+        changed.append("labels")
+    return client.update_table(table, changed, **patience) if changed else table
 
 
 def _partitioning(table: "bigquery.Table") -> tuple[str, str] | None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
-from taxi_platform.landing.files import TripParquet, totals_of_footer
+from taxi_platform.landing.files import TripParquet, is_of_platform, totals_of_footer
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.totals import MonthTotals
 from taxi_platform.trips.types import TRIP_TYPES
@@ -32,6 +32,9 @@ FOOTER_BYTES = 256 << 10
 """How much of an object's end is read first; the footer of a month has some 20 KB."""
 
 PREFIX = "data/"
+
+MARK = "taxi_platform"
+"""The key of custom metadata that marks the platform's objects; the value is the month."""
 
 _OBJECT_NAME = re.compile(
     rf"{PREFIX}([a-z0-9]+)/\1_tripdata_(20[0-9][0-9]-(?:0[1-9]|1[0-2]))\.parquet"
@@ -129,7 +132,8 @@ class GCSTrips:
             The object, and whether it was uploaded.
 
         Raises:
-            PermanentStoreError: the bucket is not there or may not be written.
+            PermanentStoreError: the bucket is not there or may not be written, or the object is
+                somebody else's.
             TransientStoreError: GCS cannot be reached, or another writer was faster.
         """
         month = trips.month
@@ -138,6 +142,8 @@ class GCSTrips:
             before = self._get(month)
             if before is not None and before.crc32c == checksum:
                 return self._describe(month, before, trips.totals), False
+            if before is not None:
+                self._require_own(month, before)
             self._send(trips, checksum, before)
             after = self._get(month)
         if after is None or after.crc32c != checksum or after.size != trips.size:
@@ -170,6 +176,7 @@ class GCSTrips:
         # Sent first, so GCS compares it before the object replaces the old one. The client's own
         # comparison comes after that, and removes the object.
         blob.crc32c = checksum
+        blob.metadata = {MARK: trips.month.key}
         try:
             with self._requiring_bucket(trips.month):
                 blob.upload_from_filename(
@@ -215,19 +222,45 @@ class GCSTrips:
     def _address(self, month: TripMonth) -> str:
         return f"gs://{self.bucket}/{self.object_name(month)}"
 
+    def _require_own(self, month: TripMonth, blob: Any) -> None:
+        """Checks that the platform wrote an object: it is marked, or its footer has the summary.
+
+        Earlier versions did not mark objects.
+        """
+        if MARK in (blob.metadata or {}):
+            return
+        try:
+            is_own = is_of_platform(self._read_footer(month, blob))
+        except (pa.ArrowException, OSError):
+            is_own = False
+        if not is_own:
+            raise PermanentStoreError(
+                f"{month}: {self._address(month)} was not written by the platform, so it is not "
+                f"replaced: move it (gcloud storage mv {self._address(month)} …), or set "
+                "TAXI_GCS_BUCKET to another bucket"
+            )
+
     def _read_totals(self, month: TripMonth, blob: Any) -> MonthTotals:
-        """The totals in the object's footer, of this generation, whoever wrote it."""
+        """The totals in the object's footer, whoever wrote it."""
+        try:
+            return totals_of_footer(month, self._read_footer(month, blob))
+        except (pa.ArrowException, OSError) as error:
+            raise PermanentStoreError(
+                f"{month}: {self._address(month)} is not a Parquet file ({error}): move or delete "
+                "it, and materialize gcs_trips for this partition again"
+            ) from error
+
+    def _read_footer(self, month: TripMonth, blob: Any) -> pq.FileMetaData:
+        """The Parquet footer of this generation.
+
+        Raises:
+            pa.ArrowException, OSError: it has none.
+        """
         tail = self._read_end(month, blob, FOOTER_BYTES)
         needed = int.from_bytes(tail[-8:-4], "little") + 8
         if len(tail) < needed <= blob.size:
             tail = self._read_end(month, blob, needed)
-        try:
-            return totals_of_footer(month, pq.read_metadata(pa.BufferReader(tail)))
-        except (pa.ArrowException, OSError) as error:
-            raise PermanentStoreError(
-                f"{month}: {self._address(month)} is not a Parquet file ({error}): materialize "
-                "gcs_trips for this partition again"
-            ) from error
+        return pq.read_metadata(pa.BufferReader(tail))
 
     def _read_end(self, month: TripMonth, blob: Any, length: int) -> bytes:
         from google.api_core.exceptions import NotFound

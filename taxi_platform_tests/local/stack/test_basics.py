@@ -207,6 +207,55 @@ def test_reset_keeps_what_the_users_own_symlinks_point_to(stack: LocalStack, fol
     assert not (stack.folder / "data").is_symlink()
 
 
+def test_reset_of_a_linked_folder_removes_the_link_and_nothing_else(
+    stack: LocalStack, folder: Path
+) -> None:
+    disk = folder / "disk"
+    disk.mkdir()
+    (stack.project_dir / ".taxi").symlink_to(disk)
+    linked = LocalStack(stack.project_dir)
+    linked.up()
+    (disk / "data" / "precious").touch()
+    before = {path.name for path in disk.iterdir()}
+    lines: list[str] = []
+
+    linked.reset(lines.append)
+
+    assert states(linked) == ["stopped"] * 3
+    assert not (stack.project_dir / ".taxi").is_symlink()
+    assert (disk / "data" / "precious").exists()
+    assert {path.name for path in disk.iterdir()} == before
+    assert any("is a symlink: removed, what it points to is kept" in line for line in lines)
+
+
+def test_what_is_there_already_is_closed_to_others_and_that_is_said(
+    stack: LocalStack, project: Path, folder: Path
+) -> None:
+    logs, elsewhere = stack.folder / "logs", folder / "elsewhere"
+    elsewhere.mkdir()
+    logs.mkdir(parents=True)
+    (stack.folder / "gcs").mkdir()
+    (stack.folder / "data").symlink_to(elsewhere)
+    (logs / "gcs.log").write_text("")
+    (project / ".env").write_text("MINE=1\n")
+    for path in (stack.folder, logs, stack.folder / "gcs", elsewhere):
+        path.chmod(0o755)
+    for path in (logs / "gcs.log", project / ".env"):
+        path.chmod(0o644)
+    lines: list[str] = []
+
+    stack.up(lines.append)
+
+    own = 0o711 if os.geteuid() == 0 else 0o700
+    assert stat.S_IMODE(stack.folder.stat().st_mode) == own
+    for path in (logs, stack.folder / "gcs", stack.folder / "bigquery", stack.folder / "dagster"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700, path
+    for path in (*logs.iterdir(), project / ".env"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o755
+    assert any("could be read by others (mode 644)" in line for line in lines)
+
+
 def test_lines_of_the_users_that_go_before_are_reported(
     stack: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,6 @@ the emulator starts again.
 
 from __future__ import annotations
 
-import re
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -24,10 +23,12 @@ from bigquery_emulator.api.job_resource import shown
 from bigquery_emulator.api.jobs import JobApi
 from bigquery_emulator.errors import ApiError, invalid, not_found, unsupported
 from bigquery_emulator.jobs.load import Files
-
-_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
-_LONGEST_METADATA = 10 * 2**20
-_RESUME_INCOMPLETE = 308
+from loopback_server.uploads import (
+    RESUME_INCOMPLETE,
+    MalformedUploadError,
+    content_range,
+    write_parts,
+)
 
 
 @dataclass
@@ -57,6 +58,8 @@ class UploadApi:
             if kind == "resumable":
                 return await self._begin(request)
             raise unsupported(f"uploads of the type {kind}")
+        except MalformedUploadError as error:
+            return error_response(invalid(str(error)))
         except ApiError as error:
             return error_response(error)
 
@@ -64,14 +67,17 @@ class UploadApi:
         """PUT: a chunk of a resumable upload."""
         try:
             return await self._chunk(request)
+        except MalformedUploadError as error:
+            return error_response(invalid(str(error)))
         except ApiError as error:
             return error_response(error)
 
     async def _multipart(self, request: Request) -> Response:
-        boundary = _boundary(request.headers.get("content-type", ""))
         path = self._temporary_file()
         try:
-            body = await _parts_written(request.stream(), boundary, path)
+            content_type = request.headers.get("content-type", "")
+            parts = await write_parts(request.stream(), content_type, path)
+            body = parsed_body(parts.metadata, None)
             return await self._insert(request, request.path_params["project"], body, path)
         except BaseException:
             path.unlink(missing_ok=True)
@@ -93,21 +99,17 @@ class UploadApi:
         session = self._sessions.get(token)
         if session is None:
             raise not_found(f"Upload {token}")
-        match = _RANGE.fullmatch(request.headers.get("content-range", "bytes 0-0/*").strip())
-        if match is None:
-            raise invalid(f"Invalid Content-Range: {request.headers['content-range']}")
-        first, _, total = match.groups()
-        if first is not None or "content-range" not in request.headers:
-            start = int(first or 0)
-            if start > session.received:
+        given = content_range(request.headers.get("content-range", "bytes 0-0/*"))
+        if given.first is not None:
+            if given.first > session.received:
                 raise invalid("The chunk does not follow the one before")
-            await _append(request.stream(), session, start)
-        complete = total != "*" and session.received >= int(total)
+            await _append(request.stream(), session, given.first)
+        complete = given.total is not None and session.received >= given.total
         if "content-range" not in request.headers or complete:
             del self._sessions[token]
             return await self._insert(request, session.project, session.body, session.path)
         known = {"Range": f"bytes=0-{session.received - 1}"} if session.received else {}
-        return Response(status_code=_RESUME_INCOMPLETE, headers=known)
+        return Response(status_code=RESUME_INCOMPLETE, headers=known)
 
     async def _insert(
         self, request: Request, project: str, body: dict[str, Any], path: Path
@@ -134,56 +136,9 @@ def _removed_afterwards(path: Path) -> Iterator[Files]:
         path.unlink(missing_ok=True)
 
 
-def _boundary(content_type: str) -> bytes:
-    match = re.search(r'boundary="?([^";]+)"?', content_type)
-    if match is None:
-        raise invalid("A multipart upload needs a boundary")
-    return b"--" + match[1].encode()
-
-
 async def _append(chunks: AsyncIterator[bytes], session: _Session, start: int) -> None:
     with session.path.open("r+b") as file:
         file.seek(start)
         async for chunk in chunks:
             file.write(chunk)
         session.received = file.tell()
-
-
-async def _parts_written(
-    chunks: AsyncIterator[bytes], boundary: bytes, path: Path
-) -> dict[str, Any]:
-    """Writes the second part of a multipart body to a file, and parses the first.
-
-    Raises:
-        ApiError: the body does not have two parts.
-    """
-    head = b""
-    async for chunk in chunks:
-        head += chunk
-        parts = head.split(boundary, 2)
-        if len(parts) == 3 and b"\r\n\r\n" in parts[2]:
-            break
-        if len(head) > _LONGEST_METADATA:
-            raise invalid("The first part of the multipart body is too long")
-    else:
-        raise invalid("The multipart body does not have two parts")
-    body = parsed_body(parts[1].split(b"\r\n\r\n", 1)[-1], None)
-    content = parts[2].split(b"\r\n\r\n", 1)[1]
-    with path.open("r+b") as file:
-        file.write(content)
-        async for chunk in chunks:
-            file.write(chunk)
-        _cut_end(file, boundary)
-    return body
-
-
-def _cut_end(file: Any, boundary: bytes) -> None:
-    """Cuts off the line that ends a multipart body."""
-    size = file.tell()
-    tail_length = min(size, len(boundary) + 64)
-    file.seek(size - tail_length)
-    tail = file.read(tail_length)
-    end = tail.rfind(b"\r\n" + boundary + b"--")
-    if end < 0:
-        raise invalid("The multipart body is not complete")
-    file.truncate(size - tail_length + end)

@@ -1,0 +1,1 @@
+"""Answers requests. What is kept, and how, is the business of `storage`."""

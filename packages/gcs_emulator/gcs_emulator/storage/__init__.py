@@ -1,0 +1,1 @@
+"""Keeps buckets and objects on disk. Knows no HTTP."""
