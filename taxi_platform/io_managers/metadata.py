@@ -26,7 +26,7 @@ REPORT_SECONDS = 5.0
 def publication_metadata(raw: RawFile, published: Published) -> dict[str, MetadataValue]:
     """Metadata of a published file: its source, and its path."""
     return {
-        "source": MetadataValue.url(published.url),
+        "source": MetadataValue.url(str(published.address)),
         SOURCE_VERSION: MetadataValue.text(published.version),
         "path": MetadataValue.path(raw.path),
         "size_bytes": MetadataValue.int(raw.size),
