@@ -53,12 +53,15 @@ class HttpClient:
 
 
 @contextmanager
-def http_client(silent_seconds: float, total_seconds: float) -> Iterator[HttpClient]:
+def http_client(
+    silent_seconds: float, total_seconds: float, *, follow_redirects: bool = True
+) -> Iterator[HttpClient]:
     """A client for one exchange.
 
     Args:
         silent_seconds: how long a server may send nothing.
         total_seconds: how long all within the block may take, unless the deadline is renewed.
+        follow_redirects: whether to send a request to where it is redirected.
 
     Raises:
         DeadlineError: it took longer.
@@ -69,8 +72,8 @@ def http_client(silent_seconds: float, total_seconds: float) -> Iterator[HttpCli
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     timeout = httpx.Timeout(silent_seconds, connect=min(CONNECT_SECONDS, silent_seconds))
-    with httpx.Client(follow_redirects=True, timeout=timeout) as client:
+    with httpx.Client(follow_redirects=follow_redirects, timeout=timeout) as client:
         watched = HttpClient(client)
-        said = f"it took longer than {total_seconds:,.0f} seconds"
+        said = f"it took longer than {total_seconds:g} s"
         with deadline(total_seconds, said, watched.break_off) as watched.deadline:
             yield watched

@@ -40,14 +40,12 @@ class DownloadLimits:
             if left < self.least_seconds:
                 deadline.renew(
                     left,
-                    f"the download took longer than {self.seconds:,.0f} seconds "
-                    "(TAXI_DOWNLOAD_SECONDS)",
+                    f"the download took longer than {self.seconds:g} s (TAXI_DOWNLOAD_SECONDS)",
                 )
             else:
                 deadline.renew(
                     self.least_seconds,
-                    f"fewer than {self.least_bytes:,} bytes arrived in "
-                    f"{self.least_seconds:,.0f} seconds",
+                    f"fewer than {self.least_bytes:,} bytes arrived in {self.least_seconds:g} s",
                 )
 
         def arrived(size: int) -> None:

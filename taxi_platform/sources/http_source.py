@@ -80,7 +80,7 @@ class HttpSource:
         """See ``TripSource.published``."""
         address = self.template.address(month)
         seconds = min(ASK_SECONDS, self.request_seconds)
-        hint = "Is the network up, and TAXI_SOURCE_URL right?"
+        hint = "is the network up, and TAXI_SOURCE_URL right?"
         with (
             faults_of(month, address, "the source cannot be reached", hint),
             http_client(seconds, seconds) as client,
