@@ -42,7 +42,12 @@ def build_resources(chosen: Settings) -> dict[str, object]:
     landing = LandingZoneResource(root=str(chosen.data_dir))
     stores = {s.name: store_resource(s, chosen.tables[s.name]) for s in chosen.table_stores}
     return {
-        "source": TripSourceResource(url=chosen.source_url, request_seconds=chosen.request_seconds),
+        "source": TripSourceResource(
+            url=str(chosen.source_url),
+            request_seconds=chosen.request_seconds,
+            download_seconds=chosen.download_seconds,
+            download_bytes=chosen.download_bytes,
+        ),
         "landing": landing,
         "raw_file": RawFileIOManager(landing=landing),
         "trip_parquet": TripParquetIOManager(landing=landing),

@@ -16,7 +16,15 @@ class StoreError(Exception):
 
 
 class TransientStoreError(StoreError):
-    """A transient fault, which a retry may solve: the network, an overloaded server, a lock."""
+    """A transient fault, which a retry may solve: the network, an overloaded server, a lock.
+
+    Attributes:
+        retry_after: the seconds to wait before the retry, if the server named them.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class PermanentStoreError(StoreError):

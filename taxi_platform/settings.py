@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, InstanceOf, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from taxi_platform.environment import prepare_dagster_process
 from taxi_platform.errors import SettingsError
+from taxi_platform.sources.download_limits import DOWNLOAD_BYTES, DOWNLOAD_SECONDS
+from taxi_platform.sources.template import SourceTemplate
 from taxi_platform.stores.base import StoreType, TableStore
 from taxi_platform.stores.gcs.settings import GCSSettings
 from taxi_platform.stores.registry import STORES
@@ -48,10 +50,10 @@ class Settings(BaseSettings):
         Path(".taxi/data"), description="Folder of the published, cleaned and rejected files."
     )
     first_month: str = Field("2019-01", description="First month of the partitions.")
-    source_url: str = Field(
-        "tlc",
+    source_url: Annotated[InstanceOf[SourceTemplate], NoDecode] = Field(
+        SourceTemplate("tlc"),
         description="`tlc`, `mirror`, `synthetic`, or an http(s):// or file:// template with "
-        "{color} and {month}.",
+        "{color}, {month} and, if you like, {year}. Messages leave out user, password and query.",
     )
     colors: Annotated[tuple[str, ...], NoDecode] = Field(
         default_factory=default_colors,
@@ -130,6 +132,16 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="Seconds that a request waits for a silent source or store before it fails.",
     )
+    download_seconds: float = Field(
+        DOWNLOAD_SECONDS,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that an attempt of a download may take; with "
+        "TAXI_RETRY_DEADLINE_SECONDS, less than the maximum runtime in dagster.yaml.",
+    )
+    download_bytes: int = Field(
+        DOWNLOAD_BYTES, ge=1, description="Size that a published file may have."
+    )
     # Not read from the environment by these names: no variable has a blank in its name.
     gcs: GCSSettings = Field(
         default_factory=lambda: GCSSettings(), validation_alias="settings of GCS"
@@ -147,6 +159,11 @@ class Settings(BaseSettings):
         if value >= f"{datetime.now(NEW_YORK):%Y-%m}":
             raise ValueError(f"{value} has not ended yet: there would be no partitions")
         return value
+
+    @field_validator("source_url", mode="before")
+    @classmethod
+    def _source(cls, value: object) -> object:
+        return SourceTemplate(value) if isinstance(value, str) else value
 
     @field_validator("schedule_cron")
     @classmethod
@@ -243,9 +260,9 @@ class Settings(BaseSettings):
 
     def secrets(self) -> list[str]:
         """Every secret value of the settings, to be redacted from messages."""
-        return [
-            secret for part in (self, self.gcs, *self.tables.values()) for secret in _secrets(part)
-        ]
+        parts = (self, self.gcs, *self.tables.values())
+        found = [secret for part in parts for secret in _secrets(part)]
+        return found + self.source_url.secrets()
 
 
 def _one_or_more(names: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:

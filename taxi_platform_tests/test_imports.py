@@ -39,10 +39,11 @@ from pathlib import Path
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.landing.download import land
 from taxi_platform.sources.source import source_of
+from taxi_platform.sources.template import SourceTemplate
 from taxi_platform.trips.cleaning import clean_trips
 from taxi_platform.trips.month import TripMonth
 zone = LandingZone(Path({str(tmp_path)!r}))
-raw, _ = land(source_of("synthetic"), TripMonth.from_key("green|2024-01"), zone)
+raw, _ = land(source_of(SourceTemplate("synthetic")), TripMonth.from_key("green|2024-01"), zone)
 trips = zone.write_cleaned(clean_trips(raw.path, raw.month))
 assert trips.rows_read == trips.rows + trips.rows_rejected == 60_000
 """

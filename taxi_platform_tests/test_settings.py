@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -13,6 +14,7 @@ from taxi_platform.stores.gcs.settings import GCSSettings
 from taxi_platform.stores.postgres.settings import PostgresSettings
 from taxi_platform.stores.registry import STORES
 from taxi_platform.stores.settings import StoreSettings
+from taxi_platform_tests.conftest import PROJECT
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +28,11 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_variables_it_is_the_embedded_stack_and_the_tlc() -> None:
     settings = load_settings()
-    assert (settings.env, settings.source_url, settings.first_month) == ("local", "tlc", "2019-01")
+    assert (settings.env, str(settings.source_url), settings.first_month) == (
+        "local",
+        "tlc",
+        "2019-01",
+    )
     assert settings.data_dir == Path(".taxi/data").absolute()
 
 
@@ -59,6 +65,12 @@ def test_without_variables_it_is_the_embedded_stack_and_the_tlc() -> None:
         ),
         ("TAXI_ALERT_EMAIL_TO", "a@b.org, Bob", "TAXI_ALERT_EMAIL_TO: 'Bob' is no mail address"),
         ("TAXI_ALERT_EMAIL_TO", "a@b.org\nc@d.org", "TAXI_ALERT_EMAIL_TO: "),
+        (
+            "TAXI_SOURCE_URL",
+            "https://host/{colour}_{month}.csv",
+            "TAXI_SOURCE_URL: {colour} is no field: {color}, {month}, {year} are",
+        ),
+        ("TAXI_SOURCE_URL", "nowhere", "TAXI_SOURCE_URL: 'nowhere' is no source: give one of tlc"),
         ("TAXI_ALERT_EMAIL_FROM", "taxi", "TAXI_ALERT_EMAIL_FROM: 'taxi' is no mail address"),
         ("TAXI_UI_URL", "ui.example.org", "TAXI_UI_URL: give an http:// or https:// address"),
     ],
@@ -71,6 +83,13 @@ def test_a_bad_value_is_named_with_its_variable(
         load_settings()
     assert said in str(failure.value)
     assert "\n" not in str(failure.value)
+
+
+def test_a_download_that_starts_with_the_last_retry_ends_within_the_run() -> None:
+    settings = load_settings()
+    instance = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
+    longest = settings.retry_deadline_seconds + settings.download_seconds
+    assert longest < instance["run_monitoring"]["max_runtime_seconds"]
 
 
 def test_the_cloud_is_never_mixed_with_an_emulator(monkeypatch: pytest.MonkeyPatch) -> None:

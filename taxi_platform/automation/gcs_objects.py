@@ -16,6 +16,7 @@ from taxi_platform.automation.requests import VersionLedger, tagged
 from taxi_platform.errors import TransientStoreError
 from taxi_platform.io_managers.metadata import SOURCE_GENERATION
 from taxi_platform.partitions import trip_partitions
+from taxi_platform.safe_texts import safe_line
 from taxi_platform.settings import Settings
 from taxi_platform.stores.base import StoreType
 from taxi_platform.trips.month import TripMonth
@@ -46,7 +47,7 @@ def _gcs_objects(store: StoreType, chosen: Settings) -> SensorDefinition:
         try:
             generations = gcs.get_trips().generations()
         except TransientStoreError as error:
-            return SkipReason(f"GCS did not answer; the next tick asks again: {error}")
+            return SkipReason(safe_line(f"GCS did not answer; the next tick asks again: {error}"))
         known = set(trip_partitions(chosen).get_partition_keys())
         offered = {
             month: str(generation)

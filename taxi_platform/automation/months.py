@@ -1,5 +1,6 @@
 """What Dagster records about months: which exist, which are loaded, which have a run."""
 
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,13 +15,18 @@ from dagster import (
     RunsFilter,
 )
 
-from taxi_platform.assets.keys import trip_keys
-from taxi_platform.io_managers.metadata import SOURCE_VERSION
+from taxi_platform.assets.keys import RAW, trip_keys
+from taxi_platform.io_managers.metadata import CONTENT, SOURCE_VERSION
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.settings import Settings
 from taxi_platform.trips.month import TripMonth
 
 PARTITION_TAG = "dagster/partition"
+
+VERSION_TAG = "taxi/version"
+"""The tag of a run that a sensor requested: the version that it had found."""
+
+A_DAY = 86_400.0
 
 UNFINISHED = [
     DagsterRunStatus.QUEUED,
@@ -98,6 +104,22 @@ class MonthRecords:
         if raw is None or any(o is None or o.storage_id < raw.storage_id for o in others):
             return None
         return metadata_of(raw).get(SOURCE_VERSION)
+
+    def was_loaded_for_nothing(self, month: TripMonth, now: float | None = None) -> bool:
+        """Whether a sensor had a month loaded again within a day, and the content was the same.
+
+        Args:
+            month: the month.
+            now: in seconds since 1970; by default the current time.
+        """
+        chosen = AssetRecordsFilter(RAW, asset_partitions=[month.key])
+        records = self.instance.fetch_materializations(chosen, limit=2).records
+        if len(records) < 2 or records[0].timestamp + A_DAY < (now or time.time()):
+            return False
+        contents = {metadata_of(record).get(CONTENT) for record in records}
+        run = self.instance.get_run_by_id(records[0].run_id)
+        by_sensor = run is not None and VERSION_TAG in run.tags
+        return by_sensor and len(contents) == 1 and None not in contents
 
 
 def metadata_of(record: EventLogRecord) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """The sensor that loads what the source has published, for the first time or again."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dagster import (
@@ -17,6 +17,7 @@ from taxi_platform.automation.months import MonthRecords, newest_months
 from taxi_platform.automation.requests import VersionLedger, tagged
 from taxi_platform.errors import StoreError
 from taxi_platform.resources.source import TripSourceResource
+from taxi_platform.safe_texts import safe_line
 from taxi_platform.settings import Settings
 from taxi_platform.sources.publications import TripSource
 from taxi_platform.trips.month import TripMonth
@@ -32,21 +33,31 @@ class Publications:
     Attributes:
         versions: the version of each month that is published.
         problems: the errors of the requests that failed.
+        resume_at: the first month that there was no time for.
     """
 
     versions: dict[TripMonth, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    resume_at: TripMonth | None = None
 
 
-def ask(source: TripSource, months: Iterable[TripMonth]) -> Publications:
-    """Asks a source for the versions of months; an error with one does not affect the others."""
+def ask(
+    source: TripSource, months: Sequence[TripMonth], resume_at: str | None = None
+) -> Publications:
+    """Asks a source for the versions of months; an error with one does not affect the others.
+
+    Args:
+        source: the source.
+        months: the months, the most urgent first.
+        resume_at: the partition key of the month to begin with, where the last time ended.
+    """
     found = Publications()
     deadline = time.monotonic() + ASK_SECONDS
-    for month in months:
-        if time.monotonic() > deadline:
-            found.problems.append(
-                f"{month} and later ones: not asked yet, because the source is slow"
-            )
+    start = next((n for n, month in enumerate(months) if month.key == resume_at), 0)
+    for number, month in enumerate([*months[start:], *months[:start]]):
+        if number and time.monotonic() > deadline:
+            found.resume_at = month
+            found.problems.append(f"{month}: not asked yet, because the source is slow")
             break
         try:
             version = source.published(month)
@@ -77,12 +88,22 @@ def published_months(chosen: Settings) -> SensorDefinition:
         records = MonthRecords(context.instance, chosen)
         ledger = VersionLedger(context.cursor)
         ledger.keep_only({month.key for month in months})
-        found = ask(source.get_source(), months)
+        found = ask(source.get_source(), months, ledger.resume_at)
+        ledger.resume_at = found.resume_at.key if found.resume_at else None
+        same: list[TripMonth] = []
+
+        def is_same(month: TripMonth) -> bool:
+            if not records.was_loaded_for_nothing(month):
+                return False
+            same.append(month)
+            return True
+
         new = {month.key for month in records.missing(found.versions)}
         requests = ledger.due(
             records,
             found.versions,
             lambda month, version: records.loaded_version(month) == version,
+            is_same,
         )
         runs = [
             *tagged([r for r in requests if r.partition_key in new], "published"),
@@ -90,17 +111,23 @@ def published_months(chosen: Settings) -> SensorDefinition:
         ]
         return SensorResult(
             run_requests=runs,
-            skip_reason=None if runs else _skip_reason(found, len(months)),
+            skip_reason=None if runs else _skip_reason(found, len(months), same),
             cursor=ledger.to_json(),
         )
 
     return evaluate
 
 
-def _skip_reason(found: Publications, asked: int) -> str:
+def _skip_reason(found: Publications, asked: int, same: Sequence[TripMonth]) -> str:
+    said = f"{len(found.versions)} of the {asked} newest months are published: nothing to request"
     if found.problems:
-        return (
-            "the source did not answer for all months; the next tick asks again: "
-            f"{found.problems[0]}"
+        said = (
+            f"{len(found.problems)} of the {asked} newest months have no answer; the next tick "
+            f"asks again: {found.problems[0]}"
         )
-    return f"{len(found.versions)} of the {asked} newest months are published: nothing to request"
+    if same:
+        said += (
+            f". The source's version of {', '.join(map(str, same))} changes, but the content was "
+            "the same: loaded again after a day at the earliest"
+        )
+    return safe_line(said)

@@ -13,6 +13,7 @@ from taxi_platform.automation.jobs import INGEST_MONTH, REASON_TAG
 from taxi_platform.automation.months import MonthRecords, newest_months
 from taxi_platform.automation.published_months import ask
 from taxi_platform.resources.source import TripSourceResource
+from taxi_platform.safe_texts import safe_line
 from taxi_platform.settings import Settings
 
 
@@ -45,7 +46,10 @@ def monthly(chosen: Settings) -> ScheduleDefinition:
         if not found.versions:
             reason = found.problems[0] if found.problems else "none of them is published"
             return SkipReason(
-                f"{len(missing)} months are missing; {len(waiting)} are queued or running; {reason}"
+                safe_line(
+                    f"{len(missing)} months are missing; {len(waiting)} are queued or running; "
+                    f"{reason}"
+                )
             )
         return [
             RunRequest(

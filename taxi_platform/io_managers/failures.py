@@ -18,6 +18,7 @@ from dagster import (
 )
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.safe_texts import safe_error, safe_text
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.month import TripMonth
 
@@ -40,27 +41,32 @@ def as_failures(subject: object, context: StepContext) -> Iterator[None]:
     except Failure:
         raise
     except TransientStoreError as error:
-        gave_up = _past_deadline(context)
-        raise Failure(
-            f"{error}. {gave_up}" if gave_up else str(error),
-            metadata=_facts(subject, "transient"),
-            allow_retries=gave_up is None,
-        ) from error
+        raise _transient(error, subject, context) from safe_error(error)
     except PermanentStoreError as error:
-        raise Failure(
-            str(error), metadata=_facts(subject, "permanent"), allow_retries=False
-        ) from error
+        raise _failure(error, subject, "permanent") from safe_error(error)
     except (TripFileError, ValueError) as error:
-        raise Failure(
-            f"{subject}: {error}", metadata=_facts(subject, "permanent"), allow_retries=False
-        ) from error
-    except Exception as error:
+        raise _failure(f"{subject}: {error}", subject, "permanent") from safe_error(error)
+    except Exception as error:  # noqa: BLE001 (it is raised as a failure)
         # A bug in the platform: retries would repeat it and hide it.
-        raise Failure(
-            f"{subject}: unexpected {type(error).__name__}: {error}",
-            metadata=_facts(subject, "unexpected"),
-            allow_retries=False,
-        ) from error
+        said = f"{subject}: unexpected {type(error).__name__}: {error}"
+        raise _failure(said, subject, "unexpected") from safe_error(error)
+
+
+def _failure(said: object, subject: object, fault: str, *, is_retried: bool = False) -> Failure:
+    return Failure(
+        safe_text(said),
+        metadata={
+            "partition": MetadataValue.text(str(subject)),
+            "fault": MetadataValue.text(fault),
+        },
+        allow_retries=is_retried,
+    )
+
+
+def _transient(error: TransientStoreError, subject: object, context: StepContext) -> Failure:
+    gave_up = _past_deadline(context)
+    said = f"{error}. {gave_up}" if gave_up else error
+    return _failure(said, subject, "transient", is_retried=gave_up is None)
 
 
 def _past_deadline(context: StepContext) -> str | None:
@@ -80,10 +86,6 @@ def _past_deadline(context: StepContext) -> str | None:
         f"Given up after {step.previous_attempt_count + 1} attempts: TAXI_RETRY_DEADLINE_SECONDS "
         f"is {float(deadline):,.0f}"
     )
-
-
-def _facts(subject: object, kind: str) -> dict[str, MetadataValue]:
-    return {"partition": MetadataValue.text(str(subject)), "fault": MetadataValue.text(kind)}
 
 
 def month_of(context: InputContext | OutputContext) -> TripMonth:

@@ -17,6 +17,9 @@ PREVIEW_ROWS = 5
 SOURCE_VERSION = "source_version"
 """The metadata entry of a raw file with the published version."""
 
+CONTENT = "sha256"
+"""The metadata entry of a raw file with the checksum of its content."""
+
 SOURCE_GENERATION = "source_generation"
 """The metadata entry of a table with the generation of the GCS object it was loaded from."""
 
@@ -26,11 +29,11 @@ REPORT_SECONDS = 5.0
 def publication_metadata(raw: RawFile, published: Published) -> dict[str, MetadataValue]:
     """Metadata of a published file: its source, and its path."""
     return {
-        "source": MetadataValue.url(published.url),
+        "source": MetadataValue.url(str(published.address)),
         SOURCE_VERSION: MetadataValue.text(published.version),
         "path": MetadataValue.path(raw.path),
         "size_bytes": MetadataValue.int(raw.size),
-        "sha256": MetadataValue.text(raw.sha256),
+        CONTENT: MetadataValue.text(raw.sha256),
         "etag": MetadataValue.text(published.etag or "none given"),
         "last_modified": MetadataValue.text(published.last_modified or "none given"),
     }

@@ -6,11 +6,11 @@ A download is checked to be a complete trip file before it replaces anything.
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.landing.files import RawFile
 from taxi_platform.landing.zone import LandingZone
+from taxi_platform.sources.address import SourceAddress
 from taxi_platform.sources.publications import Published, Report, TripSource
 from taxi_platform.sources.unfinished_downloads import forget, notes_of, validator_of
 from taxi_platform.trips.byte_streams import GZIP_MAGIC
@@ -46,12 +46,12 @@ def land(
         except TripFileError as error:
             forget(partial)
             raise PermanentStoreError(
-                f"{month}: {published.url}: {_rename(error, partial, published.url)}; the landing "
-                "zone is unchanged"
+                f"{month}: {published.address}: {_rename(error, partial, published.address)}; the "
+                "landing zone is unchanged"
             ) from error
         # Before the file is renamed: afterwards the name belongs to the next writer.
         notes_of(partial).unlink(missing_ok=True)
-        raw = landing.publish_raw(month, published.ending, partial, published.url)
+        raw = landing.publish_raw(month, published.ending, partial, published.address)
     return raw, published
 
 
@@ -80,5 +80,5 @@ def _verify_gzip(file: Any, partial: Path) -> None:
         ) from error
 
 
-def _rename(error: TripFileError, partial: Path, url: str) -> str:
-    return str(error).replace(partial.name, urlsplit(url).path.rsplit("/", 1)[-1])
+def _rename(error: TripFileError, partial: Path, address: SourceAddress) -> str:
+    return str(error).replace(partial.name, address.path.rsplit("/", 1)[-1])

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit, urlunsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.landing.atomic_files import sha256_of
+from taxi_platform.sources.address import SourceAddress
 from taxi_platform.sources.checksums import checksum_of
 from taxi_platform.trips.cleaning import CleanedTrips
 from taxi_platform.trips.month import TripMonth
@@ -63,13 +63,9 @@ def source_notes(path: Path) -> Path:
     return path.with_name(f"{path.name.partition('.')[0]}.source.json")
 
 
-def note_source(path: Path, sha256: str, url: str) -> None:
+def note_source(path: Path, sha256: str, published_at: SourceAddress) -> None:
     """Records where a file was published: scheme, host and path, without possible secrets."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    place = f"{host}:{parts.port}" if parts.port else host
-    source = urlunsplit((parts.scheme, place, parts.path, "", ""))
-    source_notes(path).write_text(json.dumps({"sha256": sha256, "source": source}))
+    source_notes(path).write_text(json.dumps({"sha256": sha256, "source": str(published_at)}))
 
 
 def _noted_source(path: Path, sha256: str) -> str | None:

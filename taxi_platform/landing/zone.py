@@ -35,6 +35,7 @@ from taxi_platform.landing.files import (
     summary_metadata,
 )
 from taxi_platform.landing.parquet_writer import parquet_file
+from taxi_platform.sources.address import SourceAddress
 from taxi_platform.sources.publications import RAW_ENDINGS
 from taxi_platform.sources.unfinished_downloads import notes_of
 from taxi_platform.trips.blocks import LINE_NUMBER, RAW_TEXT, REJECT_REASONS, reject_schema
@@ -93,7 +94,11 @@ class LandingZone:
         return self.root / "refused" / month.color / f"{month.stem}.parquet"
 
     def publish_raw(
-        self, month: TripMonth, ending: str, partial: Path, url: str | None = None
+        self,
+        month: TripMonth,
+        ending: str,
+        partial: Path,
+        published_at: SourceAddress | None = None,
     ) -> RawFile:
         """Puts a downloaded, verified file in its place, instead of any earlier one.
 
@@ -101,12 +106,12 @@ class LandingZone:
             month: color and month.
             ending: one of ``RAW_ENDINGS``.
             partial: the file.
-            url: where it was published.
+            published_at: where it was published.
         """
         target = self.raw_path(month, ending)
-        if url:
+        if published_at:
             # First, so that a full disk leaves the earlier file in its place.
-            note_source(target, sha256_once(partial), url)
+            note_source(target, sha256_once(partial), published_at)
         publish(partial, target)
         for other in RAW_ENDINGS:
             if other != ending:

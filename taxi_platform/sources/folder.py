@@ -3,10 +3,12 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.sources.address import SourceAddress
 from taxi_platform.sources.publications import Published, Report, ending_of
+from taxi_platform.sources.template import SourceTemplate
 from taxi_platform.sources.unfinished_downloads import start_over
 from taxi_platform.trips.month import TripMonth
 
@@ -15,12 +17,11 @@ from taxi_platform.trips.month import TripMonth
 class FolderSource:
     """Files in a folder of this machine; the template is a ``file://`` URL."""
 
-    template: str
+    template: SourceTemplate
 
     def fetch(self, month: TripMonth, partial: Path, report: Report) -> Published:
         """See ``TripSource.fetch``."""
-        url = self.template.format(color=month.color, month=month.year_month)
-        origin = Path(unquote(urlsplit(url).path))
+        address, origin = self._place(month)
         start_over(partial)
         try:
             # Before the copy: if the file is replaced meanwhile, the old version is recorded, and
@@ -33,7 +34,7 @@ class FolderSource:
                 f"{month}: not published: there is no file {origin}; check TAXI_SOURCE_URL"
             ) from error
         report(size, size)
-        return Published(url, ending_of(url), etag=version)
+        return Published(address, ending_of(address), etag=version)
 
     def published(self, month: TripMonth) -> str | None:
         """See ``TripSource.published``."""
@@ -43,9 +44,9 @@ class FolderSource:
         except OSError as error:
             raise TransientStoreError(f"{month}: {origin}: {error.strerror}") from error
 
-    def _place(self, month: TripMonth) -> tuple[str, Path]:
-        url = self.template.format(color=month.color, month=month.year_month)
-        return url, Path(unquote(urlsplit(url).path))
+    def _place(self, month: TripMonth) -> tuple[SourceAddress, Path]:
+        address = self.template.address(month)
+        return address, Path(unquote(address.path))
 
 
 def _version_of(file: Path) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from taxi_platform.errors import PermanentStoreError
+from taxi_platform.sources.address import SourceAddress
 from taxi_platform.trips.month import TripMonth
 
 RAW_ENDINGS = (".parquet", ".parquet.gz", ".csv.gz", ".csv")
@@ -23,13 +23,13 @@ class Published:
     """A source's facts about a file.
 
     Attributes:
-        url: its address.
+        address: where it is.
         ending: one of ``RAW_ENDINGS``.
         etag: the server's version of it, if there is one.
         last_modified: the server's time of it, as sent.
     """
 
-    url: str
+    address: SourceAddress
     ending: str
     etag: str | None = None
     last_modified: str | None = None
@@ -64,14 +64,15 @@ class TripSource(Protocol):
         ...
 
 
-def ending_of(url: str) -> str:
+def ending_of(address: SourceAddress) -> str:
     """The ending of a published file, from its address.
 
     Raises:
         PermanentStoreError: its format is unknown.
     """
-    path = urlsplit(url).path
     for ending in RAW_ENDINGS:
-        if path.endswith(ending):
+        if address.path.endswith(ending):
             return ending
-    raise PermanentStoreError(f"TAXI_SOURCE_URL: {url} ends in none of {', '.join(RAW_ENDINGS)}")
+    raise PermanentStoreError(
+        f"TAXI_SOURCE_URL: {address} ends in none of {', '.join(RAW_ENDINGS)}"
+    )

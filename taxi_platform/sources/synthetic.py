@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from taxi_platform.sources.address import SourceAddress
 from taxi_platform.sources.publications import UNVERSIONED, Published, Report
 from taxi_platform.sources.unfinished_downloads import start_over
 from taxi_platform.trips.month import TripMonth
@@ -18,7 +19,7 @@ class SyntheticSource:
         write_synthetic_month(month, partial)
         size = partial.stat().st_size
         report(size, size)
-        return Published(f"synthetic:{month.stem}", publication_ending(month))
+        return Published(SourceAddress(f"synthetic:{month.stem}"), publication_ending(month))
 
     def published(self, month: TripMonth) -> str | None:  # noqa: ARG002
         """See ``TripSource.published``: every month is published, and never changes."""

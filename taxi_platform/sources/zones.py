@@ -1,61 +1,61 @@
-"""The zone lookup: its address, and its download."""
+"""The download of the zone lookup."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-from taxi_platform.errors import PermanentStoreError, TransientStoreError
-from taxi_platform.sources.http_source import (
-    NOT_PUBLISHED,
-    REQUEST_SECONDS,
-    is_transient_status,
-    timeout_of,
-)
-from taxi_platform.sources.source import PRESETS, SYNTHETIC
+from taxi_platform.errors import PermanentStoreError
+from taxi_platform.http_requests import http_client
+from taxi_platform.sources.address import SourceAddress
+from taxi_platform.sources.http_source import AS_IT_IS, REQUEST_SECONDS, faults_of
+from taxi_platform.sources.statuses import is_not_published, refusal
+from taxi_platform.sources.template import SourceTemplate
 from taxi_platform.trips.zones import synthetic_zones
 
-FILE_NAME = "taxi_zone_lookup.csv"
-PUBLISHED_AT = f"https://d37ci6vzurychx.cloudfront.net/misc/{FILE_NAME}"
 SUBJECT = "taxi_zones"
 """The start of messages, like the key of a month."""
 
-
-def zones_address(source_url: str) -> str:
-    """The lookup's address for a trip source: the TLC's own, or in the folder of the trip files.
-
-    >>> zones_address("https://host/trips/{color}_tripdata_{month}.parquet")
-    'https://host/trips/taxi_zone_lookup.csv'
-    """
-    if source_url == SYNTHETIC:
-        return SYNTHETIC
-    if source_url in PRESETS:
-        return PUBLISHED_AT
-    return f"{source_url.rpartition('/')[0]}/{FILE_NAME}"
+MOST_BYTES = 16 << 20
+"""The TLC's lookup has 12 kB."""
 
 
-def fetch_zones(address: str) -> bytes | None:
-    """The published lookup, None if there is none.
+def fetch_zones(template: SourceTemplate, request_seconds: float = REQUEST_SECONDS) -> bytes | None:
+    """The published lookup of a source, None if there is none.
+
+    Args:
+        template: the source of the trips.
+        request_seconds: how long the request may take.
 
     Raises:
         TransientStoreError: the source cannot be reached.
         PermanentStoreError: it refuses the request.
     """
-    if address == SYNTHETIC:
+    address = template.zones_address()
+    if template.is_synthetic:
         return synthetic_zones()
-    if urlsplit(address).scheme == "file":
-        path = Path(unquote(urlsplit(address).path))
+    if template.scheme == "file":
+        path = Path(unquote(address.path))
         return path.read_bytes() if path.is_file() else None
-    import httpx
+    hint = "try again later"
+    with (
+        faults_of(SUBJECT, address, "the source cannot be reached", hint),
+        http_client(request_seconds, request_seconds) as client,
+        client.stream("GET", address.with_secrets(), AS_IT_IS) as response,
+    ):
+        own = not template.is_named
+        if is_not_published(response.status_code, is_own_source=own):
+            return None
+        if response.status_code != 200:
+            raise refusal(SUBJECT, address, response, is_own_source=own)
+        return b"".join(_limited(address, response.iter_bytes()))
 
-    try:
-        response = httpx.get(address, follow_redirects=True, timeout=timeout_of(REQUEST_SECONDS))
-    except httpx.TransportError as error:
-        raise TransientStoreError(f"{SUBJECT}: {address} cannot be reached ({error})") from error
-    except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
-        raise PermanentStoreError(f"{SUBJECT}: {address}: {error}") from error
-    if response.status_code in NOT_PUBLISHED:
-        return None
-    if is_transient_status(response.status_code):
-        raise TransientStoreError(f"{SUBJECT}: {address} answered {response.status_code}")
-    if response.status_code != 200:
-        raise PermanentStoreError(f"{SUBJECT}: {address} answered {response.status_code}")
-    return response.content
+
+def _limited(address: SourceAddress, parts: Iterator[bytes]) -> Iterator[bytes]:
+    size = 0
+    for part in parts:
+        size += len(part)
+        if size > MOST_BYTES:
+            raise PermanentStoreError(
+                f"{SUBJECT}: {address} is larger than {MOST_BYTES:,} bytes: it is no zone lookup"
+            )
+        yield part

@@ -1,6 +1,7 @@
 """The ways to people, to real receivers."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 from dagster import DefaultSensorStatus
@@ -17,6 +18,8 @@ from taxi_platform.automation.alerts.sensors import alert_sensors
 from taxi_platform.settings import load_settings
 from taxi_platform_tests.automation.receivers import running_mailbox, running_webhook
 from taxi_platform_tests.conftest import free_port
+from taxi_platform_tests.sources.dripping import dripping_server
+from taxi_platform_tests.sources.publisher import running_publisher
 
 MESSAGE = Message("subject", "text\n", {"text": "subject", "blocks": []})
 SECRET = "s3cret-of-a-channel"
@@ -56,6 +59,53 @@ def test_a_mail_server_takes_the_text_for_all_recipients() -> None:
     with running_mailbox("taxi", SECRET) as mailbox:
         email(mailbox.port, SECRET).deliver(MESSAGE)
     assert (mailbox.subjects, mailbox.texts) == (["subject"], ["text\n"])
+
+
+@pytest.mark.parametrize("password", ["größer", "пароль", "a\nline", "[green]"])
+def test_a_password_of_any_characters_logs_in(password: str) -> None:
+    with running_mailbox("täxi", password) as mailbox:
+        replace(email(mailbox.port, password), user="täxi").deliver(MESSAGE)
+        assert mailbox.subjects == ["subject"]
+        with pytest.raises(DeliveryError, match="SMTPAuthenticationError 535"):
+            email(mailbox.port, f"{password}-ü").deliver(MESSAGE)
+
+
+@pytest.mark.parametrize("start", [b"", b"220 ready\r\n250-"], ids=["greeting", "answer"])
+def test_a_mail_server_that_never_ends_a_line_is_given_up(start: bytes) -> None:
+    with dripping_server(start, b"x") as port:
+        patient = replace(email(port, SECRET), total_seconds=0.5)
+        with pytest.raises(DeliveryError, match=r"took longer than 0\.5 s.*kept and sent later"):
+            patient.deliver(MESSAGE)
+
+
+def test_a_webhook_that_never_ends_its_headers_is_given_up() -> None:
+    with dripping_server(b"HTTP/1.1 200 OK\r\n", b"X-More: 1\r\n") as port:
+        webhook = Webhook(f"http://127.0.0.1:{port}/{SECRET}", total_seconds=0.5)
+        with pytest.raises(DeliveryError, match=r"took longer than 0\.5 s.*sent later") as caught:
+            webhook.deliver(MESSAGE)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_redirect_is_not_taken_for_acceptance() -> None:
+    with running_publisher() as publisher:
+        publisher.publish("elsewhere")
+        answer = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + publisher.url.encode()
+        with (
+            dripping_server(answer + b"/elsewhere\r\n\r\n", b"") as port,
+            pytest.raises(DeliveryError, match="answered 302"),
+        ):
+            Webhook(f"http://127.0.0.1:{port}/").deliver(MESSAGE)
+        assert publisher.asked == []
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
+    with running_mailbox("taxi", SECRET) as mailbox:
+        for channel in (
+            replace(email(mailbox.port, SECRET), security="tls"),
+            replace(email(mailbox.port, SECRET), security="starttls"),
+        ):
+            with pytest.raises(DeliveryError, match=r"SSLError|SMTPNotSupportedError"):
+                channel.deliver(MESSAGE)
 
 
 def test_a_refusal_says_why_and_no_secret() -> None:

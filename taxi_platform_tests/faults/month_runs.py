@@ -26,6 +26,7 @@ from taxi_platform.landing.download import land
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.settings import load_settings
 from taxi_platform.sources.source import source_of
+from taxi_platform.sources.template import SourceTemplate
 from taxi_platform.trips.cleaning import clean_trips
 from taxi_platform.trips.month import TripMonth
 
@@ -93,7 +94,9 @@ class MonthRuns:
         contents = self.publish(partition, rows)
         month = TripMonth.from_key(partition)
         landing = LandingZone(Path(self.environment["TAXI_DATA_DIR"]))
-        raw, _ = land(source_of(self.environment["TAXI_SOURCE_URL"]), month, landing)
+        raw, _ = land(
+            source_of(SourceTemplate(self.environment["TAXI_SOURCE_URL"])), month, landing
+        )
         landing.write_cleaned(clean_trips(raw.path, month, source_sha256=raw.sha256))
         return contents
 

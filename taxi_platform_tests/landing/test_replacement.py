@@ -13,6 +13,7 @@ from taxi_platform.landing.download import land
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.sources.source import source_of
+from taxi_platform.sources.template import SourceTemplate
 from taxi_platform.trips.cleaning import CleaningOptions, clean_trips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
@@ -133,7 +134,7 @@ def test_the_source_of_a_file_is_recorded_without_secrets(
     publisher.publish(f"{GREEN.stem}.parquet", green_parquet)
     address = publisher.template.replace("http://", "http://user:pw@") + "?sig=T0KEN"
     publisher.files[f"/{GREEN.stem}.parquet?sig=T0KEN"] = publisher.files[f"/{GREEN.stem}.parquet"]
-    raw, _ = land(source_of(address), GREEN, landing)
+    raw, _ = land(source_of(SourceTemplate(address)), GREEN, landing)
     assert raw.source == f"{publisher.url}/{GREEN.stem}.parquet"
     assert landing.find_raw(GREEN).source == raw.source
 
@@ -144,10 +145,10 @@ def test_a_file_without_rows_does_not_replace_the_good_one(
     good = tmp_path / f"{GREEN.stem}.parquet"
     write_synthetic_month(GREEN, good, 500)
     template = f"file://{tmp_path}/{{color}}_tripdata_{{month}}.parquet"
-    before, _ = land(source_of(template), GREEN, landing)
+    before, _ = land(source_of(SourceTemplate(template)), GREEN, landing)
     pq.write_table(pq.read_table(good).slice(0, 0), good)
     with pytest.raises(PermanentStoreError, match="has a header but no rows"):
-        land(source_of(template), GREEN, landing)
+        land(source_of(SourceTemplate(template)), GREEN, landing)
     assert landing.find_raw(GREEN).sha256 == before.sha256
 
 

@@ -4,7 +4,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -40,18 +40,20 @@ class Publisher:
     Attributes:
         url: where it is.
         files: what it publishes, by path.
-        asked: the headers of each download.
+        asked: the headers of each request for a file.
+        paths: the paths of these requests, with their queries.
         looks: how often it was asked for a file's headers alone.
         down: whether it answers 503 to everything.
-        knows_head: whether it can be asked for a file's headers alone.
+        head_status: what it answers then, whatever is published.
     """
 
     url: str
     files: dict[str, Publication] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     looks: int = 0
     down: bool = False
-    knows_head: bool = True
+    head_status: int | None = None
 
     @property
     def template(self) -> str:
@@ -91,13 +93,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         self.publisher.looks += 1
-        if not self.publisher.knows_head:
-            self._answer(Publication(status=405))
-            return
-        self._answer(self.publisher.files.get(self.path, Publication(b"nothing here", 404)))
+        file = self.publisher.files.get(self.path, Publication(b"nothing here", 404))
+        self._answer(replace(file, status=self.publisher.head_status or file.status))
 
     def do_GET(self) -> None:
         self.publisher.asked.append(dict(self.headers.items()))
+        self.publisher.paths.append(self.path)
         file = self.publisher.files.get(self.path, Publication(b"nothing here", 404))
         if file.failures:
             file.failures -= 1
@@ -111,6 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(302, "Location", file.location)
             return
         start = self._range_start(file)
+        if self.headers.get("Range") == "bytes=0-0" and file.honours_range and file.status == 200:
+            file = replace(file, body=file.body[:1], status=206)
         if start and start >= len(file.body):
             self._say(416, "Content-Range", f"bytes */{len(file.body)}")
             return
@@ -136,7 +139,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _range_start(self, file: Publication) -> int:
         asked = self.headers.get("Range")
-        if not asked or not file.honours_range or self.headers.get("If-Range") != file.etag:
+        if (
+            not asked
+            or asked == "bytes=0-0"
+            or not file.honours_range
+            or self.headers.get("If-Range") != file.etag
+        ):
             return 0
         return int(asked.removeprefix("bytes=").removesuffix("-"))
 

@@ -1,17 +1,28 @@
 """The channels of alerts: a webhook and e-mail. They do not retry: the next tick does."""
 
-import logging
+import base64
 import smtplib
+import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate
 from typing import Literal, Protocol
 
 from taxi_platform.automation.alerts.messages import Message
+from taxi_platform.deadlines import DeadlineError, deadline
+from taxi_platform.http_requests import http_client
 from taxi_platform.settings import Settings
 
 SECONDS = 15.0
+"""How long a receiver may send nothing."""
+
+TOTAL_SECONDS = 30.0
+"""How long a delivery may take; Dagster allows the whole tick 60 seconds."""
+
+READY, AUTHENTICATED, CONTINUE = 220, 235, 334
+"""SMTP's answers to a connection and to a log-in."""
 
 
 class DeliveryError(Exception):
@@ -41,6 +52,8 @@ class Webhook:
 
     url: str
     name: str = "webhook"
+    seconds: float = SECONDS
+    total_seconds: float = TOTAL_SECONDS
 
     def __repr__(self) -> str:
         return "Webhook(…)"
@@ -49,20 +62,22 @@ class Webhook:
         """See ``Channel.deliver``."""
         import httpx
 
-        # At INFO, httpx logs the URL of every request.
-        for logger in ("httpx", "httpcore"):
-            logging.getLogger(logger).setLevel(logging.WARNING)
         try:
-            response = httpx.post(self.url, json=message.payload, timeout=SECONDS)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            with (
+                # A redirected POST would become a GET, and succeed without having said anything.
+                http_client(self.seconds, self.total_seconds, follow_redirects=False) as client,
+                client.stream("POST", self.url, json=message.payload) as response,
+            ):
+                accepted, status = response.is_success, response.status_code
+        except (httpx.HTTPError, httpx.InvalidURL, DeadlineError) as error:
             # Without the original error, whose request contains the URL.
             raise DeliveryError(
-                f"the alert webhook cannot be reached ({type(error).__name__}); the alerts are "
+                f"the alert webhook cannot be reached ({_reason(error)}); the alerts are "
                 "kept and sent later. Is TAXI_ALERT_WEBHOOK_URL right?"
             ) from None
-        if not response.is_success:
+        if not accepted:
             raise DeliveryError(
-                f"the alert webhook answered {response.status_code}; the alerts are kept and sent "
+                f"the alert webhook answered {status}; the alerts are kept and sent "
                 "later. Is TAXI_ALERT_WEBHOOK_URL right?"
             )
 
@@ -79,6 +94,7 @@ class Email:
     user: str | None
     password: str
     name: str = "email"
+    total_seconds: float = TOTAL_SECONDS
 
     def __repr__(self) -> str:
         return f"Email({self.host}:{self.port})"
@@ -89,26 +105,74 @@ class Email:
         mail["From"], mail["To"] = self.sender, ", ".join(self.recipients)
         mail["Subject"], mail["Date"] = message.subject, formatdate(localtime=True)
         mail.set_content(message.text)
+        server = self._server()
+        said = f"it took longer than {self.total_seconds:g} s"
         try:
-            with self._connect() as server:
-                if self.security == "starttls":
-                    server.starttls(context=ssl.create_default_context())
-                if self.user:
-                    server.login(self.user, self.password)
-                server.send_message(mail)
-        except (smtplib.SMTPException, OSError) as error:
-            said = f"{error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
+            with deadline(self.total_seconds, said, lambda: _break_off(server)):
+                self._send(server, mail)
+        except (smtplib.SMTPException, OSError, ValueError) as error:
             raise DeliveryError(
                 f"the SMTP server {self.host}:{self.port} did not accept the alerts "
-                f"({type(error).__name__} {said}); they are kept and sent later. Are TAXI_SMTP_* "
-                "and TAXI_ALERT_EMAIL_* right?"
+                f"({_reason(error)}); they are kept and sent later. Are TAXI_SMTP_* and "
+                "TAXI_ALERT_EMAIL_* right?"
             ) from None
 
-    def _connect(self) -> smtplib.SMTP:
+    def _server(self) -> smtplib.SMTP:
+        """The server, not connected yet, so that its connection can be broken off at any time."""
         if self.security == "tls":
             context = ssl.create_default_context()
-            return smtplib.SMTP_SSL(self.host, self.port, timeout=SECONDS, context=context)
-        return smtplib.SMTP(self.host, self.port, timeout=SECONDS)
+            server: smtplib.SMTP = smtplib.SMTP_SSL(timeout=SECONDS, context=context)
+        else:
+            server = smtplib.SMTP(timeout=SECONDS)
+        # The name that the certificate must have; otherwise only the constructor sets it, which
+        # then connects at once.
+        server._host = self.host  # type: ignore[attr-defined]
+        return server
+
+    def _send(self, server: smtplib.SMTP, mail: EmailMessage) -> None:
+        with server:
+            code, said = server.connect(self.host, self.port)
+            if code != READY:
+                raise smtplib.SMTPConnectError(code, said)
+            if self.security == "starttls":
+                server.starttls(context=ssl.create_default_context())
+            if self.user:
+                _log_in(server, self.user, self.password)
+            server.send_message(mail)
+
+
+def _log_in(server: smtplib.SMTP, user: str, password: str) -> None:
+    """Logs in; in UTF-8 (RFC 4616) if need be, for smtplib's own method accepts ASCII only."""
+    if f"{user}{password}".isascii():
+        server.login(user, password)
+        return
+    server.ehlo_or_helo_if_needed()
+    if "PLAIN" in server.esmtp_features.get("auth", "").upper().split():
+        code, said = server.docmd("AUTH", f"PLAIN {_base64(chr(0) + user + chr(0) + password)}")
+    else:
+        code, said = server.docmd("AUTH", f"LOGIN {_base64(user)}")
+        if code == CONTINUE:
+            code, said = server.docmd(_base64(password))
+    if code != AUTHENTICATED:
+        raise smtplib.SMTPAuthenticationError(code, said)
+
+
+def _reason(error: Exception) -> str:
+    """Why a server did not accept a mail, without what it said, which may repeat the password."""
+    if isinstance(error, DeadlineError):
+        return str(error)
+    code = f" {error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
+    return f"{type(error).__name__}{code}"
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _break_off(server: smtplib.SMTP) -> None:
+    with suppress(OSError):
+        if isinstance(server.sock, socket.socket):
+            server.sock.shutdown(socket.SHUT_RDWR)
 
 
 def channels_of(chosen: Settings) -> list[Channel]:

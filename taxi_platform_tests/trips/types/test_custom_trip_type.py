@@ -14,6 +14,7 @@ from taxi_platform.landing.expectations import EXPECTATIONS
 from taxi_platform.landing.files import RawFile
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.sources.source import source_of
+from taxi_platform.sources.template import SourceTemplate
 from taxi_platform.trips.blocks import reject_schema
 from taxi_platform.trips.cleaning import CleaningOptions, clean_trips
 from taxi_platform.trips.documentation import data_page
@@ -131,7 +132,7 @@ def test_its_file_is_refused_as_another_color(published: Path) -> None:
 
 
 def landed(month: TripMonth, landing: LandingZone) -> RawFile:
-    raw, _ = land(source_of("synthetic"), month, landing)
+    raw, _ = land(source_of(SourceTemplate("synthetic")), month, landing)
     return raw
 
 
