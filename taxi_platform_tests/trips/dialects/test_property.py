@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -86,6 +87,7 @@ TIMES = {
     "epoch s": Way(_epoch(1), pa.float64(), None, None, refused=True),
     "US text": Way(lambda t: f"{t:%m/%d/%Y %I:%M:%S %p}", pa.string(), "", None, refused=True),
     "date": Way(lambda t: t.date(), pa.date32(), None, None, refused=True),
+    "text of a date": Way(lambda t: str(t.date()), pa.string(), None, None, refused=True),
 }
 AMOUNTS = {
     "double": Way(lambda a: a, pa.float64()),
@@ -106,6 +108,7 @@ CODES = {
     "float text": Way(lambda c: f"{c}.0", pa.string(), ""),
     "blanks": Way(lambda c: f" {c} ", pa.string(), " "),
     "NUMERIC": Way(Decimal, pa.decimal128(38, 9)),
+    "hexadecimal": Way(hex, pa.string(), "", None, refused=True),
     "truth value": Way(lambda c: c > 0, pa.bool_(), None, None, refused=True),
 }
 TEXTS = {
@@ -183,20 +186,22 @@ def as_csv(path: Path, rows: Rows, names: dict[str, str], ways: dict[str, Way], 
     """Writes a CSV. Returns whether it must be refused because of its format."""
     out = io.StringIO(newline="")
     separator = data.draw(st.sampled_from([*",,,,;"]))
-    end = data.draw(st.sampled_from(["\n", "\n", "\r\n", "\r\n", "\r"]))
+    end = data.draw(st.sampled_from(["\n", "\r\n", "\r", "mixed"]))
     quoting = data.draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]))
-    writer = csv.writer(out, delimiter=separator, lineterminator=end, quoting=quoting)
+    ends = itertools.cycle(["\n", "\r", "\r\n"] if end == "mixed" else [end])
+    writer = csv.writer(out, delimiter=separator, lineterminator="", quoting=quoting)
     writer.writerow([names[name] for name in rows[0]])
+    out.write(next(ends))
     for row in rows:
         fields = []
         for name in rows[0]:
             way = ways[name]
             value = way.missing if row[name] is None else way.make(row[name])
             value = value.decode() if isinstance(value, bytes) else value
-            # In text a date is read as midnight, so the file may show another month.
-            value = row[name] if way is TIMES["date"] and value is not None else value
             fields.append("" if value is None else value)
         writer.writerow(fields)
+        out.write(next(ends))
+    out.write("\n" if end == "mixed" else "")
     encoding = data.draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
     content = out.getvalue().encode(encoding)
     path.write_bytes(gzip.compress(content) if data.draw(st.booleans()) else content)
