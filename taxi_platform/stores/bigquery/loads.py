@@ -9,20 +9,20 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from taxi_platform.errors import TransientStoreError
 from taxi_platform.stores.base import Report
+from taxi_platform.stores.deadlines import TOTAL_SECONDS, StreamWithDeadline
 from taxi_platform.stores.gcs.objects import TripObject
 from taxi_platform.stores.google import NO_RETRY
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-LOAD_SECONDS = 1800
 FIRST_POLL_SECONDS = 0.02
 LAST_POLL_SECONDS = 2.0
 MOST_ATTEMPTS = 1000
@@ -98,7 +98,7 @@ class LoadJobs:
         """
         with _spooled(rows) as file:
             job: Any = self.client.load_table_from_file(
-                file,
+                cast("IO[bytes]", StreamWithDeadline(file, self.destination)),
                 self.destination,
                 rewind=True,
                 job_id=f"taxi_{self._name}_{uuid.uuid4().hex}",
@@ -132,13 +132,13 @@ class LoadJobs:
         The client's own wait sleeps up to a second before it polls for the second time, which is
         longer than a small month takes.
         """
-        deadline = time.monotonic() + LOAD_SECONDS
+        deadline = time.monotonic() + TOTAL_SECONDS
         wait = FIRST_POLL_SECONDS
         while not job.done(reload=False):
             if time.monotonic() > deadline:
                 raise TransientStoreError(
                     f"{self.destination}: BigQuery's load job {job.job_id} has not ended for "
-                    f"{LOAD_SECONDS} s; another attempt attaches to it"
+                    f"{TOTAL_SECONDS:.0f} s; another attempt attaches to it"
                 )
             report(f"load job {job.job_id} is {job.state}")
             time.sleep(wait)
