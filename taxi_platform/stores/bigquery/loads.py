@@ -4,7 +4,6 @@ One server-side job with WRITE_TRUNCATE, which BigQuery applies atomically.
 """
 
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +15,14 @@ import pyarrow.parquet as pq
 
 from taxi_platform.errors import TransientStoreError
 from taxi_platform.stores.base import Report
-from taxi_platform.stores.deadlines import TOTAL_SECONDS, StreamWithDeadline
+from taxi_platform.stores.bigquery.waiting import wait_for
+from taxi_platform.stores.deadlines import StreamWithDeadline
 from taxi_platform.stores.gcs.objects import TripObject
 from taxi_platform.stores.google import NO_RETRY
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-FIRST_POLL_SECONDS = 0.02
-LAST_POLL_SECONDS = 2.0
 MOST_ATTEMPTS = 1000
 
 
@@ -127,23 +125,8 @@ class LoadJobs:
         )
 
     def _wait_for(self, job: Any, report: Report) -> None:
-        """Polls the job until it has ended; raises its error.
-
-        The client's own wait sleeps up to a second before it polls for the second time, which is
-        longer than a small month takes.
-        """
-        deadline = time.monotonic() + TOTAL_SECONDS
-        wait = FIRST_POLL_SECONDS
-        while not job.done(reload=False):
-            if time.monotonic() > deadline:
-                raise TransientStoreError(
-                    f"{self.destination}: BigQuery's load job {job.job_id} has not ended for "
-                    f"{TOTAL_SECONDS:.0f} s; another attempt attaches to it"
-                )
-            report(f"load job {job.job_id} is {job.state}")
-            time.sleep(wait)
-            wait = min(wait * 1.5, LAST_POLL_SECONDS)
-            job.reload(**self.patience)
+        """Waits until the job has ended; raises its error. Another attempt attaches to it."""
+        wait_for(job, f"load of {self.destination}", self.patience, report)
         job.result(retry=NO_RETRY)
 
 
