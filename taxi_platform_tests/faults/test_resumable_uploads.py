@@ -1,6 +1,7 @@
 """GCS on bad days in the middle of a large upload, which takes several requests."""
 
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -117,6 +118,32 @@ def test_a_large_upload_that_breaks_off_leaves_the_old_object_and_the_next_attem
     assert uploaded
     assert stored.crc32c == trips.crc32c
     assert client.bucket(BUCKET).blob(old.name).download_as_bytes() == trips.path.read_bytes()
+
+
+def test_an_upload_that_takes_too_long_in_all_is_given_up_and_replaces_nothing(
+    gcs: GCSTrips,
+    client: storage.Client,
+    proxy: HttpFaultProxy,
+    cleaned: TripParquet,
+    tmp_path: Path,
+) -> None:
+    old, _ = gcs.upload(cleaned)
+    trips = large(cleaned, tmp_path, seed=3)
+
+    def slowly(exchange: Exchange) -> None:
+        _ = exchange.body
+        time.sleep(2)
+        exchange.send(exchange.forward())
+
+    with (
+        proxy.broken(Fault(slowly, "PUT", times=None)),
+        storage.Client(project="test", credentials=AnonymousCredentials()) as connected,
+        pytest.raises(TransientStoreError, match=rf"gs://{BUCKET}/data/green.*not ended for 1 s"),
+    ):
+        GCSTrips(connected, BUCKET, request_seconds=30, upload_seconds=1).upload(trips)
+    blob = client.bucket(BUCKET).get_blob(old.name)
+    assert blob is not None
+    assert blob.generation == old.generation
 
 
 def test_a_large_upload_that_arrived_unnoticed_is_not_sent_again(

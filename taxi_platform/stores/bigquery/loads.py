@@ -4,27 +4,25 @@ One server-side job with WRITE_TRUNCATE, which BigQuery applies atomically.
 """
 
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from taxi_platform.errors import TransientStoreError
 from taxi_platform.stores.base import Report
+from taxi_platform.stores.bigquery.waiting import wait_for
+from taxi_platform.stores.deadlines import StreamWithDeadline
 from taxi_platform.stores.gcs.objects import TripObject
 from taxi_platform.stores.google import NO_RETRY
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-LOAD_SECONDS = 1800
-FIRST_POLL_SECONDS = 0.02
-LAST_POLL_SECONDS = 2.0
 MOST_ATTEMPTS = 1000
 
 
@@ -98,7 +96,7 @@ class LoadJobs:
         """
         with _spooled(rows) as file:
             job: Any = self.client.load_table_from_file(
-                file,
+                cast("IO[bytes]", StreamWithDeadline(file, self.destination)),
                 self.destination,
                 rewind=True,
                 job_id=f"taxi_{self._name}_{uuid.uuid4().hex}",
@@ -127,23 +125,8 @@ class LoadJobs:
         )
 
     def _wait_for(self, job: Any, report: Report) -> None:
-        """Polls the job until it has ended; raises its error.
-
-        The client's own wait sleeps up to a second before it polls for the second time, which is
-        longer than a small month takes.
-        """
-        deadline = time.monotonic() + LOAD_SECONDS
-        wait = FIRST_POLL_SECONDS
-        while not job.done(reload=False):
-            if time.monotonic() > deadline:
-                raise TransientStoreError(
-                    f"{self.destination}: BigQuery's load job {job.job_id} has not ended for "
-                    f"{LOAD_SECONDS} s; another attempt attaches to it"
-                )
-            report(f"load job {job.job_id} is {job.state}")
-            time.sleep(wait)
-            wait = min(wait * 1.5, LAST_POLL_SECONDS)
-            job.reload(**self.patience)
+        """Waits until the job has ended; raises its error. Another attempt attaches to it."""
+        wait_for(job, f"load of {self.destination}", self.patience, report)
         job.result(retry=NO_RETRY)
 
 

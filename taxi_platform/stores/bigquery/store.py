@@ -15,6 +15,7 @@ from taxi_platform.stores.base import Answer, Load, Report
 from taxi_platform.stores.bigquery.client import bigquery_client, browser_url
 from taxi_platform.stores.bigquery.errors import bigquery_errors
 from taxi_platform.stores.bigquery.loads import LoadJobs
+from taxi_platform.stores.bigquery.queries import first_rows
 from taxi_platform.stores.bigquery.settings import BigQuerySettings
 from taxi_platform.stores.bigquery.table import (
     check_fit,
@@ -124,16 +125,7 @@ class BigQueryStore:
     def query(self, statement: str, limit: int) -> Answer:
         """See ``TableStore.query``."""
         with bigquery_errors("query", self.address):
-            result = self._client.query_and_wait(
-                statement,
-                max_results=limit + 1,
-                api_timeout=self._chosen.request_seconds,
-                retry=NO_RETRY,
-                job_retry=NO_RETRY,
-            )
-            rows = [tuple(row) for row in result]
-        names = [column.name for column in result.schema]
-        return Answer(names, rows[:limit], len(rows) > limit)
+            return first_rows(self._client, self.address, statement, limit, self._patience)
 
     def check_access(self) -> None:
         """See ``TableStore.check_access``: runs a query that reads nothing."""

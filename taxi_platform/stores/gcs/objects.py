@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.landing.files import TripParquet, is_of_platform, totals_of_footer
+from taxi_platform.stores.deadlines import TOTAL_SECONDS, StreamWithDeadline
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.totals import MonthTotals
 from taxi_platform.trips.types import TRIP_TYPES
@@ -76,11 +77,16 @@ class GCSTrips:
     """
 
     def __init__(
-        self, client: "storage.Client", bucket: str, request_seconds: float = REQUEST_SECONDS
+        self,
+        client: "storage.Client",
+        bucket: str,
+        request_seconds: float = REQUEST_SECONDS,
+        upload_seconds: float = TOTAL_SECONDS,
     ) -> None:
         self._client = client
         self.bucket = bucket
         self._request_seconds = request_seconds
+        self._upload_seconds = upload_seconds
 
     def object_name(self, month: TripMonth) -> str:
         """The name of a month's object."""
@@ -178,9 +184,11 @@ class GCSTrips:
         blob.crc32c = checksum
         blob.metadata = {MARK: trips.month.key}
         try:
-            with self._requiring_bucket(trips.month):
-                blob.upload_from_filename(
-                    str(trips.path),
+            with self._requiring_bucket(trips.month), trips.path.open("rb") as file:
+                what = f"{trips.month}: {self._address(trips.month)}"
+                blob.upload_from_file(
+                    StreamWithDeadline(file, what, self._upload_seconds),
+                    size=trips.path.stat().st_size,
                     content_type="application/vnd.apache.parquet",
                     checksum=None,
                     if_generation_match=before.generation if before else 0,
