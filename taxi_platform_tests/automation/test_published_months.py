@@ -71,7 +71,7 @@ class Ticks:
                 self._assets(),
                 instance=self.instance,
                 partition_key=request.partition_key,
-                tags=request.tags | {"dagster/run_key": request.run_key or ""},
+                tags=dict(request.tags) | {"dagster/run_key": request.run_key or ""},
             )
         return [str(request.partition_key) for request in result.run_requests or []]
 
