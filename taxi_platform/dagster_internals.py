@@ -15,6 +15,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition as UnresolvedAssetJobDefinition,
 )
 from dagster._core.errors import DagsterHomeNotSetError as DagsterHomeNotSetError
+from dagster._core.execution.context.system import StepExecutionContext as StepExecutionContext
 from dagster._core.scheduler.instigation import (
     InstigatorState,
     InstigatorTick,

@@ -22,9 +22,11 @@ from dagster import (
 from pydantic import TypeAdapter
 
 from taxi_platform.automation.alerts.alert import Alert, page_of
+from taxi_platform.automation.alerts.messages import MOST_CHARACTERS
 from taxi_platform.automation.alerts.ticks import TickReports, tick_alerts
 from taxi_platform.automation.failures import failure_of, was_retried, will_be_retried
 from taxi_platform.automation.months import PARTITION_TAG, MonthRecords, newest_months
+from taxi_platform.io_managers.failures import next_step
 from taxi_platform.printable import printable
 from taxi_platform.trips.month import TripMonth
 
@@ -185,23 +187,19 @@ def _failure(
             subject=subject,
             headline=headline,
             detail=failure.message,
-            remedy=_remedy(subject),
+            remedy=_remedy(subject, failure.message),
             path=f"/runs/{run.run_id}",
         )
     ]
 
 
-def _remedy(subject: str) -> str:
+def _remedy(subject: str, message: str) -> str:
+    """What to do, if the message does not say it already."""
     try:
-        month = TripMonth.from_key(subject)
+        todo = next_step(TripMonth.from_key(subject))
     except ValueError:
         return "Once the cause is fixed, run it again in the UI."
-    return f"Once the cause is fixed: {_backfill_command(month)}"
-
-
-def _backfill_command(month: TripMonth) -> str:
-    when = month.year_month
-    return f"taxi-platform backfill --color {month.color} --from {when} --to {when}"
+    return "" if todo in message[:MOST_CHARACTERS] else f"Once the cause is fixed: {todo}"
 
 
 def _recovery(
@@ -249,7 +247,7 @@ def _overdue(
             headline=f"{month.key}: not loaded {(now.date() - month.following).days} days after "
             "its end",
             detail="The TLC publishes about two months late.",
-            remedy=f"Check whether it is published; if so: {_backfill_command(month)}",
+            remedy=f"Check whether it is published; if so: {next_step(month)}",
             path=page_of(month),
         )
         for month in late
