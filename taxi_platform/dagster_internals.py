@@ -6,6 +6,7 @@ of its own.)
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dagster import AssetKey, AssetsDefinition, DagsterInstance, DataVersion, OutputContext
@@ -14,6 +15,13 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition as UnresolvedAssetJobDefinition,
 )
 from dagster._core.errors import DagsterHomeNotSetError as DagsterHomeNotSetError
+from dagster._core.execution.context.system import StepExecutionContext as StepExecutionContext
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorTick,
+    SensorInstigatorData,
+    TickStatus,
+)
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from dagster._core.utils import make_new_backfill_id
 from dagster._core.utils import make_new_run_id as make_new_run_id
@@ -89,6 +97,67 @@ def failed_partitions(
         return set()
     found = instance.get_status_by_partition(asset.key, keys, asset.partitions_def) or {}
     return {key for key, state in found.items() if state is AssetPartitionStatus.FAILED}
+
+
+@dataclass(frozen=True)
+class LastTick:
+    """The last tick of a sensor or schedule that has ended.
+
+    Attributes:
+        name: of the sensor or schedule.
+        at: when it began, in seconds since 1970.
+        is_red: whether it failed.
+        is_unreachable: whether it failed because the code server did not answer.
+        failures: how many ticks in a row have failed.
+        said: the message of the error that caused its failure.
+        cursor: the sensor's cursor now.
+    """
+
+    name: str
+    at: float
+    is_red: bool
+    is_unreachable: bool
+    failures: int
+    said: str
+    cursor: str | None
+
+
+def last_ticks(instance: DagsterInstance) -> list[LastTick]:
+    """The last tick that has ended of each sensor and schedule that is on."""
+    # An ephemeral instance has none.
+    states = instance.all_instigator_state() if instance.schedule_storage else []
+    found = []
+    for state in states:
+        if not state.is_running:
+            continue
+        ticks = instance.get_ticks(
+            state.instigator_origin_id, state.selector_id, limit=1, statuses=_ENDED
+        )
+        found += [_last_tick(state, tick) for tick in ticks]
+    return found
+
+
+_ENDED = [TickStatus.SUCCESS, TickStatus.SKIPPED, TickStatus.FAILURE]
+
+
+def _last_tick(state: InstigatorState, tick: InstigatorTick) -> LastTick:
+    error = tick.error
+    names = set()
+    said = ""
+    while error is not None:
+        names.add(error.cls_name)
+        said = error.message
+        error = error.cause
+    data = state.instigator_data
+    return LastTick(
+        name=state.instigator_name,
+        at=tick.timestamp,
+        is_red=tick.status is TickStatus.FAILURE,
+        is_unreachable="DagsterUserCodeUnreachableError" in names,
+        failures=tick.consecutive_failure_count,
+        said=said,
+        cursor=data.cursor if isinstance(data, SensorInstigatorData) else None,
+    )
 
 
 def is_cron_schedule(text: str) -> bool:

@@ -45,6 +45,8 @@ def _spellings(secret: str) -> Iterable[str]:
     yield quote(plain)
     yield quote(plain, safe="")
     yield quote_plus(plain)
+    yield quote(quote(plain, safe=""), safe="")
+    yield repr(plain.encode())[2:-1]
     yield json.dumps(plain)[1:-1]
     yield json.dumps(plain, ensure_ascii=False)[1:-1]
     yield repr(plain)[1:-1]

@@ -15,7 +15,7 @@ from dagster import (
 )
 from typer.testing import CliRunner
 
-from taxi_platform.automation.alerts.incidents import Alert
+from taxi_platform.automation.alerts.alert import Alert
 from taxi_platform.automation.alerts.messages import message_of
 from taxi_platform.cli.main import app
 from taxi_platform.definitions import build_defs

@@ -26,6 +26,8 @@ SPELLINGS = {
     "as a URL has it": quote,
     "as a URL's password": lambda s: quote(s, safe=""),
     "as a form": quote_plus,
+    "as a URL within a URL": lambda s: quote(quote(s, safe=""), safe=""),
+    "bytes": lambda s: repr(s.encode())[2:-1],
     "lower-case percents": lambda s: quote(s, safe="").lower() if s.islower() else quote(s),
     "JSON": lambda s: json.dumps(s)[1:-1],
     "repr": lambda s: repr(s)[1:-1],

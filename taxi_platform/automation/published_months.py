@@ -15,7 +15,7 @@ from dagster import (
 from taxi_platform.automation.jobs import INGEST_MONTH
 from taxi_platform.automation.months import MonthRecords, newest_months
 from taxi_platform.automation.requests import VersionLedger, tagged
-from taxi_platform.errors import StoreError
+from taxi_platform.errors import PermanentStoreError, StoreError
 from taxi_platform.resources.source import TripSourceResource
 from taxi_platform.safe_texts import safe_line
 from taxi_platform.settings import Settings
@@ -33,11 +33,13 @@ class Publications:
     Attributes:
         versions: the version of each month that is published.
         problems: the errors of the requests that failed.
+        refused: the first of them that is permanent.
         resume_at: the first month that there was no time for.
     """
 
     versions: dict[TripMonth, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    refused: str | None = None
     resume_at: TripMonth | None = None
 
 
@@ -63,6 +65,8 @@ def ask(
             version = source.published(month)
         except StoreError as error:
             found.problems.append(str(error))
+            if isinstance(error, PermanentStoreError):
+                found.refused = found.refused or str(error)
         else:
             if version is not None:
                 found.versions[month] = version
@@ -77,7 +81,8 @@ def published_months(chosen: Settings) -> SensorDefinition:
         name="published_months",
         description="Loads each of the newest months when it is published, and again when it is "
         "published again. Asks the source for the version (ETag) of each month, not for the file. "
-        "While the source cannot be reached, requests nothing and keeps its cursor.",
+        "While the source cannot be reached, requests nothing and keeps its cursor. Fails if the "
+        "source refuses access.",
         minimum_interval_seconds=chosen.published_seconds,
         default_status=DefaultSensorStatus.RUNNING
         if chosen.automation
@@ -89,6 +94,10 @@ def published_months(chosen: Settings) -> SensorDefinition:
         ledger = VersionLedger(context.cursor)
         ledger.keep_only({month.key for month in months})
         found = ask(source.get_source(), months, ledger.resume_at)
+        if found.refused and not found.versions:
+            # A red tick, which the alerts report: nothing would be loaded until somebody does
+            # something.
+            raise PermanentStoreError(safe_line(found.refused))
         ledger.resume_at = found.resume_at.key if found.resume_at else None
         same: list[TripMonth] = []
 

@@ -25,7 +25,7 @@ from taxi_platform.automation.backfills import (
 )
 from taxi_platform.automation.failures import failure_of
 from taxi_platform.automation.months import MonthRecords
-from taxi_platform.printable import printable
+from taxi_platform.safe_texts import safe_text
 from taxi_platform.trips.month import TripMonth
 
 POLL_SECONDS = 2.0
@@ -171,7 +171,7 @@ def _report(
             with suppress(LookupError):
                 message = failure_of(instance, state.run).message
             message = f"{message} (run {state.run.run_id})"
-        console.print(f"  {month}: {printable(message)}", soft_wrap=True)
+        console.print(f"  {month}: {safe_text(message)}", soft_wrap=True)
     console.print("Once the cause is fixed, load them again with:")
     for command in repair_commands(failed):
         console.print(f"  {command}", soft_wrap=True)

@@ -71,7 +71,9 @@ def _stop_as_by_ctrl_c() -> None:
 
 
 def _fail(message: str) -> typer.Exit:
-    say(f"Error: {printable(message)}", err=True)
+    from taxi_platform.safe_texts import safe_text
+
+    say(f"Error: {safe_text(message)}", err=True)
     return typer.Exit(1)
 
 
@@ -104,6 +106,7 @@ def doctor(
     from rich.text import Text
 
     from taxi_platform.cli.doctor import State, examine
+    from taxi_platform.safe_texts import safe_text
 
     colors = {State.FINE: "green", State.LEFT: "yellow", State.WRONG: "red"}
     output = console()
@@ -111,7 +114,7 @@ def doctor(
     for finding in examine(fix=fix):
         line = Text.assemble(
             (f"{finding.state:<6}", colors[finding.state]),
-            printable(f"{finding.where}: {finding.says}"),
+            safe_text(f"{finding.where}: {finding.says}"),
         )
         output.print(line, soft_wrap=True)
         worst = max(worst, finding.state is not State.FINE)

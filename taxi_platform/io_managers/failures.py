@@ -7,6 +7,7 @@ growing, jittered waits, all in the run's log. It has no deadline; the deadline 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from dagster import (
     AssetCheckExecutionContext,
@@ -15,10 +16,13 @@ from dagster import (
     InputContext,
     MetadataValue,
     OutputContext,
+    RetryPolicy,
+    RetryRequested,
 )
 
+from taxi_platform.dagster_internals import StepExecutionContext
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
-from taxi_platform.safe_texts import safe_error, safe_text
+from taxi_platform.safe_texts import safe_error, safe_line, safe_text
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.month import TripMonth
 
@@ -41,7 +45,7 @@ def as_failures(subject: object, context: StepContext) -> Iterator[None]:
     except Failure:
         raise
     except TransientStoreError as error:
-        raise _transient(error, subject, context) from safe_error(error)
+        _raise_transient(error, subject, context)
     except PermanentStoreError as error:
         raise _failure(error, subject, "permanent") from safe_error(error)
     except (TripFileError, ValueError) as error:
@@ -63,29 +67,67 @@ def _failure(said: object, subject: object, fault: str, *, is_retried: bool = Fa
     )
 
 
-def _transient(error: TransientStoreError, subject: object, context: StepContext) -> Failure:
-    gave_up = _past_deadline(context)
-    said = f"{error}. {gave_up}" if gave_up else error
-    return _failure(said, subject, "transient", is_retried=gave_up is None)
+def _raise_transient(error: TransientStoreError, subject: object, context: StepContext) -> NoReturn:
+    """Raises what has the step retried, or fails it if that was the last attempt.
+
+    After its last attempt Dagster would say no more than "Exceeded max_retries".
+    """
+    step = _step_of(context)
+    policy = step.op_retry_policy
+    gave_up = _why_given_up(step, policy, error.retry_after or 0)
+    if gave_up:
+        said = f"{safe_line(error)}. {gave_up}. Once the cause is fixed: {next_step(subject)}"
+        raise _failure(said, subject, "transient") from safe_error(error)
+    failure = _failure(error, subject, "transient", is_retried=True)
+    failure.__cause__ = safe_error(error)
+    if policy is None or error.retry_after is None:
+        raise failure
+    wait = max(error.retry_after, policy.calculate_delay(step.previous_attempt_count + 1))
+    raise RetryRequested(policy.max_retries, wait) from failure
 
 
-def _past_deadline(context: StepContext) -> str | None:
-    """The message if the deadline has passed and the step is no longer retried, else None."""
+def _step_of(context: StepContext) -> StepExecutionContext:
     if isinstance(context, InputContext | OutputContext):
-        step = context.step_context
-    else:
-        step = context.get_step_execution_context()
-    deadline = step.op_def.tags.get(RETRY_DEADLINE_TAG)
-    if deadline is None or step.previous_attempt_count == 0:
+        return context.step_context
+    return context.get_step_execution_context()
+
+
+def _why_given_up(
+    step: StepExecutionContext, policy: RetryPolicy | None, wait: float
+) -> str | None:
+    """Why the step is not retried after so many seconds, None if it is."""
+    attempts = step.previous_attempt_count + 1
+    gave_up = f"Given up after {attempts} attempt{'s' if attempts > 1 else ''}"
+    if policy is not None and attempts > policy.max_retries:
+        return f"{gave_up}: TAXI_RETRIES is {policy.max_retries}"
+    tag = step.op_def.tags.get(RETRY_DEADLINE_TAG)
+    if tag is None:
         return None
+    deadline = float(tag)
+    if wait > deadline:
+        return (
+            f"{gave_up}: the server asks to wait {wait:,.0f} s, longer than "
+            f"TAXI_RETRY_DEADLINE_SECONDS, {deadline:,.0f}"
+        )
+    if attempts > 1 and _seconds_since_start(step) + wait >= deadline:
+        return f"{gave_up}: TAXI_RETRY_DEADLINE_SECONDS is {deadline:,.0f}"
+    return None
+
+
+def _seconds_since_start(step: StepExecutionContext) -> float:
     stats = step.instance.get_run_step_stats(step.run_id, [step.step.key])
     started = stats[0].start_time if stats else None
-    if started is None or time.time() - started < float(deadline):
-        return None
-    return (
-        f"Given up after {step.previous_attempt_count + 1} attempts: TAXI_RETRY_DEADLINE_SECONDS "
-        f"is {float(deadline):,.0f}"
-    )
+    return 0.0 if started is None else time.time() - started
+
+
+def next_step(subject: object) -> str:
+    """The command that loads a month again; for other subjects, what to do."""
+    try:
+        month = TripMonth.from_key(str(subject))
+    except ValueError:
+        return f"materialize {subject} again"
+    when = month.year_month
+    return f"taxi-platform backfill --color {month.color} --from {when} --to {when}"
 
 
 def month_of(context: InputContext | OutputContext) -> TripMonth:

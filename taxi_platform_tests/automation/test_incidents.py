@@ -16,9 +16,9 @@ from dagster._core.test_utils import create_run_for_test
 
 from taxi_platform.assets.keys import trip_keys
 from taxi_platform.automation.alerts import incidents
+from taxi_platform.automation.alerts.alert import Alert
 from taxi_platform.automation.alerts.incidents import (
     RETRY_SECONDS,
-    Alert,
     AlertCursor,
     from_now_on,
     pending_alerts,

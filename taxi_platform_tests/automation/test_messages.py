@@ -2,7 +2,7 @@ import dataclasses
 import json
 from email.message import EmailMessage
 
-from taxi_platform.automation.alerts.incidents import Alert
+from taxi_platform.automation.alerts.alert import Alert
 from taxi_platform.automation.alerts.messages import MOST_ALERTS, MOST_CHARACTERS, message_of
 
 ALERT = Alert(

@@ -25,6 +25,7 @@ from taxi_platform.automation import published_months as module
 from taxi_platform.automation.months import month_keys, newest_months
 from taxi_platform.automation.published_months import published_months
 from taxi_platform.automation.requests import VersionLedger, started_anew
+from taxi_platform.errors import PermanentStoreError
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.resources.source import TripSourceResource
 from taxi_platform.settings import Settings, load_settings
@@ -71,7 +72,7 @@ class Ticks:
                 self._assets(),
                 instance=self.instance,
                 partition_key=request.partition_key,
-                tags=request.tags | {"dagster/run_key": request.run_key or ""},
+                tags=dict(request.tags) | {"dagster/run_key": request.run_key or ""},
             )
         return [str(request.partition_key) for request in result.run_requests or []]
 
@@ -135,6 +136,19 @@ def test_news_are_loaded_at_once_however_often_there_are_some(
     for number in range(5):
         publisher.publish(f"{month.stem}.parquet", b"%d" % number, etag=f'"{number}"')
         assert ticks.tick() == [month.key]
+
+
+def test_a_source_that_refuses_access_to_all_months_makes_the_tick_fail(
+    ticks: Ticks, publisher: Publisher
+) -> None:
+    newest, *others = newest_months(ticks.chosen)
+    for month in (newest, *others):
+        publisher.publish(f"{month.stem}.parquet", status=403)
+    with pytest.raises(PermanentStoreError, match=r"access refused: .*403.*TAXI_SOURCE_URL"):
+        ticks.tick()
+    # Servers such as S3 answer so also if there is no such file.
+    publisher.publish(f"{newest.stem}.parquet", b"a")
+    assert ticks.tick() == [newest.key]
 
 
 def test_each_month_has_its_turn_with_a_slow_source(

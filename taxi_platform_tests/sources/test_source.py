@@ -3,6 +3,8 @@ import gzip
 import hashlib
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import google_crc32c
@@ -161,6 +163,52 @@ def test_an_overloaded_server_is_worth_another_try(
     publisher.publish(NAME, b"later", status=status)
     with pytest.raises(TransientStoreError, match=str(status)):
         fetch(publisher, landing)
+
+
+@pytest.mark.parametrize("status", [400, 405, 414, 451])
+def test_what_the_server_will_never_answer_is_not_worth_another_try(
+    publisher: Publisher, landing: LandingZone, status: int
+) -> None:
+    publisher.publish(NAME, b"no", status=status)
+    with pytest.raises(PermanentStoreError, match=rf"answered {status}.*check TAXI_SOURCE_URL"):
+        fetch(publisher, landing)
+
+
+@pytest.mark.parametrize(
+    ("given", "least", "most"),
+    [
+        ("7", 7, 7),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
+        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3_000, 3_600),
+        ("soon", None, None),
+        ("-3", None, None),
+        ("", None, None),
+    ],
+)
+def test_a_server_that_says_when_to_come_back_is_taken_at_its_word(
+    publisher: Publisher, landing: LandingZone, given: str, least: float | None, most: float | None
+) -> None:
+    publisher.publish(NAME, b"later", status=429, headers={"Retry-After": given})
+    for attempt in (
+        lambda: fetch(publisher, landing),
+        lambda: source_of(SourceTemplate(publisher.template)).published(GREEN),
+    ):
+        with pytest.raises(TransientStoreError) as busy:
+            attempt()
+        wait = busy.value.retry_after
+        assert wait is None if least is None or most is None else least <= (wait or 0) <= most
+
+
+@pytest.mark.parametrize("etag", [None, '"v1"'])
+def test_an_empty_file_is_worth_another_try_and_replaces_nothing(
+    publisher: Publisher, landing: LandingZone, green_parquet: bytes, etag: str | None
+) -> None:
+    publisher.publish(NAME, green_parquet)
+    before = fetch(publisher, landing)
+    publisher.publish(NAME, b"", etag=etag)
+    with pytest.raises(TransientStoreError, match=r"green\|2024-01: .* is empty: try again later"):
+        fetch(publisher, landing)
+    assert landing.find_raw(GREEN) == before
 
 
 def test_a_redirect_is_followed_and_a_loop_of_them_is_not(

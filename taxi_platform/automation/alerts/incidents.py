@@ -7,10 +7,9 @@ it only after the channel has accepted the alerts.
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, Self
-from urllib.parse import quote
+from typing import Any
 from zlib import crc32
 
 from dagster import (
@@ -20,9 +19,15 @@ from dagster import (
     EventLogRecord,
     RunStatusChangeRecordsFilter,
 )
+from pydantic import TypeAdapter
 
+from taxi_platform.automation.alerts.alert import Alert, page_of
+from taxi_platform.automation.alerts.messages import MOST_CHARACTERS
+from taxi_platform.automation.alerts.ticks import TickReports, tick_alerts
 from taxi_platform.automation.failures import failure_of, was_retried, will_be_retried
 from taxi_platform.automation.months import PARTITION_TAG, MonthRecords, newest_months
+from taxi_platform.io_managers.failures import next_step
+from taxi_platform.printable import printable
 from taxi_platform.trips.month import TripMonth
 
 MOST_EVENTS = 200
@@ -41,27 +46,6 @@ MOST_OPEN = 500
 
 
 @dataclass(frozen=True)
-class Alert:
-    """One alert.
-
-    Attributes:
-        kind: what it reports.
-        subject: the partition; for a run without one, its assets or its job.
-        headline: what happened and where, in one line.
-        detail: the error message; may be empty.
-        remedy: what to do; may be empty.
-        path: the page of Dagster's UI that shows it, such as ``/runs/…``.
-    """
-
-    kind: Literal["failed", "check failed", "overdue", "recovered"]
-    subject: str
-    headline: str
-    detail: str
-    remedy: str
-    path: str
-
-
-@dataclass(frozen=True)
 class AlertCursor:
     """What has been reported; a sensor's cursor.
 
@@ -70,21 +54,29 @@ class AlertCursor:
         failed: by subject, the failed steps and a checksum of their message; until they
             succeed.
         overdue: partition keys of months that were reported as overdue; until they are loaded.
+        ticks: what was reported about ticks.
     """
 
     after: int
     failed: dict[str, dict[str, Any]] = field(default_factory=dict)
     overdue: tuple[str, ...] = ()
+    ticks: TickReports = field(default_factory=TickReports)
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Reads what ``to_json`` wrote."""
-        known = json.loads(text)
-        return cls(known["after"], known["failed"], tuple(known["overdue"]))
+    def from_json(cls, text: str) -> "AlertCursor":
+        """Reads what ``to_json`` wrote, in this version or another.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        return _CURSOR.validate_python(json.loads(text))
 
     def to_json(self) -> str:
         """The text that Dagster keeps as the cursor."""
         return json.dumps(asdict(self))
+
+
+_CURSOR = TypeAdapter(AlertCursor)
 
 
 def from_now_on(instance: DagsterInstance) -> AlertCursor:
@@ -100,6 +92,7 @@ def pending_alerts(
     records: MonthRecords,
     cursor: AlertCursor,
     now: datetime | None = None,
+    own: str = "",
 ) -> tuple[list[Alert], AlertCursor]:
     """The alerts to send now, and the cursor to store once they are sent.
 
@@ -108,13 +101,26 @@ def pending_alerts(
             are expected, and after how many days they are overdue.
         cursor: what has been reported so far.
         now: by default the current time.
+        own: the sensor that asks.
     """
     now = now or datetime.now(UTC)
-    instance = records.instance
-    alerts: list[Alert] = []
     failed = dict(cursor.failed)
-    after = cursor.after
-    for record in _ends_of_runs(instance, cursor.after, now.timestamp() - SETTLED_SECONDS):
+    alerts, after = _of_runs(records.instance, cursor.after, failed, now)
+    red, ticks = tick_alerts(records.instance, cursor.ticks, own, now)
+    late, overdue = _overdue(records, cursor, now)
+    newest_failed = dict(list(failed.items())[-MOST_OPEN:])
+    return [*alerts, *red, *late], AlertCursor(after, newest_failed, overdue, ticks)
+
+
+def _of_runs(
+    instance: DagsterInstance, after: int, failed: dict[str, dict[str, Any]], now: datetime
+) -> tuple[list[Alert], int]:
+    """The alerts of runs that ended since an event, and the last event that was evaluated.
+
+    Changes ``failed`` accordingly.
+    """
+    alerts: list[Alert] = []
+    for record in _ends_of_runs(instance, after, now.timestamp() - SETTLED_SECONDS):
         run = instance.get_run_by_id(record.run_id)
         if run is None:
             after = record.storage_id
@@ -126,9 +132,7 @@ def pending_alerts(
             alerts += _failure(instance, run, failed)
         else:
             alerts += _recovery(instance, run, failed)
-    late, overdue = _overdue(records, cursor, now)
-    newest_failed = dict(list(failed.items())[-MOST_OPEN:])
-    return [*alerts, *late], replace(cursor, after=after, failed=newest_failed, overdue=overdue)
+    return alerts, after
 
 
 def _ends_of_runs(instance: DagsterInstance, after: int, until: float) -> Iterator[EventLogRecord]:
@@ -154,7 +158,7 @@ def _ends_of_runs(instance: DagsterInstance, after: int, until: float) -> Iterat
 
 def _subject(run: DagsterRun) -> str:
     assets = ", ".join(sorted(key.to_user_string() for key in run.asset_selection or []))
-    return run.tags.get(PARTITION_TAG) or assets or run.job_name
+    return printable(run.tags.get(PARTITION_TAG) or assets or run.job_name)
 
 
 def _failure(
@@ -164,7 +168,10 @@ def _failure(
         return []  # the last of its retries is reported
     subject = _subject(run)
     failure = failure_of(instance, run)
-    said = {"steps": list(failure.steps), "said": f"{crc32(failure.message.encode()):08x}"}
+    said = {
+        "steps": list(failure.steps),
+        "said": f"{crc32(failure.message.encode(errors='backslashreplace')):08x}",
+    }
     if failed.get(subject) == said:
         return []  # reported already: a person or a sensor tried again, with the same result
     failed.pop(subject, None)
@@ -180,27 +187,19 @@ def _failure(
             subject=subject,
             headline=headline,
             detail=failure.message,
-            remedy=_remedy(subject),
+            remedy=_remedy(subject, failure.message),
             path=f"/runs/{run.run_id}",
         )
     ]
 
 
-def _remedy(subject: str) -> str:
+def _remedy(subject: str, message: str) -> str:
+    """What to do, if the message does not say it already."""
     try:
-        month = TripMonth.from_key(subject)
+        todo = next_step(TripMonth.from_key(subject))
     except ValueError:
         return "Once the cause is fixed, run it again in the UI."
-    return f"Once the cause is fixed: {_backfill_command(month)}"
-
-
-def _page(month: TripMonth) -> str:
-    return f"/assets/raw_trips?view=partitions&partition={quote(month.key)}"
-
-
-def _backfill_command(month: TripMonth) -> str:
-    when = month.year_month
-    return f"taxi-platform backfill --color {month.color} --from {when} --to {when}"
+    return "" if todo in message[:MOST_CHARACTERS] else f"Once the cause is fixed: {todo}"
 
 
 def _recovery(
@@ -248,8 +247,8 @@ def _overdue(
             headline=f"{month.key}: not loaded {(now.date() - month.following).days} days after "
             "its end",
             detail="The TLC publishes about two months late.",
-            remedy=f"Check whether it is published; if so: {_backfill_command(month)}",
-            path=_page(month),
+            remedy=f"Check whether it is published; if so: {next_step(month)}",
+            path=page_of(month),
         )
         for month in late
         if month.key not in cursor.overdue
@@ -261,7 +260,7 @@ def _overdue(
             headline=f"{month.key}: was overdue, and is loaded now",
             detail="",
             remedy="",
-            path=_page(month),
+            path=page_of(month),
         )
         for month in expected
         if month.key in cursor.overdue and month not in missing

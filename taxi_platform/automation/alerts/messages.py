@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from taxi_platform.automation.alerts.incidents import Alert
+from taxi_platform.automation.alerts.alert import Alert
 from taxi_platform.printable import printable
 from taxi_platform.redaction import redact
 

@@ -13,10 +13,13 @@ from dagster import (
     sensor,
 )
 
+from taxi_platform.automation.alerts.alert import Alert
 from taxi_platform.automation.alerts.channels import Channel, channels_of
 from taxi_platform.automation.alerts.incidents import AlertCursor, from_now_on, pending_alerts
 from taxi_platform.automation.alerts.messages import message_of
+from taxi_platform.automation.alerts.ticks import lost_cursor
 from taxi_platform.automation.months import MonthRecords
+from taxi_platform.safe_texts import safe_line
 from taxi_platform.settings import Settings
 
 
@@ -26,8 +29,10 @@ def alert_sensors(chosen: Settings) -> list[SensorDefinition]:
 
 
 def _sensor(channel: Channel, chosen: Settings) -> SensorDefinition:
+    name = f"alerts_by_{channel.name}"
+
     @sensor(
-        name=f"alerts_by_{channel.name}",
+        name=name,
         minimum_interval_seconds=chosen.alert_seconds,
         default_status=DefaultSensorStatus.RUNNING,
         description="Reports failed runs and checks, overdue months and recoveries by "
@@ -35,11 +40,17 @@ def _sensor(channel: Channel, chosen: Settings) -> SensorDefinition:
     )
     def alerts(context: SensorEvaluationContext) -> SensorResult:
         instance = context.instance
-        cursor = AlertCursor.from_json(context.cursor) if context.cursor else from_now_on(instance)
-        found, next_cursor = pending_alerts(MonthRecords(instance, chosen), cursor)
+        found: list[Alert] = []
+        try:
+            cursor = AlertCursor.from_json(context.cursor or "")
+        except ValueError:
+            cursor = from_now_on(instance)
+            found += [lost_cursor(name)] if context.cursor else []
+        pending, next_cursor = pending_alerts(MonthRecords(instance, chosen), cursor, own=name)
+        found += pending
         if found:
             channel.deliver(message_of(found, chosen.ui_url, chosen.secrets()))
         said = "nothing new" if not found else f"sent: {'; '.join(a.headline for a in found[:5])}"
-        return SensorResult(skip_reason=said, cursor=next_cursor.to_json())
+        return SensorResult(skip_reason=safe_line(said), cursor=next_cursor.to_json())
 
     return alerts
