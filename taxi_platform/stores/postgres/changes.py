@@ -75,9 +75,13 @@ def commit_quickly(
         else:
             return
         connection.execute("ROLLBACK TO SAVEPOINT change")
-        # Growing, jittered waits, so that waiting readers get their turn.
-        time.sleep(random.uniform(wait / 2, wait))  # noqa: S311
+        _pause(wait)
         wait = min(wait * 2, 5.0)
+
+
+def _pause(seconds: float) -> None:
+    """Lets waiting readers have their turn."""
+    time.sleep(random.uniform(seconds / 2, seconds))  # noqa: S311
 
 
 def _message(
