@@ -86,7 +86,7 @@ class PostgresServer:
     @contextmanager
     def connect(self) -> Iterator[psycopg.Connection]:
         """A connection whose every statement is a transaction of its own."""
-        with self._connected(autocommit=True) as connection:
+        with self.connected(autocommit=True) as connection:
             yield connection
 
     @contextmanager
@@ -96,13 +96,14 @@ class PostgresServer:
         Nothing depends on the session, neither settings nor locks: behind a pooler such as
         PgBouncer in transaction mode, the next transaction may be in another session.
         """
-        with self._connected(autocommit=False) as connection:
+        with self.connected(autocommit=False) as connection:
             connection.execute(local_settings(**_TRANSACTION))
             yield connection
             connection.commit()
 
     @contextmanager
-    def _connected(self, *, autocommit: bool) -> Iterator[psycopg.Connection]:
+    def connected(self, *, autocommit: bool) -> Iterator[psycopg.Connection]:
+        """A connection; if an error or an interrupt ends the block, its statement is canceled."""
         # No prepared statements, which some versions of PgBouncer do not support.
         connection = psycopg.connect(self.conninfo, autocommit=autocommit, prepare_threshold=None)
         try:
