@@ -5,11 +5,23 @@ platform does not belong here. (``dagster_storage`` uses dagster-postgres' stora
 of its own.)
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dagster import AssetKey, AssetsDefinition, DagsterInstance, DataVersion, OutputContext
+from dagster import (
+    AssetKey,
+    AssetsDefinition,
+    DagsterEvent,
+    DagsterExecutionInterruptedError,
+    DagsterInstance,
+    DagsterRun,
+    DataVersion,
+    OutputContext,
+    RetryPolicy,
+    raise_execution_interrupts,
+)
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition as UnresolvedAssetJobDefinition,
@@ -22,6 +34,13 @@ from dagster._core.scheduler.instigation import (
     SensorInstigatorData,
     TickStatus,
 )
+from dagster._core.execution.context.system import (
+    PlanOrchestrationContext as PlanOrchestrationContext,
+)
+from dagster._core.execution.plan.active import ActiveExecution
+from dagster._core.execution.plan.objects import ErrorSource
+from dagster._core.execution.plan.plan import ExecutionPlan as ExecutionPlan
+from dagster._core.executor.in_process import InProcessExecutor as InProcessExecutor
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from dagster._core.utils import make_new_backfill_id
 from dagster._core.utils import make_new_run_id as make_new_run_id
@@ -168,3 +187,45 @@ def is_cron_schedule(text: str) -> bool:
 def set_data_version(context: OutputContext, key: AssetKey, version: str) -> None:
     """Records the data version of an IO manager's output."""
     context.step_context.set_data_version(key, DataVersion(version))
+
+
+INTERRUPTS = (KeyboardInterrupt, DagsterExecutionInterruptedError)
+"""What Ctrl-C and SIGTERM raise in a run."""
+
+_calculate_delay = RetryPolicy.calculate_delay
+_sleep_til_ready = ActiveExecution.sleep_til_ready
+
+
+def make_runs_interruptible() -> None:
+    """Lets interrupts end this process's runs at once.
+
+    Dagster retries a step that was interrupted as if it had failed (dagster#15026), and while it
+    waits between retries it does not notice interrupts.
+    """
+    policy: Any = RetryPolicy
+    policy.calculate_delay = _delay_unless_interrupted
+    execution: Any = ActiveExecution
+    execution.sleep_til_ready = _sleep_unless_interrupted
+
+
+def _delay_unless_interrupted(policy: RetryPolicy, attempt_num: int) -> float:
+    # Dagster asks for the delay while it handles what ended the step.
+    ended_by = sys.exception()
+    if isinstance(ended_by, INTERRUPTS):
+        raise ended_by
+    return _calculate_delay(policy, attempt_num)
+
+
+def _sleep_unless_interrupted(execution: ActiveExecution) -> None:
+    with raise_execution_interrupts():
+        _sleep_til_ready(execution)
+
+
+def request_cancellation(instance: DagsterInstance, run: DagsterRun, message: str) -> None:
+    """Records that a run is to be canceled, so that an interrupt does not count as its failure."""
+    instance.report_run_canceling(run, message)
+
+
+def was_interrupted(failed_step: DagsterEvent) -> bool:
+    """Whether a step failed because its process was interrupted."""
+    return failed_step.step_failure_data.error_source is ErrorSource.INTERRUPT

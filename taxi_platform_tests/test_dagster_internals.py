@@ -1,5 +1,8 @@
 """What is used of Dagster that is not public, on a real instance: what a new version breaks."""
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -11,12 +14,15 @@ from dagster import (
     AssetsDefinition,
     AssetSelection,
     DagsterError,
+    DagsterEventType,
+    DagsterExecutionInterruptedError,
     DagsterInstance,
     Definitions,
     InputContext,
     IOManager,
     IOManagerDefinition,
     OutputContext,
+    RetryPolicy,
     StaticPartitionsDefinition,
     asset,
     define_asset_job,
@@ -27,8 +33,10 @@ from dagster._core.execution.backfill import (
     BulkActionStatus,
     PartitionBackfill,
 )
+from dagster._core.execution.plan.active import ActiveExecution
 
 from taxi_platform import dagster_internals as internals
+from taxi_platform.automation.failures import failure_of
 
 # Dagster's own code still uses what it deprecates, to make a backfill.
 pytestmark = pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources`")
@@ -199,3 +207,60 @@ def test_a_home_that_is_wrong_is_an_error_of_dagsters(
     with pytest.raises(internals.DagsterError):
         DagsterInstance.get()
     assert issubclass(DagsterError, internals.DagsterError)
+
+
+@pytest.fixture
+def interruptible(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Both are put back after the test.
+    monkeypatch.setattr(RetryPolicy, "calculate_delay", RetryPolicy.calculate_delay)
+    monkeypatch.setattr(ActiveExecution, "sleep_til_ready", ActiveExecution.sleep_til_ready)
+    internals.make_runs_interruptible()
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_step_that_is_interrupted_is_not_retried_whatever_its_policy(
+    instance: DagsterInstance,
+) -> None:
+    attempts = []
+
+    @asset(retry_policy=RetryPolicy(max_retries=3, delay=600))
+    def interrupted() -> None:
+        attempts.append(1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(DagsterExecutionInterruptedError):
+        materialize([interrupted], instance=instance)
+    assert attempts == [1]
+    (run,) = instance.get_runs()
+    assert not instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_UP_FOR_RETRY)
+    (failed,) = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
+    assert failed.dagster_event is not None
+    assert internals.was_interrupted(failed.dagster_event)
+    # Nobody has to change anything: it may be requested again.
+    assert not failure_of(instance, run).permanent
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_other_failures_are_retried_as_before(instance: DagsterInstance) -> None:
+    attempts = []
+
+    @asset(retry_policy=RetryPolicy(max_retries=3, delay=0.01))
+    def fails_twice() -> None:
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise ValueError("once more")
+
+    assert materialize([fails_twice], instance=instance).success
+    assert attempts == [1, 1, 1]
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_wait_between_retries_ends_with_an_interrupt(instance: DagsterInstance) -> None:
+    @asset(retry_policy=RetryPolicy(max_retries=3, delay=600))
+    def fails() -> None:
+        # When the step has ended and the wait has begun.
+        threading.Timer(1, os.kill, [os.getpid(), signal.SIGINT]).start()
+        raise ValueError("once more")
+
+    with pytest.raises(DagsterExecutionInterruptedError):
+        materialize([fails], instance=instance)

@@ -12,6 +12,8 @@ from dagster import (
     EventLogEntry,
 )
 
+from taxi_platform.dagster_internals import was_interrupted
+
 WILL_RETRY_TAG = "dagster/will_retry"
 RETRIED_BY_TAG = "dagster/auto_retry_run_id"
 
@@ -52,7 +54,7 @@ def failure_of(instance: DagsterInstance, run: DagsterRun) -> RunFailure:
     failed = [
         event
         for event in (entry.dagster_event for entry in events)
-        if event is not None and event.is_step_failure
+        if event is not None and event.is_step_failure and not was_interrupted(event)
     ]
     if not failed:
         return RunFailure((), checks, _folded(_how_it_died(events)), permanent=False)

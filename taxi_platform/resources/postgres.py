@@ -37,8 +37,9 @@ class PostgresResource(TableStoreResource):
     @contextmanager
     def get_connection(self) -> Iterator[psycopg.Connection]:
         """A connection for an asset's own statements; commits at the end of the block."""
-        with psycopg.connect(self.get_server().conninfo) as connection:
+        with self.get_server().connected(autocommit=False) as connection:
             yield connection
+            connection.commit()
 
     @contextmanager
     def get_store(self) -> Iterator[TableStore]:

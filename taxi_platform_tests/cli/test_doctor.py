@@ -150,8 +150,11 @@ def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
             "CREATE TABLE left_over.green_trips (data_file_month date) "
             "PARTITION BY LIST (data_file_month)"
         )
-        connection.execute("CREATE TABLE left_over.green_trips_2024_01_incoming (a int)")
-        connection.execute("CREATE TABLE left_over.green_trips_2024_02_incoming (a int)")
+        for month in ("2024_01", "2024_02"):
+            connection.execute(
+                f"CREATE TABLE left_over.green_trips_{month}_incoming (data_file_month date, "
+                "CONSTRAINT file_month CHECK (data_file_month IS NOT NULL))"
+            )
         connection.execute("CREATE TABLE left_over.green_trips_copy (a int)")
         # Of a table of somebody else's.
         connection.execute("CREATE TABLE left_over.others (data_file_month date)")

@@ -42,6 +42,7 @@ JOBS = "taxi_platform.stores.bigquery.loads"
 POSTGRES = "taxi_platform.stores.postgres.store"
 EXCHANGE = "taxi_platform.stores.postgres.loads"
 CHILD = "taxi_platform.stores.postgres.child"
+MONTHS = "taxi_platform.stores.postgres.months"
 BLOB = "google.cloud.storage.blob:Blob"
 HTTP = "http.client:HTTPConnection"
 
@@ -94,17 +95,16 @@ KILL_POINTS: dict[str, list[Step]] = {
     ],
     "in BigQuery's check": [(f"{BIGQUERY}:BigQueryStore.totals", "call", 1)],
     "before Postgres": [(f"{POSTGRES}:PostgresStore.replace_month", "call", 1)],
-    "with the writer's lock": [(f"{EXCHANGE}:_wait_for_lock", "return", 1)],
+    "with the writer's lock": [(f"{MONTHS}:find_place", "call", 1)],
     "before the COPY": [(f"{CHILD}:_create", "return", 1)],
-    "mid-COPY": [(f"{CHILD}:copy_rows.<locals>.batches", "call", 4)],
+    "mid-COPY": [(f"{CHILD}:_encoded", "call", 4)],
     "after the COPY, before the index": [(f"{CHILD}:copy_rows", "return", 1)],
-    "after the index, before its commit": [(f"{CHILD}:_index", "return", 1)],
     "after the index, before the swap": [(f"{EXCHANGE}:_exchange", "call", 1)],
-    "inside the swap, the old table dropped": [
+    "the swap sent, no answer yet": [
         (f"{EXCHANGE}:_exchange", "call", 1),
-        ("psycopg.connection:Connection.execute", "return", 2),
+        ("psycopg._cursor_base:BaseCursor._execute_send", "return", 2),
     ],
-    "inside the swap, before its commit": [(f"{EXCHANGE}:_exchange", "return", 1)],
+    "after the swap, before it is known": [(f"{EXCHANGE}:_exchange", "return", 1)],
     "after the swap, before its record": [(f"{POSTGRES}:PostgresStore.replace_month", "return", 1)],
 }
 

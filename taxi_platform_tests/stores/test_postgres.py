@@ -9,7 +9,7 @@ import pytest
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
 from taxi_platform.landing.zone import LandingZone
-from taxi_platform.stores.postgres import table as postgres_table
+from taxi_platform.stores.postgres import changes
 from taxi_platform.stores.postgres.server import PostgresServer
 from taxi_platform.stores.postgres.store import PostgresStore
 from taxi_platform.trips.month import TripMonth
@@ -177,12 +177,15 @@ def test_the_child_table_is_indexed_and_holds_only_its_month(
     assert "green_trips_2023_03" in str(plan)
 
 
-def test_what_a_killed_run_left_is_replaced(
+def test_what_a_killed_run_of_an_earlier_version_left_is_replaced(
     tables: PostgresStore, connection: psycopg.Connection, landing: LandingZone
 ) -> None:
     trips = cleaned_month(landing, MARCH, 100)
     tables.replace_month(trips)
-    connection.execute(f"CREATE TABLE {SCHEMA}.green_trips_2023_03_incoming (nonsense int)")
+    connection.execute(
+        f"CREATE TABLE {SCHEMA}.green_trips_2023_03_incoming (data_file_month date, "
+        "CONSTRAINT file_month CHECK (data_file_month = '2023-03-01'))"
+    )
     tables.replace_month(trips)
     assert tables_in(connection) == ["green_trips", "green_trips_2023_03"]
 
@@ -228,7 +231,7 @@ def test_an_exchange_that_never_gets_its_lock_fails_and_leaves_the_month(
     landing: LandingZone,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(postgres_table, "CHANGE_SECONDS", 0.5)
+    monkeypatch.setattr(changes, "CHANGE_SECONDS", 0.5)
     tables.replace_month(cleaned_month(landing, MARCH, 100))
     before = holding(connection, MARCH)
     with closing(psycopg.connect(server.conninfo)) as reader:
@@ -265,7 +268,7 @@ def test_a_long_copy_of_one_month_does_not_hold_up_another(
     landing: LandingZone,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(postgres_table, "CHANGE_SECONDS", 5)
+    monkeypatch.setattr(changes, "CHANGE_SECONDS", 5)
     march, april = cleaned_month(landing, MARCH, 20_000), cleaned_month(landing, APRIL, 500)
     tables.replace_month(cleaned_month(landing, TripMonth.from_key("green|2023-05"), 100))
     copying, other_is_there = threading.Event(), threading.Event()

@@ -14,6 +14,14 @@ _OF_THE_CLIENT = (psycopg.DataError, psycopg.ProgrammingError, psycopg.NotSuppor
 _REFUSED = ("authentication failed", "no password supplied")
 """A refused connection has no SQLSTATE in the client, only these words."""
 
+_ADVICE = {
+    "42501": "give the user the right; 'taxi-platform doctor' names what a load needs",
+    "53100": "the month is unchanged; free some space",
+    "2BP01": "something that depends on the month's table would be lost; make it depend on the "
+    "table of all months, or drop it",
+}
+"""What to do about permanent errors, by their SQLSTATE."""
+
 
 @contextmanager
 def postgres_errors(where: str) -> Iterator[None]:
@@ -21,12 +29,18 @@ def postgres_errors(where: str) -> Iterator[None]:
 
     Args:
         where: partition, server and table, for messages.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C ended a statement.
     """
     try:
         yield
     except StoreError:
         raise
     except (psycopg.Error, adbc.Error) as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            # The Arrow driver has a handler of its own, which cancels the statement.
+            raise KeyboardInterrupt from error
         raise store_error(error, where) from error
 
 
@@ -46,19 +60,40 @@ def store_error(error: psycopg.Error | adbc.Error, where: str) -> StoreError:
         )
     if state.startswith("3D") or ("database" in message and "does not exist" in message):
         return PermanentStoreError(f"{where}: {message}; check TAXI_POSTGRES_DATABASE")
+    if state in _ADVICE:
+        return PermanentStoreError(f"{where}: {message}; {_ADVICE[state]}")
+    if isinstance(error, _OF_THE_CLIENT) and not state:
+        return PermanentStoreError(f"{where}: {message}")
+    return _by_state(state, message, where)
+
+
+def _by_state(state: str, message: str, where: str) -> StoreError:
     if state == "42804":
         return TransientStoreError(
             f"{where}: another run added columns while the month was copied; the month is unchanged"
         )
-    if state.startswith("42501"):
-        return PermanentStoreError(f"{where}: {message}; give the user the right")
-    if state == "53100":
-        return PermanentStoreError(f"{where}: {message}; the month is unchanged; free some space")
-    if isinstance(error, _OF_THE_CLIENT) and not state:
-        return PermanentStoreError(f"{where}: {message}")
+    if state == "25006":
+        return TransientStoreError(
+            f"{where}: the server is read-only ({message}), as a standby is after a failover; its "
+            "data is unchanged. If that lasts, check TAXI_POSTGRES_HOST, and "
+            "default_transaction_read_only of the server, the database and the user"
+        )
+    if state == "57014":
+        return _canceled(message, where)
     if not state or state[:2] in ("08", "40", "53", "55", "57", "58"):
         return TransientStoreError(
             f"{where}: cannot be reached or is busy ({message}); its data is unchanged. Is it "
             "up ('taxi-platform local up' starts the embedded one)?"
         )
     return PermanentStoreError(f"{where}: {message}; the month is unchanged")
+
+
+def _canceled(message: str, where: str) -> StoreError:
+    if "statement timeout" in message:
+        return PermanentStoreError(
+            f"{where}: the server's statement_timeout is too short for this ({message}); its data "
+            "is unchanged. Raise it for this user: ALTER ROLE … SET statement_timeout = 0"
+        )
+    return TransientStoreError(
+        f"{where}: somebody canceled the statement on the server ({message}); its data is unchanged"
+    )

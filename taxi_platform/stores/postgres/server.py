@@ -1,10 +1,14 @@
 """A Postgres server: its address, its user, and connections to it."""
 
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import psycopg
-from psycopg import conninfo
+from psycopg import conninfo, sql
+from psycopg.pq import TransactionStatus
 
 from taxi_platform.stores.postgres.settings import PostgresSettings
 
@@ -13,6 +17,23 @@ if TYPE_CHECKING:
     from adbc_driver_manager import dbapi
 
 CONNECT_SECONDS = 10
+
+CANCEL_SECONDS = 5
+"""How long an interrupted process tries to cancel its statement."""
+
+_TRANSACTION = {
+    # A process that is stopped between two statements gives up its locks.
+    "idle_in_transaction_session_timeout": "30s",
+    "lock_timeout": "30s",
+    # The server notices within two minutes that the client's machine is gone. By default it may
+    # take hours, and the month stays locked.
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "6",
+    "tcp_user_timeout": "120000",
+    # Bounds of partitions are read as text.
+    "DateStyle": "ISO, YMD",
+}
 
 
 @dataclass(frozen=True)
@@ -57,19 +78,69 @@ class PostgresServer:
             keepalives_idle=60,
             keepalives_interval=10,
             keepalives_count=6,
+            tcp_user_timeout=120_000,
+            client_encoding="UTF8",
             application_name="taxi_platform",
         )
 
-    def connect(self) -> psycopg.Connection:
-        """A connection that commits as it goes.
+    @contextmanager
+    def connect(self) -> Iterator[psycopg.Connection]:
+        """A connection whose every statement is a transaction of its own."""
+        with self.connected(autocommit=True) as connection:
+            yield connection
 
-        The advisory lock of a month outlives transactions, and a table that is made must be there
-        for other months at once.
+    @contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection]:
+        """A connection in a transaction, which is committed at the end of the block.
+
+        Nothing depends on the session, neither settings nor locks: behind a pooler such as
+        PgBouncer in transaction mode, the next transaction may be in another session.
         """
-        return psycopg.connect(self.conninfo, autocommit=True)
+        with self.connected(autocommit=False) as connection:
+            connection.execute(local_settings(**_TRANSACTION))
+            yield connection
+            connection.commit()
 
-    def connect_arrow(self, *, autocommit: bool) -> "dbapi.Connection":
-        """An Arrow connection."""
+    @contextmanager
+    def connected(self, *, autocommit: bool) -> Iterator[psycopg.Connection]:
+        """A connection; if an error or an interrupt ends the block, its statement is canceled."""
+        # No prepared statements, which some versions of PgBouncer do not support.
+        connection = psycopg.connect(self.conninfo, autocommit=autocommit, prepare_threshold=None)
+        try:
+            yield connection
+        except BaseException:
+            with contextlib.suppress(psycopg.Error):
+                end_transaction(connection)
+            raise
+        finally:
+            connection.close()
+
+    @contextmanager
+    def connect_arrow(self) -> "Iterator[dbapi.Connection]":
+        """A connection that reads Arrow, in one transaction."""
         from adbc_driver_postgresql import dbapi
 
-        return dbapi.connect(self.conninfo, autocommit=autocommit)
+        with dbapi.connect(self.conninfo, autocommit=False) as connection:
+            yield connection
+
+
+def local_settings(**settings: str) -> sql.Composed:
+    """The statement that sets these settings until the transaction ends."""
+    return sql.SQL("SELECT {}").format(
+        sql.SQL(", ").join(
+            sql.SQL("set_config({}, {}, true)").format(sql.Literal(name), sql.Literal(value))
+            for name, value in settings.items()
+        )
+    )
+
+
+def end_transaction(connection: psycopg.Connection) -> None:
+    """Lets the server go of what it is doing, for instance after an interrupt.
+
+    If the connection were only closed, the server would finish its statement first.
+    """
+    status = connection.info.transaction_status
+    if status is TransactionStatus.ACTIVE:
+        connection.cancel_safe(timeout=CANCEL_SECONDS)
+    elif status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+        connection.rollback()

@@ -12,8 +12,10 @@ from taxi_platform.landing.files import TripParquet
 from taxi_platform.landing.trip_batches import open_batches
 from taxi_platform.stores.base import Answer, Load, Report
 from taxi_platform.stores.postgres import loads
-from taxi_platform.stores.postgres.child import Incoming
+from taxi_platform.stores.postgres.child import BATCH_ROWS, Incoming
 from taxi_platform.stores.postgres.errors import postgres_errors
+from taxi_platform.stores.postgres.queries import answer
+from taxi_platform.stores.postgres.rights import missing_rights
 from taxi_platform.stores.postgres.server import PostgresServer
 from taxi_platform.stores.postgres.settings import PostgresSettings
 from taxi_platform.stores.postgres.table import PostgresTable, TableName, column_types
@@ -23,9 +25,6 @@ from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import DATA_FILE_MONTH, chosen_schema, trip_schema
 from taxi_platform.trips.totals import MonthTotals, cents_expression, dollar_columns
 from taxi_platform.trips.types import trip_type
-
-BATCH_ROWS = 8_192
-"""Some 2 MB in COPY: the server processes one batch while the next is encoded."""
 
 
 @contextmanager
@@ -117,28 +116,18 @@ class PostgresStore:
         return self._stream(table, month, pa.schema([(column, known[column]) for column in chosen]))
 
     def query(self, statement: str, limit: int) -> Answer:
-        """See ``TableStore.query``: in a transaction that cannot write."""
-        with postgres_errors(self._where("query")), self.server.connect() as connection:
-            connection.read_only = True
-            with connection.transaction():
-                cursor = connection.execute(statement.encode())
-                rows = cursor.fetchmany(limit + 1) if cursor.description else []
-                names = [column.name for column in cursor.description or []]
-        return Answer(names, rows[:limit], len(rows) > limit)
+        """See ``TableStore.query``."""
+        with postgres_errors(self._where("query")), self.server.transaction() as connection:
+            return answer(connection, statement, limit)
 
     def check_access(self) -> None:
-        """See ``TableStore.check_access``: connects, and checks the right to create tables."""
-        with postgres_errors(self._where("trips")), self.server.connect() as connection:
-            row = connection.execute(
-                "SELECT CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = %(schema)s) "
-                "THEN has_schema_privilege(%(schema)s, 'CREATE') "
-                "ELSE has_database_privilege(current_database(), 'CREATE') END",
-                {"schema": self.schema},
-            ).fetchone()
-        if row is None or not row[0]:
+        """See ``TableStore.check_access``: connects, and asks for every right of a load."""
+        with postgres_errors(self._where("trips")), self.server.transaction() as connection:
+            missing = missing_rights(connection, self.schema)
+        if missing:
             raise PermanentStoreError(
-                f"trips: Postgres at {self.server.address}: user {self.server.user} may not "
-                f"create tables in schema {self.schema}: GRANT CREATE to that user"
+                f"trips: Postgres at {self.server.address}: the user {self.server.user} cannot "
+                f"load: {'; '.join(missing)}"
             )
 
     def has_table(self, color: str) -> bool:
@@ -181,7 +170,7 @@ class PostgresStore:
         def batches() -> Iterator[pa.RecordBatch]:
             with (
                 postgres_errors(f"{self._where(subject_of(table, month))}, {name}"),
-                self.server.connect_arrow(autocommit=True) as connection,
+                self.server.connect_arrow() as connection,
                 connection.cursor() as cursor,
             ):
                 cursor.execute(query.as_string())

@@ -3,25 +3,18 @@
 ``child`` and ``loads`` fill and exchange its months.
 """
 
-import random
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import psycopg
 import pyarrow as pa
-from psycopg import errors, sql
+from psycopg import sql
 
-from taxi_platform.errors import PermanentStoreError, TransientStoreError
+from taxi_platform.errors import PermanentStoreError
+from taxi_platform.stores.postgres.changes import commit_quickly
 from taxi_platform.stores.postgres.settings import LONGEST_NAME
 from taxi_platform.stores.postgres.types import column_definitions, postgres_type
 from taxi_platform.trips.schema import DATA_FILE_MONTH
-
-LOCK_WAIT_MS = 400
-"""How long a change may wait in the table's lock queue, where readers wait behind it."""
-
-CHANGE_SECONDS = 300
-"""How long a change is tried before the step fails, to be retried."""
 
 HOW_TO_MIGRATE = (
     "Change the column ('ALTER TABLE … ALTER COLUMN … TYPE …') or rename the table, then load its "
@@ -41,6 +34,11 @@ class TableName:
         """Both parts, quoted for statements."""
         return sql.Identifier(self.schema, self.name)
 
+    @property
+    def quoted(self) -> str:
+        """Both parts, quoted, for ``to_regclass``."""
+        return self.identifier.as_string()
+
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
 
@@ -50,16 +48,49 @@ def column_types(connection: psycopg.Connection, table: TableName) -> dict[str, 
 
     Empty if there is no such table.
     """
-    return {name: is_type for name, is_type, _ in _columns(connection, table)}
+    return {column.name: column.type for column in _columns(connection, table)}
 
 
-def _columns(connection: psycopg.Connection, table: TableName) -> list[tuple[str, str, bool]]:
-    """Name, type, and whether it is NOT NULL."""
-    return connection.execute(
-        "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute "
+class _Column(NamedTuple):
+    name: str
+    type: str
+    collation: str
+    not_null: bool
+    generated: bool
+
+
+def _columns(connection: psycopg.Connection, table: TableName) -> list[_Column]:
+    rows = connection.execute(
+        "SELECT attname, format_type(atttypid, atttypmod), "
+        "CASE WHEN c.oid IS NULL THEN '' ELSE format(' COLLATE %%I.%%I', nspname, collname) END, "
+        "attnotnull, attgenerated <> '' FROM pg_attribute JOIN pg_type t ON t.oid = atttypid "
+        "LEFT JOIN pg_collation c ON c.oid = attcollation AND attcollation <> typcollation "
+        "LEFT JOIN pg_namespace n ON n.oid = collnamespace "
         "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-        [table.identifier.as_string(connection)],
-    ).fetchall()
+        [table.quoted],
+    )
+    return [_Column(*row) for row in rows]
+
+
+def _obstacles(connection: psycopg.Connection, table: TableName) -> list[str]:
+    """What a table of months has that would not hold for the months that are exchanged."""
+    rows = connection.execute(
+        "SELECT format('the trigger %%I does not fire for loaded rows', tgname) FROM pg_trigger "
+        "WHERE tgrelid = to_regclass(%(table)s) AND NOT tgisinternal AND tgtype & 4 > 0 "
+        "UNION SELECT format('the foreign key %%I would keep readers waiting', conname) "
+        "FROM pg_constraint WHERE conrelid = to_regclass(%(table)s) AND contype = 'f' "
+        "UNION SELECT format('the foreign key %%I of %%s keeps its months from being replaced', "
+        "conname, conrelid::regclass) "
+        "FROM pg_constraint WHERE confrelid = to_regclass(%(table)s) AND contype = 'f' ORDER BY 1",
+        {"table": table.quoted},
+    )
+    return [what for (what,) in rows]
+
+
+def has_schema(connection: psycopg.Connection, name: str) -> bool:
+    """Whether the database has a schema of this name."""
+    found = connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [name])
+    return found.fetchone() is not None
 
 
 def _too_long(names: list[str]) -> list[str]:
@@ -97,11 +128,11 @@ class PostgresTable:
         self.time_column = time_column
         self._partition_key = f"LIST ({DATA_FILE_MONTH})" if by_month else None
 
-    def ensure(self, connection: psycopg.Connection) -> sql.Composed:
+    def ensure(self, connection: psycopg.Connection) -> None:
         """Creates the table, or adds missing columns, which are null in old rows.
 
-        Returns:
-            The definitions of its columns, those of others among them.
+        Args:
+            connection: in a transaction, which is committed.
 
         Raises:
             PermanentStoreError: the table does not fit the schema.
@@ -110,15 +141,12 @@ class PostgresTable:
         found = self.find_columns(connection)
         if found is None:
             self._create(connection)
+            connection.commit()
         elif missing := [name for name in self.columns.names if name not in found]:
-            self.change_quickly(connection, lambda: self._add(connection, missing))
-        return sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(is_type))
-            for name, is_type in (self.find_columns(connection) or {}).items()
-        )
+            commit_quickly(connection, self.address, self.identifier, self._adding(missing))
 
     def find_columns(self, connection: psycopg.Connection) -> dict[str, str] | None:
-        """The table's columns and what Postgres calls their types, None if there is no table.
+        """The table's columns and their definitions in SQL, None if there is no table.
 
         Raises:
             PermanentStoreError: the table does not fit the schema.
@@ -126,12 +154,11 @@ class PostgresTable:
         table = connection.execute(
             "SELECT pg_get_partkeydef(oid), relispartition FROM pg_class "
             "WHERE oid = to_regclass(%s)",
-            [self.identifier.as_string(connection)],
+            [self.name.quoted],
         ).fetchone()
         if table is None:
             return None
         found = _columns(connection, self.name)
-        wanted = {field.name: postgres_type(field.type) for field in self.columns}
         problems = []
         if table[0] != self._partition_key:
             problems.append(
@@ -142,100 +169,77 @@ class PostgresTable:
         if table[1]:
             problems.append("it is a partition of another table")
         problems += _too_long(self.columns.names)
-        for name, is_type, not_null in found:
-            if not_null and (self._partition_key or name not in wanted):
-                problems.append(f"{name} is NOT NULL")
-            if name in wanted and is_type != wanted[name]:
-                problems.append(f"{name} is {is_type} and not {wanted[name]}")
+        for column in found:
+            problems += self._problems(column)
+        if self._partition_key:
+            problems += _obstacles(connection, self.name)
         if problems:
             raise PermanentStoreError(
                 f"{self.address} does not fit the schema: {'; '.join(problems)}. {HOW_TO_MIGRATE}"
             )
-        return {name: is_type for name, is_type, _ in found}
+        return {column.name: f"{column.type}{column.collation}" for column in found}
 
-    def change_quickly(self, connection: psycopg.Connection, change: Callable[[], None]) -> None:
-        """Changes the table while it is being read, in one short transaction.
-
-        It gives up its place in the lock queue after ``LOCK_WAIT_MS`` and tries again, so that
-        readers never wait behind it.
-
-        Args:
-            connection: in autocommit mode.
-            change: executes the statements.
-
-        Raises:
-            TransientStoreError: the table was locked for ``CHANGE_SECONDS``; nothing has changed.
-        """
-        deadline = time.monotonic() + CHANGE_SECONDS
-        wait = 0.05
-        while True:
-            try:
-                with connection.transaction():
-                    connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT_MS}ms'")
-                    change()
-            except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
-                if time.monotonic() > deadline:
-                    raise TransientStoreError(
-                        f"{self.address} was locked by long queries for {CHANGE_SECONDS} s; it is "
-                        "unchanged"
-                    ) from error
-                # Growing, jittered waits, so that waiting readers get their turn.
-                time.sleep(random.uniform(wait / 2, wait))  # noqa: S311
-                wait = min(wait * 2, 5.0)
-            else:
-                return
+    def _problems(self, column: _Column) -> list[str]:
+        """Why a column cannot be loaded, or not into a month's table that is attached."""
+        problems = []
+        is_ours = column.name in self.columns.names
+        if column.not_null and (self._partition_key or not is_ours):
+            problems.append(f"{column.name} is NOT NULL")
+        if column.generated and (self._partition_key or is_ours):
+            problems.append(f"{column.name} is generated")
+        if is_ours:
+            wanted = postgres_type(self.columns.field(column.name).type)
+            if column.type != wanted:
+                problems.append(f"{column.name} is {column.type} and not {wanted}")
+        return problems
 
     def _create(self, connection: psycopg.Connection) -> None:
         if problems := _too_long(self.columns.names):
             raise PermanentStoreError(f"{self.address}: {'; '.join(problems)}")
-        with connection.transaction():
-            # Two first loads at once would both find no table, and collide.
-            connection.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
-                [f"taxi_platform {self.name.schema} tables"],
-            )
-            if self.find_columns(connection) is not None:
-                return
-            connection.execute(
-                sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.name.schema))
-            )
-            partitioned = sql.SQL(
-                f" PARTITION BY {self._partition_key}" * bool(self._partition_key)
-            )
-            connection.execute(
-                sql.SQL("CREATE TABLE {} ({}){}").format(
-                    self.identifier, column_definitions(self.columns), partitioned
-                )
-            )
-            if self.time_column:
-                connection.execute(
-                    sql.SQL("CREATE INDEX ON {} USING brin ({})").format(
-                        self.identifier, sql.Identifier(self.time_column)
-                    )
-                )
-            self._describe(connection, self.columns.names)
-
-    def _add(self, connection: psycopg.Connection, missing: list[str]) -> None:
+        # Two first loads at once would both find no table, and collide.
         connection.execute(
-            sql.SQL("ALTER TABLE {} {}").format(
-                self.identifier,
-                sql.SQL(", ").join(
-                    # Another run may add it meanwhile.
-                    sql.SQL("ADD COLUMN IF NOT EXISTS {} {}").format(
-                        sql.Identifier(name), sql.SQL(postgres_type(self.columns.field(name).type))
-                    )
-                    for name in missing
-                ),
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
+            [f"taxi_platform {self.name.schema} tables"],
+        )
+        if self.find_columns(connection) is not None:
+            return
+        # IF NOT EXISTS would ask for the right to create schemas even if there is one.
+        if not has_schema(connection, self.name.schema):
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self.name.schema)))
+        partitioned = sql.SQL(f" PARTITION BY {self._partition_key}" * bool(self._partition_key))
+        connection.execute(
+            sql.SQL("CREATE TABLE {} ({}){}").format(
+                self.identifier, column_definitions(self.columns), partitioned
             )
         )
-        self._describe(connection, missing)
-
-    def _describe(self, connection: psycopg.Connection, names: list[str]) -> None:
-        for name in names:
-            description = (self.columns.field(name).metadata or {}).get(b"description")
-            if description:
-                connection.execute(
-                    sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(
-                        self.identifier, sql.Identifier(name), sql.Literal(description.decode())
-                    )
+        if self.time_column:
+            connection.execute(
+                sql.SQL("CREATE INDEX ON {} USING brin ({})").format(
+                    self.identifier, sql.Identifier(self.time_column)
                 )
+            )
+        for statement in self._descriptions(self.columns.names):
+            connection.execute(statement)
+
+    def _adding(self, missing: list[str]) -> list[sql.Composed]:
+        columns = sql.SQL(", ").join(
+            # Another run may add it meanwhile.
+            sql.SQL("ADD COLUMN IF NOT EXISTS {} {}").format(
+                sql.Identifier(name), sql.SQL(postgres_type(self.columns.field(name).type))
+            )
+            for name in missing
+        )
+        change = sql.SQL("ALTER TABLE {} {}").format(self.identifier, columns)
+        return [change, *self._descriptions(missing)]
+
+    def _descriptions(self, names: list[str]) -> list[sql.Composed]:
+        described = {name: self.columns.field(name).metadata or {} for name in names}
+        return [
+            sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(
+                self.identifier,
+                sql.Identifier(name),
+                sql.Literal(metadata[b"description"].decode()),
+            )
+            for name, metadata in described.items()
+            if b"description" in metadata
+        ]
