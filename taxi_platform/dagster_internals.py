@@ -27,20 +27,20 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition as UnresolvedAssetJobDefinition,
 )
 from dagster._core.errors import DagsterHomeNotSetError as DagsterHomeNotSetError
+from dagster._core.execution.context.system import (
+    PlanOrchestrationContext as PlanOrchestrationContext,
+)
 from dagster._core.execution.context.system import StepExecutionContext as StepExecutionContext
+from dagster._core.execution.plan.active import ActiveExecution
+from dagster._core.execution.plan.objects import ErrorSource
+from dagster._core.execution.plan.plan import ExecutionPlan as ExecutionPlan
+from dagster._core.executor.in_process import InProcessExecutor as InProcessExecutor
 from dagster._core.scheduler.instigation import (
     InstigatorState,
     InstigatorTick,
     SensorInstigatorData,
     TickStatus,
 )
-from dagster._core.execution.context.system import (
-    PlanOrchestrationContext as PlanOrchestrationContext,
-)
-from dagster._core.execution.plan.active import ActiveExecution
-from dagster._core.execution.plan.objects import ErrorSource
-from dagster._core.execution.plan.plan import ExecutionPlan as ExecutionPlan
-from dagster._core.executor.in_process import InProcessExecutor as InProcessExecutor
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from dagster._core.utils import make_new_backfill_id
 from dagster._core.utils import make_new_run_id as make_new_run_id
