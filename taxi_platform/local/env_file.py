@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from taxi_platform.local.errors import LocalStackError
 from taxi_platform.local.state import write_atomically
 
 BEGIN = b"# >>> taxi-platform local stack >>>"
@@ -161,7 +162,13 @@ def _close_to_others(path: Path) -> int | None:
     mode = stat.S_IMODE(path.stat().st_mode)
     if not mode & 0o077:
         return None
-    path.chmod(mode & ~0o077)
+    try:
+        path.chmod(mode & ~0o077)
+    except PermissionError as error:
+        raise LocalStackError(
+            f"{path} belongs to another user and can be read by others (mode {mode:o}). A password "
+            "is to be written into it: let its owner run 'chmod 600' on it, or move it away."
+        ) from error
     return mode if mode & 0o044 else None
 
 

@@ -352,9 +352,15 @@ class LocalStack:
 
 def _make_private(folder: Path, mode: int = 0o700) -> None:
     """Makes a folder for its owner alone; one that the user linked elsewhere stays as it is."""
-    folder.mkdir(mode=mode, exist_ok=True)
-    if not folder.is_symlink() and stat.S_IMODE(folder.stat().st_mode) != mode:
-        folder.chmod(mode)
+    try:
+        folder.mkdir(mode=mode, exist_ok=True)
+        if not folder.is_symlink() and stat.S_IMODE(folder.stat().st_mode) != mode:
+            folder.chmod(mode)
+    except PermissionError as error:
+        raise LocalStackError(
+            f"{error.filename} belongs to another user. Run this as that user, or remove the "
+            "folder if nobody needs its data."
+        ) from error
 
 
 def _delete(path: Path, report: Callable[[str], None]) -> None:

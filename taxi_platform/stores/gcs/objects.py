@@ -70,6 +70,10 @@ class TripObject:
         return f"gs://{self.bucket}/{self.name}"
 
 
+class _NotParquetError(Exception):
+    """An object's content is not a Parquet file."""
+
+
 class GCSTrips:
     """The trip objects of one bucket.
 
@@ -239,7 +243,7 @@ class GCSTrips:
             return
         try:
             is_own = is_of_platform(self._read_footer(month, blob))
-        except (pa.ArrowException, OSError):
+        except _NotParquetError:
             is_own = False
         if not is_own:
             raise PermanentStoreError(
@@ -252,7 +256,7 @@ class GCSTrips:
         """The totals in the object's footer, whoever wrote it."""
         try:
             return totals_of_footer(month, self._read_footer(month, blob))
-        except (pa.ArrowException, OSError) as error:
+        except _NotParquetError as error:
             raise PermanentStoreError(
                 f"{month}: {self._address(month)} is not a Parquet file ({error}): move or delete "
                 "it, and materialize gcs_trips for this partition again"
@@ -262,13 +266,17 @@ class GCSTrips:
         """The Parquet footer of this generation.
 
         Raises:
-            pa.ArrowException, OSError: it has none.
+            _NotParquetError: it has none.
         """
         tail = self._read_end(month, blob, FOOTER_BYTES)
         needed = int.from_bytes(tail[-8:-4], "little") + 8
         if len(tail) < needed <= blob.size:
             tail = self._read_end(month, blob, needed)
-        return pq.read_metadata(pa.BufferReader(tail))
+        # Around this only: errors of the network are OSErrors too.
+        try:
+            return pq.read_metadata(pa.BufferReader(tail))
+        except (pa.ArrowException, OSError) as error:
+            raise _NotParquetError(str(error)) from error
 
     def _read_end(self, month: TripMonth, blob: Any, length: int) -> bytes:
         from google.api_core.exceptions import NotFound

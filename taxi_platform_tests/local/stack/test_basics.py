@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 from dotenv import dotenv_values
@@ -205,6 +206,35 @@ def test_reset_keeps_what_the_users_own_symlinks_point_to(stack: LocalStack, fol
 
     assert (disk / "precious").exists()
     assert not (stack.folder / "data").is_symlink()
+
+
+def test_the_servers_without_a_password_answer_their_owner_only(stack: LocalStack) -> None:
+    stack.up()
+    environment = stack.environment()
+    for variable, path in (
+        ("STORAGE_EMULATOR_HOST", "/storage/v1/b"),
+        ("BIGQUERY_EMULATOR_HOST", "/bigquery/v2/projects/taxi-local/datasets"),
+    ):
+        url = environment[variable] + path
+        assert httpx.get(url).status_code == 200
+        for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
+            refused = httpx.get(url, headers=headers)
+            assert refused.status_code == 403
+            assert "evil.example" in refused.json()["error"]["message"]
+        if os.geteuid() == 0:
+            said = as_nobody("/usr/bin/curl", "--silent", url)
+            assert said is None or json.loads(said)["error"]["code"] == 403
+
+
+def as_nobody(*command: str) -> str | None:
+    """What a program says that runs as another user; None if there is no such program."""
+    try:
+        done = subprocess.run(
+            command, user=65534, cwd="/", env={}, stdout=subprocess.PIPE, text=True, check=True
+        )
+    except FileNotFoundError:
+        return None
+    return done.stdout
 
 
 def test_reset_of_a_linked_folder_removes_the_link_and_nothing_else(
