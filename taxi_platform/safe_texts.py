@@ -1,7 +1,8 @@
 """Texts that leave the process, made safe: without the secrets of the settings, and printable."""
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from taxi_platform.errors import SettingsError
 from taxi_platform.printable import printable
@@ -37,6 +38,18 @@ def safe_error(error: BaseException) -> BaseException:
     Logs show not only an error, but also what caused it.
     """
     return _safe(error, known_secrets())
+
+
+@contextmanager
+def safe_errors() -> Iterator[None]:
+    """Raises each error of the block without the secrets of the settings."""
+    try:
+        yield
+    except Exception as error:
+        safe = safe_error(error)
+        if safe is error:
+            raise
+        raise safe from safe.__cause__
 
 
 def _safe(error: BaseException, secrets: Sequence[str]) -> BaseException:

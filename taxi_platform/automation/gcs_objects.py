@@ -16,7 +16,7 @@ from taxi_platform.automation.requests import VersionLedger, tagged
 from taxi_platform.errors import TransientStoreError
 from taxi_platform.io_managers.metadata import SOURCE_GENERATION
 from taxi_platform.partitions import trip_partitions
-from taxi_platform.safe_texts import safe_line
+from taxi_platform.safe_texts import safe_errors, safe_line
 from taxi_platform.settings import Settings
 from taxi_platform.stores.base import StoreType
 from taxi_platform.trips.month import TripMonth
@@ -41,6 +41,7 @@ def _gcs_objects(store: StoreType, chosen: Settings) -> SensorDefinition:
         if chosen.automation
         else DefaultSensorStatus.STOPPED,
     )
+    @safe_errors()
     def gcs_objects(
         context: SensorEvaluationContext, gcs: TripGCSResource
     ) -> SensorResult | SkipReason:

@@ -17,7 +17,7 @@ from taxi_platform.automation.months import MonthRecords, newest_months
 from taxi_platform.automation.requests import VersionLedger, tagged
 from taxi_platform.errors import PermanentStoreError, StoreError
 from taxi_platform.resources.source import TripSourceResource
-from taxi_platform.safe_texts import safe_line
+from taxi_platform.safe_texts import safe_errors, safe_line
 from taxi_platform.settings import Settings
 from taxi_platform.sources.publications import TripSource
 from taxi_platform.trips.month import TripMonth
@@ -41,6 +41,17 @@ class Publications:
     problems: list[str] = field(default_factory=list)
     refused: str | None = None
     resume_at: TripMonth | None = None
+
+    def fail_if_refused(self) -> None:
+        """Makes the tick red, which the alerts report, if the source refuses all months.
+
+        Otherwise nothing would be loaded, and nobody would know why.
+
+        Raises:
+            PermanentStoreError: it does.
+        """
+        if self.refused and not self.versions:
+            raise PermanentStoreError(self.refused)
 
 
 def ask(
@@ -88,16 +99,14 @@ def published_months(chosen: Settings) -> SensorDefinition:
         if chosen.automation
         else DefaultSensorStatus.STOPPED,
     )
+    @safe_errors()
     def evaluate(context: SensorEvaluationContext, source: TripSourceResource) -> SensorResult:
         months = newest_months(chosen)
         records = MonthRecords(context.instance, chosen)
         ledger = VersionLedger(context.cursor)
         ledger.keep_only({month.key for month in months})
         found = ask(source.get_source(), months, ledger.resume_at)
-        if found.refused and not found.versions:
-            # A red tick, which the alerts report: nothing would be loaded until somebody does
-            # something.
-            raise PermanentStoreError(safe_line(found.refused))
+        found.fail_if_refused()
         ledger.resume_at = found.resume_at.key if found.resume_at else None
         same: list[TripMonth] = []
 
@@ -131,8 +140,8 @@ def _skip_reason(found: Publications, asked: int, same: Sequence[TripMonth]) -> 
     said = f"{len(found.versions)} of the {asked} newest months are published: nothing to request"
     if found.problems:
         said = (
-            f"{len(found.problems)} of the {asked} newest months have no answer; the next tick "
-            f"asks again: {found.problems[0]}"
+            f"the source did not answer for {len(found.problems)} of the {asked} newest months; "
+            f"the next tick asks again: {found.problems[0]}"
         )
     if same:
         said += (

@@ -13,7 +13,7 @@ from taxi_platform.automation.jobs import INGEST_MONTH, REASON_TAG
 from taxi_platform.automation.months import MonthRecords, newest_months
 from taxi_platform.automation.published_months import ask
 from taxi_platform.resources.source import TripSourceResource
-from taxi_platform.safe_texts import safe_line
+from taxi_platform.safe_texts import safe_errors, safe_line
 from taxi_platform.settings import Settings
 
 
@@ -35,6 +35,7 @@ def monthly(chosen: Settings) -> ScheduleDefinition:
         if chosen.automation
         else DefaultScheduleStatus.STOPPED,
     )
+    @safe_errors()
     def evaluate(
         context: ScheduleEvaluationContext, source: TripSourceResource
     ) -> list[RunRequest] | SkipReason:
@@ -43,6 +44,7 @@ def monthly(chosen: Settings) -> ScheduleDefinition:
         missing = records.missing(newest_months(chosen, when))
         waiting = records.running(missing)
         found = ask(source.get_source(), [month for month in missing if month not in waiting])
+        found.fail_if_refused()
         if not found.versions:
             reason = found.problems[0] if found.problems else "none of them is published"
             return SkipReason(

@@ -88,9 +88,7 @@ class HttpSource:
             url = address.with_secrets()
             with client.stream("HEAD", url, AS_IT_IS) as response:
                 if response.status_code == 200:
-                    return Published(
-                        address, ending_of(address), *_version_headers(response)
-                    ).version
+                    return self._version(month, response)
                 if response.status_code not in (*PERMANENT, NO_HEAD):
                     raise self._refusal(month, response)
             # Some servers refuse HEAD, and some signatures are valid for GET only.
@@ -128,12 +126,12 @@ def faults_of(
         yield
     except DeadlineError as error:
         raise TransientStoreError(f"{subject}: {address}: {error}; {hint}") from None
-    except httpx.TransportError as error:
-        said = address.redacted(f"{type(error).__name__}: {error}")
-        raise TransientStoreError(f"{subject}: {address}: {unreachable} ({said}); {hint}") from None
-    except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
+    except (httpx.TooManyRedirects, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         said = address.redacted(error)
         raise PermanentStoreError(f"{subject}: {address}: {said}; check TAXI_SOURCE_URL") from None
+    except httpx.RequestError as error:
+        said = address.redacted(f"{type(error).__name__}: {error}")
+        raise TransientStoreError(f"{subject}: {address}: {unreachable} ({said}); {hint}") from None
 
 
 def _version_headers(response: "httpx.Response") -> tuple[str | None, str | None]:

@@ -275,6 +275,26 @@ def test_no_text_of_a_failure_stops_a_later_alert(
         assert PASSWORD not in received
 
 
+def test_the_error_of_a_tick_contains_no_secret(
+    alerts: list[AlertSensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        try:
+            raise ConnectionError(f"cannot log in with {PASSWORD}")
+        except ConnectionError as error:
+            raise RuntimeError("no database") from error
+
+    monkeypatch.setattr("taxi_platform.automation.alerts.sensors.pending_alerts", fail)
+    with pytest.raises(Exception, match="no database") as red:
+        alerts[0].tick()
+    chain = ""
+    error: BaseException | None = red.value
+    while error is not None:
+        chain, error = f"{chain} {error!r}", error.__cause__
+    assert "cannot log in with ***" in chain
+    assert PASSWORD not in chain
+
+
 def test_every_part_of_an_alert_may_contain_anything(
     chosen: Settings, alerts: list[AlertSensor], webhook: Webhook, mailbox: Mailbox
 ) -> None:

@@ -217,6 +217,9 @@ def test_a_redirect_is_followed_and_a_loop_of_them_is_not(
     publisher.publish("elsewhere", green_parquet)
     publisher.publish(NAME, location=f"{publisher.url}/elsewhere")
     assert fetch(publisher, landing).size == len(green_parquet)
+    publisher.publish(NAME, location="ftp://127.0.0.1/file")
+    with pytest.raises(PermanentStoreError, match=r"green\|2024-01.*ftp.*check TAXI_SOURCE_URL"):
+        fetch(publisher, landing)
     publisher.publish(NAME, location=f"{publisher.url}/{NAME}")
     with pytest.raises(PermanentStoreError, match=r"green\|2024-01.*redirects"):
         fetch(publisher, landing)

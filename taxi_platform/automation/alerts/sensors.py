@@ -19,7 +19,7 @@ from taxi_platform.automation.alerts.incidents import AlertCursor, from_now_on, 
 from taxi_platform.automation.alerts.messages import message_of
 from taxi_platform.automation.alerts.ticks import lost_cursor
 from taxi_platform.automation.months import MonthRecords
-from taxi_platform.safe_texts import safe_line
+from taxi_platform.safe_texts import safe_errors, safe_line
 from taxi_platform.settings import Settings
 
 
@@ -38,6 +38,7 @@ def _sensor(channel: Channel, chosen: Settings) -> SensorDefinition:
         description="Reports failed runs and checks, overdue months and recoveries by "
         f"{channel.name}.",
     )
+    @safe_errors()
     def alerts(context: SensorEvaluationContext) -> SensorResult:
         instance = context.instance
         found: list[Alert] = []
