@@ -97,7 +97,7 @@ def test_a_statement_that_does_more_than_read_is_refused_and_changes_nothing(
     assert state(connection) == before
 
 
-READS = {
+READS: dict[str, list[tuple[object, ...]]] = {
     "SELECT 1 AS one": [(1,)],
     "  select 'a;b' AS text ; ": [("a;b",)],
     "WITH x AS (SELECT 1) TABLE x": [(1,)],
