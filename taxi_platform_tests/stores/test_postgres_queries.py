@@ -78,7 +78,7 @@ def store(stack: EmbeddedStack, connection: psycopg.Connection) -> PostgresStore
     return PostgresStore(stack.postgres(), SCHEMA)
 
 
-def state(connection: psycopg.Connection) -> list[object]:
+def state(connection: psycopg.Connection) -> list[tuple[object, ...]]:
     rows = connection.execute(
         f"SELECT count(*), (SELECT is_called FROM {SCHEMA}.numbers), "
         f"(SELECT count(*) FROM pg_class WHERE relnamespace = '{SCHEMA}'::regnamespace) "
