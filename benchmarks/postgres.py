@@ -32,7 +32,7 @@ def _inputs(rows: int) -> None:
 
 def _platform(rows: int) -> Work:
     # Imported with its driver, as the peers are.
-    import adbc_driver_postgresql.dbapi  # noqa: F401
+    import pgpq  # noqa: F401
 
     from taxi_platform.stores.postgres.store import PostgresStore
 

@@ -17,7 +17,7 @@ from benchmarks.processes import ContestError
 BEGIN = "<!-- measured: written by `make bench` -->"
 END = "<!-- end of what is measured -->"
 
-VERSIONS = ("dagster", "pyarrow", "pandas", "duckdb", "polars", "dlt", "adbc-driver-postgresql")
+VERSIONS = ("dagster", "pyarrow", "pandas", "duckdb", "polars", "dlt", "psycopg", "pgpq")
 
 Measured = Sequence[tuple[Bench, Sequence[Result]]]
 

@@ -78,7 +78,7 @@ def store(stack: EmbeddedStack, connection: psycopg.Connection) -> PostgresStore
     return PostgresStore(stack.postgres(), SCHEMA)
 
 
-def state(connection: psycopg.Connection) -> list[object]:
+def state(connection: psycopg.Connection) -> list[tuple[object, ...]]:
     rows = connection.execute(
         f"SELECT count(*), (SELECT is_called FROM {SCHEMA}.numbers), "
         f"(SELECT count(*) FROM pg_class WHERE relnamespace = '{SCHEMA}'::regnamespace) "
@@ -97,7 +97,7 @@ def test_a_statement_that_does_more_than_read_is_refused_and_changes_nothing(
     assert state(connection) == before
 
 
-READS = {
+READS: dict[str, list[tuple[object, ...]]] = {
     "SELECT 1 AS one": [(1,)],
     "  select 'a;b' AS text ; ": [("a;b",)],
     "WITH x AS (SELECT 1) TABLE x": [(1,)],
