@@ -114,6 +114,29 @@ def _no_duplicate_rows(trips: TripParquet) -> Verdict:
     return Verdict(trips.duplicate_rows == 0, facts)
 
 
+def _columns_named(trips: TripParquet) -> Verdict:
+    nameless = trips.nameless_fields
+    facts: dict[str, Any] = {"nameless_fields": list(nameless)}
+    if nameless:
+        facts["to_accept_it"] = (
+            "If the names at the end of the header are missing, set missing_columns to their "
+            "columns. Otherwise correct the header: values are in the wrong columns"
+        )
+    return Verdict(not nameless, facts)
+
+
+def _columns_filled(trips: TripParquet) -> Verdict:
+    month, nulls = trips.month.month, trips.statistics["nulls"]
+    empty = [
+        column.name
+        for column in trip_type(trips.month.color).columns
+        if column.always is not None
+        and column.always.since <= month <= column.always.until
+        and nulls.get(column.name, 0) == trips.rows
+    ]
+    return Verdict(not empty or trips.rows < MIN_ROWS_FOR_DAYS, {"columns_without_values": empty})
+
+
 EXPECTATIONS: tuple[Expectation, ...] = (
     Expectation(
         "rows_conserved",
@@ -134,6 +157,18 @@ EXPECTATIONS: tuple[Expectation, ...] = (
         "required_columns_not_null",
         "Columns in which every trip has a value (see docs/data.md) have no nulls.",
         _required_not_null,
+    ),
+    Expectation(
+        "columns_named",
+        "The header of a CSV lacks no name while a column of the month is missing. If it does, "
+        "values may be in the wrong columns.",
+        _columns_named,
+    ),
+    Expectation(
+        "columns_filled",
+        "Columns that every file of the month has (see docs/data.md) have values.",
+        _columns_filled,
+        Severity.WARNING,
     ),
     Expectation(
         "no_duplicate_rows",

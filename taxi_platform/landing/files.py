@@ -98,6 +98,8 @@ class TripParquet:
         is_accepted: whether somebody accepted it regardless of differences.
         duplicate_rows: kept rows that duplicate an earlier one; None if they were not counted.
         warnings: warnings about values that were accepted; sentences.
+        nameless_fields: fields of the published CSV that have values and no name, if a column of
+            the month is missing.
     """
 
     month: TripMonth
@@ -115,6 +117,7 @@ class TripParquet:
     is_accepted: bool = False
     duplicate_rows: int | None = None
     warnings: tuple[str, ...] = ()
+    nameless_fields: tuple[str, ...] = ()
 
     @classmethod
     def at(cls, month: TripMonth, path: Path, rejects_path: Path) -> Self:
@@ -144,6 +147,7 @@ class TripParquet:
             is_accepted=summary.get("accepted", False),
             duplicate_rows=summary.get("duplicate_rows"),
             warnings=tuple(summary.get("warnings", ())),
+            nameless_fields=tuple(summary.get("nameless_fields", ())),
         )
 
     @property
@@ -269,6 +273,7 @@ def summary_metadata(trips: CleanedTrips) -> dict[str, str]:
         "accepted": trips.options.accept_replacement,
         "duplicate_rows": summary.duplicate_rows,
         "warnings": summary.warnings,
+        "nameless_fields": trips.nameless_fields,
     }
     return {SUMMARY_KEY: json.dumps(facts)}
 

@@ -163,7 +163,7 @@ class ColumnCast:
             as_they_stand = self.utc_times == "wall_time"
             about = About.UTC_AS_WALL_TIME if as_they_stand else About.UTC_CONVERTED
             self._note(about, array, found.labeled, found.first_labeled)
-        self._note(About.DATE_AS_MIDNIGHT, array, found.dates, found.first_date)
+        self._note(About.NO_MINUTES, array, found.cut, found.first_cut)
 
     def _note(self, about: About, array: pa.Array, count: int, first: int) -> None:
         if count:

@@ -33,7 +33,7 @@ from taxi_platform.trips.notes import About, Notes, listed
 from taxi_platform.trips.options import PASSENGER_COUNT, CleaningOptions
 from taxi_platform.trips.ordered_map import map_in_order
 from taxi_platform.trips.reader import infer_month, open_trip_file
-from taxi_platform.trips.refusals import dates_without_times, too_many_rejected
+from taxi_platform.trips.refusals import times_without_minutes, too_many_rejected
 from taxi_platform.trips.row_hashes import row_hashes
 from taxi_platform.trips.rules import Rule, RuleContext
 from taxi_platform.trips.schema import ColumnMap, trip_schema
@@ -83,6 +83,8 @@ class CleanedTrips:
         options: the cleaning options.
         source_sha256: checksum of the published file, if known.
         source: address of the published file, if known.
+        nameless_fields: fields of a CSV that have values and no name, if a column of the month is
+            missing. If its name is what the header lacks, the columns after it are shifted.
         summary: counts, statistics and warnings; complete when the iteration has ended.
     """
 
@@ -100,6 +102,8 @@ class CleanedTrips:
         self.source = source
         self.columns: ColumnMap = reader.columns
         self.summary = CleaningSummary(remarks=_remarks(reader, month))
+        lost = lost_columns(reader.columns, month, options.missing_columns)
+        self.nameless_fields = reader.columns.surplus if lost else ()
         self._reader = reader
         self.options = options
         self._name = name
@@ -145,7 +149,7 @@ class CleanedTrips:
     def _refuse_if_bad(self) -> None:
         if self.summary.rows_read == 0:
             raise TripFileError(f"{self._name} has a header but no rows")
-        if refusal := dates_without_times(self._name, self.summary, self.options):
+        if refusal := times_without_minutes(self._name, self.summary, self.options):
             raise TripFileError(refusal)
         if self.summary.rejected_share > self.options.max_rejected_share:
             raise TooManyRejectedError(

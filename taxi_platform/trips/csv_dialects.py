@@ -16,6 +16,9 @@ _DELIMITERS = {
     ";": "semicolons, as Excel writes them where the comma is the decimal sign",
     "\t": "tabs, as Excel and psql write them",
     "|": "vertical bars",
+    "\x01": "the control character 1, as Hive writes it",
+    "^": "carets",
+    "~": "tildes",
 }
 
 _LEAST_DELIMITERS = 5
@@ -39,6 +42,8 @@ def refuse_dialect(name: str, header: str) -> None:
             "newlines (\\n or \\r\\n)"
         )
     first = lines[0].lstrip("\ufeff")
+    if first.startswith("#"):
+        raise TripFileError(f"{name} begins with a comment, {shown(first)!r}: remove it")
     if first.lower().startswith("sep="):
         raise TripFileError(
             f"{name} begins with {shown(first)!r}, a line that only Excel understands; remove it "

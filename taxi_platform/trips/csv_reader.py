@@ -48,7 +48,7 @@ from taxi_platform.trips.failures import FailureSearch, bad_value
 from taxi_platform.trips.notes import About, Notes, shown
 from taxi_platform.trips.schema import ColumnMap, map_columns, normalize_name
 from taxi_platform.trips.texts import MISSING_SPELLINGS
-from taxi_platform.trips.times import UtcTimes, has_zones_or_fractions, midnights
+from taxi_platform.trips.times import UtcTimes, full_hours, has_zones_or_fractions
 from taxi_platform.trips.types import trip_type
 
 BLOCK_BYTES = 1 << 21
@@ -96,7 +96,6 @@ class CsvTripReader:
         self._stream = open_bytes(path)
         try:
             header, self._rest = self._read_header()
-            self._next_line = 2
             text = header.decode("utf-8", "replace")
             refuse_dialect(path.name, text)
             names = split_line(text)
@@ -120,7 +119,9 @@ class CsvTripReader:
         """Returns the header line, and the bytes that were read after it."""
         start = bytearray(LONGEST_LINE)
         start = start[: fill(memoryview(start), self._stream, self._path)]
-        header, newline, rest = start.partition(b"\n")
+        blank = len(start) - len(start.lstrip(b"\r\n"))
+        self._next_line = 2 + start.count(b"\n", 0, blank)
+        header, newline, rest = start[blank:].partition(b"\n")
         if not header.strip() or (not newline and len(start) >= LONGEST_LINE):
             raise TripFileError(f"{self._path.name} has no header line")
         return bytes(header), bytes(rest)
@@ -207,7 +208,7 @@ class CsvTripReader:
             self._note_extra_field(position, _single_chunk(table[self._name(position)]), notes)
         for position, column in self._by_position.items():
             if types[column.name] == TIME:
-                self._note_dates(position, arrays[column.name], text, notes)
+                self._note_cut_times(position, arrays[column.name], text, notes)
         rows = canonical_batch(self.color, arrays, table.num_rows)
         return ParsedBlock(RowSet(rows, lines, text), notes=notes)
 
@@ -215,13 +216,12 @@ class CsvTripReader:
         column = self._by_position.get(position)
         return column.name if column else f"unread {position}"
 
-    def _note_dates(self, position: int, times: pa.Array, text: RawText, notes: Notes) -> None:
-        """Notes the dates that Arrow read as midnight."""
-        if at_midnight := midnights(times):
-            fields = [split_line(line or "")[position].strip() for line in text(at_midnight)]
-            if dates := [field for field in fields if ":" not in field]:
-                name = self._by_position[position].name
-                notes.add(About.DATE_AS_MIDNIGHT, name, len(dates), dates[0])
+    def _note_cut_times(self, position: int, times: pa.Array, text: RawText, notes: Notes) -> None:
+        """Notes the times without minutes, which Arrow reads as the start of a day or hour."""
+        if at_full_hours := full_hours(times):
+            fields = [split_line(line or "")[position].strip() for line in text(at_full_hours)]
+            if cut := [field for field in fields if ":" not in field]:
+                notes.add(About.NO_MINUTES, self._by_position[position].name, len(cut), cut[0])
 
     def _note_extra_field(self, position: int, values: pa.StringArray, notes: Notes) -> None:
         filled = values.filter(pc.fill_null(pc.not_equal(values, _EMPTY), FALSE))
@@ -237,7 +237,6 @@ class CsvTripReader:
         """
         found = list(records(raw, self._width))
         nothing = [""] * self._width
-        self._refuse_other_header(found)
         misfits = [self._is_misfit(record) for record in found]
         fields = [
             nothing if misfit else record.fields
@@ -263,21 +262,22 @@ class CsvTripReader:
         block = split_block(rows, places, bad, _text_by_position(found))
         return replace(block, notes=notes, first_failure=failures.first(places))
 
-    def _refuse_other_header(self, found: list[CsvRecord]) -> None:
-        """Refuses a file that was joined from files with different columns.
+    def _repeats_header(self, record: CsvRecord) -> bool:
+        """Whether a line repeats the file's header.
 
-        Below another header, values would be read into the wrong columns. A line that repeats the
-        file's own header is only rejected.
+        Raises:
+            TripFileError: it is a header with other columns: the file was joined from several, and
+                the values below it would be read into the wrong columns.
         """
-        for record in found:
-            if self._looks_like_header(record.fields):
-                names = [normalize_name(name) for name in record.fields]
-                if _without_unnamed(names) != self._header:
-                    raise TripFileError(
-                        f"{self._path.name}: line {record.line_number:,} is a header with other "
-                        f"columns than the file's first line: {shown(record.text)!r}. The file "
-                        "was joined from several files: split it there"
-                    )
+        if not self._looks_like_header(record.fields):
+            return False
+        if _without_unnamed([normalize_name(name) for name in record.fields]) != self._header:
+            raise TripFileError(
+                f"{self._path.name}: line {record.line_number:,} is a header with other columns "
+                f"than the file's first line: {shown(record.text)!r}. The file was joined from "
+                "several files: split it there"
+            )
+        return True
 
     def _looks_like_header(self, fields: list[str]) -> bool:
         """Whether most fields are names of columns; values never are."""
@@ -287,10 +287,16 @@ class CsvTripReader:
         return sum(normalize_name(field) in known for field in fields) > len(fields) / 2
 
     def _is_misfit(self, record: CsvRecord) -> bool:
-        return len(record.fields) != self._width or "\ufffd" in record.text
+        return (
+            self._repeats_header(record)
+            or len(record.fields) != self._width
+            or "\ufffd" in record.text
+        )
 
     def _why_unparseable(self, record: CsvRecord) -> str:
         width, text = len(record.fields), repr(shown(record.text))
+        if self._repeats_header(record):
+            return f"the header again: {text}"
         if width != self._width:
             return f"{width:,} fields instead of {self._width:,}: {text}"
         if "\ufffd" in record.text:

@@ -20,7 +20,7 @@ class About(StrEnum):
     UNKNOWN_TEXT = "unknown text"
     SHORT_FLOAT = "short float"
     UNNAMED_FIELD = "unnamed field"
-    DATE_AS_MIDNIGHT = "date as midnight"
+    NO_MINUTES = "no minutes"
 
 
 _SENTENCES = {
@@ -52,9 +52,9 @@ _SENTENCES = {
         "{subject} has no name in the header and was not read: {count} rows have a value in it, "
         "the first {example}"
     ),
-    About.DATE_AS_MIDNIGHT: (
-        "{subject}: {count} values are dates without a time of day and were read as midnight (the "
-        "first: {example})"
+    About.NO_MINUTES: (
+        "{subject}: {count} values have no minutes and were read as the start of their day or hour "
+        "(the first: {example})"
     ),
 }
 
@@ -99,13 +99,14 @@ class Notes:
             subject: note.count for (kind, subject), note in self.found.items() if kind == about
         }
 
-    def sentences(self) -> list[str]:
-        """The notes as sentences, in a fixed order."""
+    def sentences(self, *kinds: About) -> list[str]:
+        """The notes as sentences, in a fixed order; only those of some kinds, if any are given."""
         return [
             _SENTENCES[about].format(
                 subject=subject, count=f"{noted.count:,}", example=noted.example
             )
             for (about, subject), noted in sorted(self.found.items())
+            if about in (kinds or About)
         ]
 
 

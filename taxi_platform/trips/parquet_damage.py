@@ -29,6 +29,11 @@ def damaged(path: Path, error: Exception) -> TripFileError:
         return TripFileError(
             f"{path.name} is an encrypted Parquet file ({reason}): provide it without encryption"
         )
+    if isinstance(error, pa.ArrowNotImplementedError):
+        return TripFileError(
+            f"{path.name} has a column of a type that cannot be read ({reason}): write it as a "
+            "64-bit integer, a double, a text or a timestamp"
+        )
     return TripFileError(
         f"{path.name} is a damaged or truncated Parquet file ({reason}): download it again"
     )

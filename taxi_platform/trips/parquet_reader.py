@@ -257,28 +257,64 @@ def _describer(published: str, values: pa.Array, column: Column) -> Callable[[in
 
 
 def _with_valid_text(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.BooleanArray]:
-    """Replaces invalid UTF-8, which Arrow does not check, and returns a mask of the rows with any.
+    """Replaces invalid UTF-8 in texts and bytes, and returns a mask of the rows with any.
 
     Raises:
         pa.ArrowInvalid: the batch is damaged in another way.
     """
     bad = pa.repeat(FALSE, batch.num_rows)
+    is_checked = _is_valid(batch)  # Arrow does not check texts when it reads them.
+    for position, column in enumerate(batch.columns):
+        if is_checked and not (_is_bytes(column.type) and not _is_utf_8(column)):
+            continue
+        if _is_bytes(column.type) or _is_text(column.type):
+            column, bad_here = _mended(column)
+            bad = pc.or_(bad, bad_here)
+            batch = batch.set_column(position, batch.schema.names[position], column)
+    if not is_checked:
+        batch.validate(full=True)
+    return batch, bad
+
+
+def _is_valid(batch: pa.RecordBatch) -> bool:
     try:
         batch.validate(full=True)
     except pa.ArrowInvalid:
-        for position, column in enumerate(batch.columns):
-            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-                published = column.cast(pa.large_binary()).to_pylist()
-                mended = [None if t is None else t.decode("utf-8", "replace") for t in published]
-                differ = [
-                    t is not None and (m or "").encode() != t
-                    for t, m in zip(published, mended, strict=True)
-                ]
-                bad = pc.or_(bad, booleans(differ))
-                array = texts(mended, column.type)
-                batch = batch.set_column(position, batch.schema.field(position), array)
-        batch.validate(full=True)
-    return batch, bad
+        return False
+    return True
+
+
+def _is_bytes(type_: pa.DataType) -> bool:
+    if pa.types.is_dictionary(type_):
+        return _is_bytes(type_.value_type)
+    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return any(test(type_) for test in tests)
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return pa.types.is_string(type_) or pa.types.is_large_string(type_)
+
+
+def _is_utf_8(array: pa.Array) -> bool:
+    plain = array.dictionary if pa.types.is_dictionary(array.type) else array
+    try:
+        plain.cast(pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _mended(array: pa.Array) -> tuple[pa.Array, pa.BooleanArray]:
+    """The array as text, with U+FFFD for invalid UTF-8, and a mask of the values with any."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    published = array.cast(pa.large_binary()).to_pylist()
+    mended = [None if t is None else t.decode("utf-8", "replace") for t in published]
+    differ = [
+        t is not None and (m or "").encode() != t for t, m in zip(published, mended, strict=True)
+    ]
+    large = pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
+    return texts(mended, pa.large_string() if large else pa.string()), booleans(differ)
 
 
 def _no_text(positions: Sequence[int]) -> list[str | None]:

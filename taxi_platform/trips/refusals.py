@@ -31,19 +31,18 @@ def too_many_rejected(
     return f"{found} {_what_to_do(month, summary)}"
 
 
-def dates_without_times(
+def times_without_minutes(
     name: str, summary: CleaningSummary, options: CleaningOptions
 ) -> str | None:
-    """The error message for a file whose times were cut to dates; None for other files.
+    """The error message for a file whose times were cut to dates or hours; None for other files.
 
-    Some programs write midnight as a date alone. Few trips begin or end at midnight, so in a file
-    with many dates the times of day are lost.
+    Some programs write midnight as a date alone. Few trips begin or end at midnight.
     """
-    for column, count in summary.notes.counts(About.DATE_AS_MIDNIGHT).items():
+    for column, count in summary.notes.counts(About.NO_MINUTES).items():
         if count > summary.rows_read * options.max_rejected_share:
             return (
-                f"{name}: {count:,} of {summary.rows_read:,} rows have a date without a time of "
-                f"day in {column}: write the times to the second (2024-01-31 18:05:00)"
+                f"{name}: {count:,} of {summary.rows_read:,} rows have a date without minutes in "
+                f"{column}: write the times to the second (2024-01-31 18:05:00)"
             )
     return None
 
@@ -57,6 +56,7 @@ def _what_to_do(month: TripMonth, summary: CleaningSummary) -> str:
         return f"{said}Correct how the file is written"
     if reason == PICKUP_NEAR_MONTH.reason:
         return f"{said}{_other_month(month, summary)}"
+    said += "".join(f"{unknown}. " for unknown in summary.notes.sentences(About.UNKNOWN_TEXT))
     return f"{said}If the file is right, raise max_rejected_share or switch the rule off"
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from taxi_platform.trips.column_names import normalize_name, with_nearest_name
+from taxi_platform.trips.column_names import nearest_name, normalize_name, with_nearest_name
 from taxi_platform.trips.columns import AMOUNT, CODE, DATA_FILE_MONTH, SECONDS, TIME, Column
 from taxi_platform.trips.errors import TripFileError
-from taxi_platform.trips.notes import listed
+from taxi_platform.trips.notes import listed, shown
 from taxi_platform.trips.types import TRIP_TYPES, trip_type
 
 __all__ = [
@@ -123,12 +123,16 @@ def _lacks(
     color: str, missing: Sequence[Column], mapped: Mapping[str, Column], unknown: Sequence[str]
 ) -> str:
     """Why a file without required columns is refused; what follows its name."""
-    if len(mapped) >= _MIN_KNOWN_SHARE * len(columns(color)):
+    similar = [column for column in missing if nearest_name(column, unknown)]
+    if len(mapped) + len(similar) >= _MIN_KNOWN_SHARE * len(columns(color)):
         named = ", ".join(with_nearest_name(column, unknown) for column in missing)
         return (
             f": no column for {named}, which every {color} trip file has; unknown columns: "
             f"{listed(unknown) or 'none'}. Rename the column to a known name (docs/data.md)"
         )
+    if not mapped and sum(name.strip(" \"'")[:1].isdigit() for name in unknown) > len(unknown) / 2:
+        row = shown(",".join(unknown))
+        return f" has no header line: its first line is a row, {row!r}. Put the names above it"
     names = ", ".join(column.name for column in missing)
     published = (*mapped, *unknown)
     return (

@@ -17,9 +17,24 @@ from taxi_platform.trips.notes import About, Notes
 
 MISSING_SPELLINGS = (
     *("", "NULL", "Null", "null", "(null)", "\\N"),
-    *("NaN", "nan", "NaT", "None", "none", "<NA>", "N/A", "#N/A", "NA"),
+    *(
+        "NaN",
+        "nan",
+        "NAN",
+        "-nan",
+        "-NaN",
+        "NaT",
+        "None",
+        "none",
+        "<NA>",
+        "N/A",
+        "n/a",
+        "#N/A",
+        "NA",
+    ),
+    "missing",
 )
-"""How SQL, Hive and Postgres (``\\N``), pandas, R and Excel write a missing value."""
+"""How SQL, Hive and Postgres (``\\N``), C, pandas, R, Excel and Julia write a missing value."""
 
 FLAG = "N|Y"
 """The domain of a flag column."""

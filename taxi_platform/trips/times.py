@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from taxi_platform.trips.arrow_values import FALSE, numbers_of, present, scalar
+from taxi_platform.trips.arrow_values import FALSE, numbers_of, present
 from taxi_platform.trips.columns import TIME
 
 UtcTimes = Literal["wall_time", "convert"]
@@ -31,8 +31,7 @@ _NAMES_OF_UTC = frozenset(
 
 _INSTANT = pa.timestamp("us", "UTC")
 
-_DAY = 86_400_000_000
-_DATE_LENGTH = scalar("10", pa.int32())
+_HOUR = 3_600_000_000
 
 _CLOCK = r"(:\d{2}(?:\.\d{1,6})?)"
 _FINER = r"(:\d{2}\.\d{6})\d+"
@@ -50,15 +49,15 @@ class WallTimes:
         values: New York wall time, timestamp[us] without a zone.
         labeled: how many were labeled UTC.
         first_labeled: the position of the first one labeled UTC, if any.
-        dates: how many were dates without a time of day, and read as midnight.
-        first_date: the position of the first of these, if any.
+        cut: how many had no minutes, and were read as the start of their day or hour.
+        first_cut: the position of the first of these, if any.
     """
 
     values: pa.Array
     labeled: int = 0
     first_labeled: int = 0
-    dates: int = 0
-    first_date: int = 0
+    cut: int = 0
+    first_cut: int = 0
 
 
 def is_utc(zone: str) -> bool:
@@ -93,8 +92,8 @@ def wall_times_of_texts(array: pa.Array, utc_times: UtcTimes) -> WallTimes:
     Raises:
         pa.ArrowInvalid: a text is not a time in ISO 8601.
     """
-    dates = pc.fill_null(pc.equal(pc.utf8_length(array), _DATE_LENGTH), FALSE)
-    some = {"dates": dates.true_count, "first_date": _first(dates)}
+    without = pc.fill_null(pc.invert(pc.match_substring(array, ":")), FALSE)
+    some = {"cut": without.true_count, "first_cut": _first(without)}
     try:
         return WallTimes(array.cast(TIME), **some)
     except pa.ArrowInvalid:
@@ -113,18 +112,18 @@ def wall_times_of_texts(array: pa.Array, utc_times: UtcTimes) -> WallTimes:
     return WallTimes(pc.coalesce(plain, local), labeled.true_count, _first(labeled), **some)
 
 
-def midnights(times: pa.Array) -> list[int]:
-    """The positions of the times that are midnight.
+def full_hours(times: pa.Array) -> list[int]:
+    """The positions of the times that are the start of an hour.
 
     Args:
         times: timestamp[us] without a zone.
     """
     if times.null_count == len(times):
         return []
-    is_midnight = numbers_of(times.view(pa.int64())) % _DAY == 0
+    is_full = numbers_of(times.view(pa.int64())) % _HOUR == 0
     if times.null_count:
-        is_midnight &= present(times)
-    return [int(position) for position in np.flatnonzero(is_midnight)]
+        is_full &= present(times)
+    return [int(position) for position in np.flatnonzero(is_full)]
 
 
 def has_zones_or_fractions(array: pa.Array) -> bool:

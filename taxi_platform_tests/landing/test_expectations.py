@@ -10,7 +10,11 @@ import pytest
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.landing.expectations import EXPECTATIONS, Severity, Verdict
 from taxi_platform.landing.files import TripParquet
+from taxi_platform.landing.zone import LandingZone
+from taxi_platform.trips.cleaning import CleaningOptions, clean_trips
+from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.month import TripMonth
+from taxi_platform_tests.trips.published import HEADER, trip, write_csv
 
 FEBRUARY = TripMonth.from_key("green|2024-02")
 
@@ -55,6 +59,47 @@ def judge(name: str, month: TripParquet) -> Verdict:
 
 def test_a_good_month_meets_every_expectation(february: February) -> None:
     assert all(e.judge(february()).holds for e in EXPECTATIONS)
+
+
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        ("congestion_surcharge", {"congestion_surcharge"}),
+        ("trip_type", {"trip_type"}),
+        ("VendorID", {"vendor_id"}),
+    ],
+)
+def test_a_header_that_lacks_a_name_blocks_the_month_until_it_is_accepted(
+    tmp_path: Path, header: str, columns: set[str]
+) -> None:
+    """The columns after a name that is lost in the middle are shifted."""
+    if header == "VendorID":
+        with pytest.raises(TripFileError, match="no column for vendor_id"):
+            load(tmp_path, header, CleaningOptions())
+        return
+    verdict = judge("columns_named", load(tmp_path, header, CleaningOptions()))
+    assert not verdict.holds
+    assert verdict.facts["nameless_fields"] == ["field 20"]
+    assert "set missing_columns" in verdict.facts["to_accept_it"]
+    options = CleaningOptions(missing_columns=tuple(columns))
+    assert judge("columns_named", load(tmp_path, header, options)).holds
+
+
+def load(folder: Path, lost_name: str, options: CleaningOptions) -> TripParquet:
+    names = [name for name in HEADER.split(",") if name != lost_name]
+    path = write_csv(folder / "green_tripdata_2020-01.csv", [trip()] * 5, header=",".join(names))
+    return LandingZone(folder).write_cleaned(clean_trips(path, options=options))
+
+
+def test_a_column_without_values_is_reported(february: February) -> None:
+    assert judge("columns_filled", february()).holds
+    month = february(statistics={"nulls": {"trip_type": 2_900, "ehail_fee": 2_900, "extra": 2_899}})
+    verdict = judge("columns_filled", month)
+    assert not verdict.holds
+    assert "trip_type" in verdict.facts["columns_without_values"]
+    assert "extra" not in verdict.facts["columns_without_values"]
+    small = february(rows=999, statistics={"nulls": {"trip_type": 999}})
+    assert judge("columns_filled", small).holds
 
 
 @pytest.mark.parametrize(
@@ -110,4 +155,4 @@ def test_duplicate_rows_are_a_warning_and_do_not_block(february: February) -> No
     assert not verdict.holds
     assert verdict.facts == {"duplicate_rows": 29, "share": 0.01}
     warning = [e.name for e in EXPECTATIONS if e.severity is Severity.WARNING]
-    assert warning == ["no_duplicate_rows"]
+    assert warning == ["columns_filled", "no_duplicate_rows"]

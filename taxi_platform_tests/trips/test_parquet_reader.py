@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from taxi_platform.trips.blocks import BLOCK_ROWS, parsed_columns
 from taxi_platform.trips.errors import TripFileError
+from taxi_platform.trips.parquet_damage import damaged
 from taxi_platform.trips.parquet_reader import ParquetTripReader
 from taxi_platform_tests.trips.published import (
+    TRIP,
     Parsed,
     bounded,
     green_table,
@@ -322,3 +324,44 @@ def test_a_table_without_rows_is_read(tmp_path: Path) -> None:
 
     assert sum(reader.parse(raw).rows_read for raw in reader.raw_blocks()) == 0
     reader.close()
+
+
+BYTES = {
+    "binary": pa.binary(),
+    "large binary": pa.large_binary(),
+    "dictionary": pa.dictionary(pa.int32(), pa.binary()),
+}
+
+
+@BLOCK_SIZES
+@pytest.mark.parametrize("type_", BYTES.values(), ids=BYTES)
+@pytest.mark.parametrize(
+    "column",
+    ["VendorID", "lpep_dropoff_datetime", "fare_amount", "store_and_fwd_flag", "payment_type"],
+)
+def test_a_damaged_text_of_bytes_rejects_only_its_own_row(
+    tmp_path: Path, column: str, type_: pa.DataType, block_rows: int
+) -> None:
+    """Hive and old versions of Spark write texts that are not labeled as such."""
+    values = [TRIP[column].encode()] * 40
+    values[3] = b"" if column in ("fare_amount", "payment_type") else values[3]
+    values[20] = b"\xff"
+    array = pa.array(values, pa.binary())
+    if pa.types.is_dictionary(type_):
+        array = array.dictionary_encode()
+    path = tmp_path / "g.parquet"
+    pq.write_table(green_table(40, **{column: array.cast(type_)}), path)
+
+    parsed = parse(path, block_rows)
+
+    assert [line for line, _ in parsed.bad] == [21]
+    assert parsed.lines == [n for n in range(1, 41) if n != 21]
+
+
+def test_a_type_that_cannot_be_read_is_no_damage() -> None:
+    error = pa.ArrowNotImplementedError("Integers with more than 64 bits not implemented")
+
+    assert str(damaged(Path("g.parquet"), error)) == (
+        "g.parquet has a column of a type that cannot be read (Integers with more than 64 bits "
+        "not implemented): write it as a 64-bit integer, a double, a text or a timestamp"
+    )

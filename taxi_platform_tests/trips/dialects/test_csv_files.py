@@ -98,6 +98,16 @@ def test_every_encoding_with_a_byte_order_mark_is_read_gzipped_or_not(
     assert_equal(write(tmp_path, content))
 
 
+@pytest.mark.parametrize("blank", ["\n", "\r\n\r\n"])
+def test_blank_lines_above_the_header_are_skipped_and_counted(tmp_path: Path, blank: str) -> None:
+    lines = text_of().splitlines()
+    path = write(tmp_path, blank + "\n".join([*lines, "x\n"]))
+    found, summary = read(path, COLOR)
+    assert picked(found, ROWS) == ROWS
+    assert summary.first_failure is not None
+    assert summary.first_failure.line_number == blank.count("\n") + len(lines) + 1
+
+
 def test_a_truncated_character_rejects_only_the_last_line(tmp_path: Path) -> None:
     found, summary = read(write(tmp_path, text_of().encode("utf-16")[:-3]), COLOR)
     assert picked(found, ROWS) == ROWS[:-1]
@@ -268,6 +278,16 @@ REFUSED: dict[str, tuple[Callable[[str], bytes | str], str]] = {
     "semicolons": (lambda t: t.replace(",", ";"), "fields are separated by semicolons, as Ex"),
     "tabs": (lambda t: t.replace(",", "\t"), "fields are separated by tabs, as Excel and psql"),
     "vertical bars": (lambda t: t.replace(",", "|"), "fields are separated by vertical bars"),
+    "Hive's delimiter": (lambda t: t.replace(",", "\x01"), "separated by the control character 1"),
+    "a comment": (lambda t: "# green trips\n" + t, "begins with a comment, '# green trips'"),
+    "no header": (
+        lambda t: t.partition("\n")[2],
+        "has no header line: its first line is a row, '5,2024-01-01 00:05:28",
+    ),
+    "a table's name in the header": (
+        lambda t: ",".join(f"g.{n}" for n in NAMES.values()) + "\n" + t.partition("\n")[2],
+        "no column for vendor_id (is it 'g.vendorid'?), pickup_datetime (is it",
+    ),
     "Excel's first line": (lambda t: "sep=;\r\n" + t.replace(",", ";"), "begins with 'sep=;'"),
     "decimal commas": (
         lambda t: "\r\n".join(line.replace(",", ";").replace(".", ",") for line in t.split("\r\n")),
@@ -280,7 +300,11 @@ REFUSED: dict[str, tuple[Callable[[str], bytes | str], str]] = {
     ),
     "dates without times": (
         lambda t: re.sub(r"(2024-01-\d\d) [\d:]{8}", r"\1", t),
-        "30 of 30 rows have a date without a time of day in pickup_datetime: write the times",
+        "30 of 30 rows have a date without minutes in pickup_datetime: write the times",
+    ),
+    "times without minutes": (
+        lambda t: re.sub(r"(2024-01-\d\d \d\d):\d\d:\d\d", r"\1", t),
+        "30 of 30 rows have a date without minutes in pickup_datetime: write the times",
     ),
     "too few fields": (
         lambda t: "".join(
@@ -324,8 +348,8 @@ def test_midnight_may_be_written_as_a_date_and_is_reported(
     found, summary = read(write(tmp_path, text), COLOR)
     assert picked(found, rows) == rows
     assert summary.warnings[0] == (
-        "pickup_datetime: 1 values are dates without a time of day and were read as midnight "
-        "(the first: 2024-01-05)"
+        "pickup_datetime: 1 values have no minutes and were read as the start of their day or "
+        "hour (the first: 2024-01-05)"
     )
     assert len(summary.warnings) == 1 + block_of_text
 
