@@ -125,18 +125,6 @@ def _columns_named(trips: TripParquet) -> Verdict:
     return Verdict(not nameless, facts)
 
 
-def _columns_filled(trips: TripParquet) -> Verdict:
-    month, nulls = trips.month.month, trips.statistics["nulls"]
-    empty = [
-        column.name
-        for column in trip_type(trips.month.color).columns
-        if column.always is not None
-        and column.always.since <= month <= column.always.until
-        and nulls.get(column.name, 0) == trips.rows
-    ]
-    return Verdict(not empty or trips.rows < MIN_ROWS_FOR_DAYS, {"columns_without_values": empty})
-
-
 EXPECTATIONS: tuple[Expectation, ...] = (
     Expectation(
         "rows_conserved",
@@ -163,12 +151,6 @@ EXPECTATIONS: tuple[Expectation, ...] = (
         "The header of a CSV lacks no name while a column of the month is missing. If it does, "
         "values may be in the wrong columns.",
         _columns_named,
-    ),
-    Expectation(
-        "columns_filled",
-        "Columns that every file of the month has (see docs/data.md) have values.",
-        _columns_filled,
-        Severity.WARNING,
     ),
     Expectation(
         "no_duplicate_rows",
