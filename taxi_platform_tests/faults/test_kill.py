@@ -77,11 +77,11 @@ KILL_POINTS: dict[str, list[Step]] = {
     "in the checks of the cleaned month": [(f"{CHECKS}:_rows_conserved", "call", 1)],
     "before the upload": [(f"{GCS_ROOM}:GCSTrips.upload", "call", 1)],
     "mid-upload": [
-        (f"{BLOB}.upload_from_filename", "call", 1),
+        (f"{BLOB}.upload_from_file", "call", 1),
         # The first carries the headers.
         (f"{HTTP}.send", "return", 1),
     ],
-    "after the upload, before it is verified": [(f"{BLOB}.upload_from_filename", "return", 1)],
+    "after the upload, before it is verified": [(f"{BLOB}.upload_from_file", "return", 1)],
     "after the upload, before its record": [(f"{GCS_ROOM}:GCSTrips.upload", "return", 1)],
     "before the load job": [(f"{JOBS}:LoadJobs.load_object", "call", 1)],
     "load job sent, no answer yet": [
