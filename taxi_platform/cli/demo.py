@@ -7,7 +7,7 @@ queries every store through the store's own client.
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -25,7 +25,7 @@ from taxi_platform.stores.base import StoreType
 from taxi_platform.trips.month import TripMonth
 
 if TYPE_CHECKING:
-    from dagster import DagsterEvent, DagsterInstance
+    from dagster import DagsterEvent, DagsterInstance, EventLogEntry
 
 DEMO_MONTHS = (TripMonth.from_key("green|2024-01"), TripMonth.from_key("yellow|2021-01"))
 """One month of each color and of each published format, Parquet and gzipped CSV."""
@@ -150,8 +150,6 @@ def _materialize(
     Returns:
         The metadata of ``cleaned_trips``, and the seconds that each asset took.
     """
-    from dagster import EventLogEntry
-
     from taxi_platform.assets.keys import trip_keys
     from taxi_platform.dagster_internals import make_new_run_id
     from taxi_platform.definitions import build_defs
@@ -169,17 +167,16 @@ def _materialize(
         elif event is not None and event.is_step_materialization:
             progress.advance(task)
 
-    instance.watch_event_logs(run_id, None, watch)
-    result = job.execute_in_process(
-        instance=instance,
-        partition_key=month.key,
-        run_id=run_id,
-        # Without zones: synthetic zones must not replace real ones.
-        asset_selection=keys,
-        raise_on_error=False,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-    )
-    instance.end_watch_event_logs(run_id, watch)
+    with _watched(instance, run_id, watch):
+        result = job.execute_in_process(
+            instance=instance,
+            partition_key=month.key,
+            run_id=run_id,
+            # Without zones: synthetic zones must not replace real ones.
+            asset_selection=keys,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
     if result.success:
         progress.update(task, completed=len(keys), step="done")
     else:
@@ -194,6 +191,23 @@ def _materialize(
         if e.is_step_success
     }
     return {name: value.value for name, value in cleaned.items()}, seconds
+
+
+@contextmanager
+def _watched(
+    instance: "DagsterInstance", run_id: str, watch: "Callable[[EventLogEntry, str], None]"
+) -> Iterator[None]:
+    """Calls a function with each event of a run, which an interrupt ends at once."""
+    from taxi_platform.dagster_internals import INTERRUPTS, make_runs_interruptible
+
+    make_runs_interruptible()
+    instance.watch_event_logs(run_id, None, watch)
+    try:
+        yield
+    except INTERRUPTS:
+        raise KeyboardInterrupt from None
+    finally:
+        instance.end_watch_event_logs(run_id, watch)
 
 
 def _was_interrupted(events: "Sequence[DagsterEvent]") -> bool:
