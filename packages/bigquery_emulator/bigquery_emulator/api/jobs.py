@@ -210,8 +210,8 @@ class JobApi:
     def _location_of(self, project: str, datasets: Sequence[str]) -> str:
         """Where a job runs that did not say so: where the first of its datasets lies."""
         with self.storage.snapshot() as cursor:
-            held = {one.dataset: one.location for one in catalog.list_datasets(cursor, project)}
-        return next((held[name] for name in datasets if name in held), "US")
+            existing = {one.dataset: one.location for one in catalog.list_datasets(cursor, project)}
+        return next((existing[name] for name in datasets if name in existing), "US")
 
     def _found(self, call: Call) -> Job:
         return self.jobs.find(call.path["project"], call.path["job"], call.query.get("location"))

@@ -106,8 +106,8 @@ class CsvFile:
             if field["mode"] == "REPEATED" or field["type"] == "RECORD":
                 raise invalid(f"Cannot load CSV data with a nested schema. Field: {field['name']}")
         expected, compressed = self._checked_rows()
-        held = {field["name"].lower(): field["name"] for field in target}
-        names = [str(held[field["name"].lower()]) for field in self.columns]
+        spelled = {field["name"].lower(): field["name"] for field in target}
+        names = [str(spelled[field["name"].lower()]) for field in self.columns]
         values = [_value(position, field) for position, field in enumerate(self.columns)]
         source = self._source(compressed)
         # A row more or less than Python's reader found: the two understand the file differently.

@@ -68,13 +68,13 @@ class Definitions:
     def _drop_schema(self) -> dict[str, Any]:
         project, dataset = self._dataset_name(self._statement.args["tables"][0])
         try:
-            held = catalog.find_dataset(self._cursor, project, dataset)
+            existing = catalog.find_dataset(self._cursor, project, dataset)
         except ApiError:
             if not self._statement.args.get("exists"):
                 raise
             return {"ddlOperationPerformed": "SKIP"}
         contents = bool(self._statement.args.get("cascade"))
-        catalog.delete_dataset(self._cursor, held, contents=contents)
+        catalog.delete_dataset(self._cursor, existing, contents=contents)
         return {"ddlOperationPerformed": "DROP"}
 
     def _dataset_name(self, node: exp.Table) -> tuple[str, str]:
@@ -101,13 +101,13 @@ class Definitions:
             return target | {"ddlOperationPerformed": "SKIP"}
         table = catalog.find_table(self._cursor, name)
         for action in self._statement.args["actions"]:
-            held = field_named(table.fields, action.name)
+            existing = field_named(table.fields, action.name)
             if isinstance(action, exp.AlterColumn):
-                if held is None:
+                if existing is None:
                     raise invalid_query(f"Column not found: {action.name}")
-                if held["mode"] == "REQUIRED":
-                    relax_column(self._cursor, table, held)
-            elif held is None:
+                if existing["mode"] == "REQUIRED":
+                    relax_column(self._cursor, table, existing)
+            elif existing is None:
                 add_column(self._cursor, table, declared_field(action))
             elif not action.args.get("exists"):
                 raise invalid_query(f"Column already exists: {action.name}")
@@ -148,10 +148,10 @@ class Definitions:
             self._cursor, self._storage.next_id(), name, checked_table(body)
         )
         if sql:
-            held = table.changed_in(self._cursor)
-            segment = held.new(self._storage.next_id)
+            changed = table.changed_in(self._cursor)
+            segment = changed.new(self._storage.next_id)
             columns = ", ".join(quoted(field["name"]) for field in fields)
             self._translation.execute(f"INSERT INTO {segment.relation} ({columns}) {sql}")
             segments.fill_arrays(self._cursor, segment.relation, fields)
-            held.add(segment)
+            changed.add(segment)
         measure(self._cursor, table)

@@ -192,28 +192,28 @@ class Destination:
         """Checks the incoming columns against the table's, and adds what may be added."""
         may_relax = "ALLOW_FIELD_RELAXATION" in self.schema_updates
         for field in incoming:
-            held = field_named(table.fields, field["name"])
-            if held is None:
+            existing = field_named(table.fields, field["name"])
+            if existing is None:
                 if "ALLOW_FIELD_ADDITION" not in self.schema_updates:
                     raise schema_mismatch(self.name, f"Cannot add fields (field: {field['name']})")
                 add_column(cursor, table, field)
                 continue
-            check_same_type(self.name, held, field)
-            relaxed = held["mode"] == "REQUIRED" and field["mode"] == "NULLABLE" and modes_count
+            check_same_type(self.name, existing, field)
+            relaxed = existing["mode"] == "REQUIRED" and field["mode"] == "NULLABLE" and modes_count
             if relaxed and not may_relax:
                 raise schema_mismatch(
                     self.name,
-                    f"Field {held['name']} has changed mode from REQUIRED to NULLABLE",
+                    f"Field {existing['name']} has changed mode from REQUIRED to NULLABLE",
                 )
             if relaxed:
-                relax_column(cursor, table, held)
-        for held in table.fields:
-            if held["mode"] == "REQUIRED" and field_named(incoming, held["name"]) is None:
+                relax_column(cursor, table, existing)
+        for existing in table.fields:
+            if existing["mode"] == "REQUIRED" and field_named(incoming, existing["name"]) is None:
                 if not may_relax:
                     raise schema_mismatch(
-                        self.name, f"Field {held['name']} is missing in new schema"
+                        self.name, f"Field {existing['name']} is missing in new schema"
                     )
-                relax_column(cursor, table, held)
+                relax_column(cursor, table, existing)
         catalog.save_table(cursor, table)
 
 
@@ -269,18 +269,18 @@ class Target:
         Raises:
             ApiError: a row belongs to another partition.
         """
-        held = self.table.changed_in(self._cursor)
+        existing = self.table.changed_in(self._cursor)
         partitioning = self.table.partitioning
         if self._partition_id is not None and partitioning is not None:
             self._check_partition(partitioning, self._partition_id)
             if self._replaces:
-                held.remove_partition(partitioning, self._partition_id, self._next_id)
+                existing.remove_partition(partitioning, self._partition_id, self._next_id)
         segments.fill_arrays(self._cursor, self._segment.relation, self.table.fields)
-        held.add(self._segment)
+        existing.add(self._segment)
         row = self._cursor.execute(
             f"SELECT {logical_bytes(self.table.fields)} FROM {self._segment.relation}"
         ).fetchone()
-        held.merge_small(self._next_id)
+        existing.merge_small(self._next_id)
         measure(self._cursor, self.table, self._partition_id, all_changed=False)
         return int(row[0]) if row else 0
 

@@ -90,13 +90,13 @@ def changed_rows(
         ApiError: BigQuery would refuse the statement, or it is not supported.
     """
     cursor = translation.cursor
-    held = table.changed_in(cursor)
+    changed = table.changed_in(cursor)
     kind = kind_of(translation.statement)
     if kind == "TRUNCATE_TABLE":
         rows = sum(size.num_rows for size in partition_sizes(cursor, table))
-        held.drop(held.segments)
+        changed.drop(changed.segments)
         return Counter({"DELETE": rows})
-    segment = held.new(next_id)
+    segment = changed.new(next_id)
     change = change_of(translation, table, segment.relation)
     translation.check_nans()
     if kind != "INSERT":
@@ -107,9 +107,9 @@ def changed_rows(
         cursor.execute(f"DROP TABLE {segment.relation}")
         return counts
     if kind != "INSERT":
-        held.drop(held.segments)
-    held.add(segment)
-    held.merge_small(next_id)
+        changed.drop(changed.segments)
+    changed.add(segment)
+    changed.merge_small(next_id)
     return counts
 
 

@@ -168,10 +168,10 @@ class Loader:
         if isinstance(last, CsvFile):
             return last.columns
         table = catalog.find_table_or_none(cursor, request.destination.name)
-        held = table.fields if table else []
-        fields = last.fields(held, lists_inferred=request.lists_inferred)
-        if request.ignore_unknown and held and not request.destination.replaces_schema:
-            names = {field["name"].lower() for field in held}
+        existing = table.fields if table else []
+        fields = last.fields(existing, lists_inferred=request.lists_inferred)
+        if request.ignore_unknown and existing and not request.destination.replaces_schema:
+            names = {field["name"].lower() for field in existing}
             fields = [field for field in fields if field["name"].lower() in names]
         return fields
 

@@ -81,8 +81,8 @@ class ParquetFile:
         for name, kind in self.columns:
             field = field_of_duckdb(name, kind)
             _check_supported(field, kind, lists_inferred=lists_inferred)
-            held = field_named(wanted, name)
-            if field["type"] == "DATETIME" and (held is None or held["type"] != "DATETIME"):
+            existing = field_named(wanted, name)
+            if field["type"] == "DATETIME" and (existing is None or existing["type"] != "DATETIME"):
                 field["type"] = "TIMESTAMP"
             fields.append(field)
         return fields
@@ -140,9 +140,9 @@ def _check_supported(field: Field, kind: str, *, lists_inferred: bool) -> None:
         raise unsupported(
             f"Parquet lists (column {field['name']}) without parquetOptions.enableListInference"
         )
-    held = duckdb.sqltype(kind)
-    if held.id == "decimal":
-        digits = dict(held.children)
+    parsed = duckdb.sqltype(kind)
+    if parsed.id == "decimal":
+        digits = dict(parsed.children)
         precision, scale = int(str(digits["precision"])), int(str(digits["scale"]))
         if scale > _NUMERIC_SCALE or precision - scale > _NUMERIC_INTEGER_DIGITS:
             raise unsupported(f"the type BIGNUMERIC (column {field['name']})")

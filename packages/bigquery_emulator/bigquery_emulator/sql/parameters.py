@@ -71,9 +71,9 @@ def _parameter(kind: dict[str, Any], value: dict[str, Any]) -> Parameter:
     name = str(kind.get("type") or "").upper()
     if name == "ARRAY":
         element = kind.get("arrayType") or {}
-        held = _scalar_type(element)
+        item_type = _scalar_type(element)
         items = value.get("arrayValues") or []
-        return Parameter(f"{held}[]", [_scalar(element, item.get("value")) for item in items])
+        return Parameter(f"{item_type}[]", [_scalar(element, item.get("value")) for item in items])
     return Parameter(_scalar_type(kind), _scalar(kind, value.get("value")))
 
 

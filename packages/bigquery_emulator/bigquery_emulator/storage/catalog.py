@@ -144,7 +144,7 @@ def create_dataset(cursor: Cursor, project: str, name: str, resource: dict[str, 
     Raises:
         ApiError: there is one of that name.
     """
-    if any(held.dataset == name for held in list_datasets(cursor, project)):
+    if any(existing.dataset == name for existing in list_datasets(cursor, project)):
         raise duplicate(f"Dataset {project}:{name}")
     save_dataset(cursor, Dataset(project, name, resource, now_ms(), now_ms()))
 

@@ -133,26 +133,26 @@ def field_of_duckdb(name: str, type_: str | DuckDBPyType) -> Field:
     Raises:
         ApiError: BigQuery, or the emulator, has no such type.
     """
-    held = duckdb.sqltype(type_) if isinstance(type_, str) else type_
-    if held.id == "list":
-        element = field_of_duckdb(name, _child(held, "child"))
+    found = duckdb.sqltype(type_) if isinstance(type_, str) else type_
+    if found.id == "list":
+        element = field_of_duckdb(name, _child(found, "child"))
         if element["mode"] == "REPEATED":
             raise invalid("Cannot construct array with element type ARRAY")
         return element | {"mode": "REPEATED"}
-    if held.id == "struct":
-        parts = [field_of_duckdb(str(key), _child(held, key)) for key, _ in held.children]
+    if found.id == "struct":
+        parts = [field_of_duckdb(str(key), _child(found, key)) for key, _ in found.children]
         return {"name": name, "type": "RECORD", "mode": "NULLABLE", "fields": parts}
     # A bare NULL, or the element of an empty array: BigQuery calls both INT64.
-    if held.id == "null":
+    if found.id == "null":
         return {"name": name, "type": "INTEGER", "mode": "NULLABLE"}
-    text = str(held.id)
+    text = str(found.id)
     if text not in _API_NAME_OF_DUCKDB:
-        raise unsupported(f"values of DuckDB's type {held} (column {name})")
+        raise unsupported(f"values of DuckDB's type {found} (column {name})")
     return {"name": name, "type": _API_NAME_OF_DUCKDB[text], "mode": "NULLABLE"}
 
 
-def _child(held: DuckDBPyType, wanted: str) -> DuckDBPyType:
-    child = dict(held.children)[wanted]
+def _child(found: DuckDBPyType, wanted: str) -> DuckDBPyType:
+    child = dict(found.children)[wanted]
     assert isinstance(child, DuckDBPyType)  # noqa: S101 - lists and structs have types for children
     return child
 

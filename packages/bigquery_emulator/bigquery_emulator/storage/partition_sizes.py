@@ -69,10 +69,10 @@ def measure(
             )
     for counted_number, num_rows, num_bytes, nans in counted:
         counted_id = partitioning.partition_id_of(counted_number) if partitioning else None
-        held = before.get(counted_id)
-        same = held is not None and (held.num_rows, held.num_bytes) == (num_rows, num_bytes)
-        untouched = held is not None and same and not all_changed and partition_id is None
-        modified = held.modified_ms if held and untouched else table.modified_ms
+        known = before.get(counted_id)
+        same = known is not None and (known.num_rows, known.num_bytes) == (num_rows, num_bytes)
+        untouched = known is not None and same and not all_changed and partition_id is None
+        modified = known.modified_ms if known and untouched else table.modified_ms
         cursor.execute(
             "INSERT INTO meta.partitions VALUES ($id, $partition, $rows, $bytes, $modified, $nans)",
             {

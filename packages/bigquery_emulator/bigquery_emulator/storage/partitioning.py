@@ -1,7 +1,7 @@
 """Time partitioning: which partition a row belongs to, and the ``table$202401`` decorator.
 
-Only partitioning by a column is held; ingestion-time and range partitioning are not. Clustering is
-checked here too, and kept, but orders nothing: the emulator has no need of it.
+Only partitioning by a column is supported, not by ingestion time or by range. Clustering is checked
+here too, and kept, but orders nothing: the emulator has no need of it.
 """
 
 from __future__ import annotations

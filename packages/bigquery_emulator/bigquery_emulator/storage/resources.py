@@ -157,10 +157,10 @@ def checked_layout_change(table: Table, changes: dict[str, Any]) -> dict[str, An
     return changes
 
 
-def merged_resource(held: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def merged_resource(existing: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """A resource with the changes of a patch: a null removes, labels are merged key by key."""
-    labels = {**held.get("labels", {}), **(changes.get("labels") or {})}
-    merged = held | changes
+    labels = {**existing.get("labels", {}), **(changes.get("labels") or {})}
+    merged = existing | changes
     if changes.get("labels") is not None:
         merged["labels"] = {key: value for key, value in labels.items() if value is not None}
     return {key: value for key, value in merged.items() if value is not None and value != {}}

@@ -19,24 +19,25 @@ def change_schema(cursor: Cursor, table: Table, wanted: list[Field]) -> None:
     Raises:
         ApiError: BigQuery would refuse the change.
     """
-    for held in table.fields:
-        if field_named(wanted, held["name"]) is None:
-            raise schema_mismatch(table.name, f"Field {held['name']} is missing in new schema")
+    for existing in table.fields:
+        if field_named(wanted, existing["name"]) is None:
+            raise schema_mismatch(table.name, f"Field {existing['name']} is missing in new schema")
     if not table.fields:
         catalog.set_first_columns(cursor, table, wanted)
         return
     changed = []
-    for held in table.fields:
-        field = field_named(wanted, held["name"]) or held
-        check_same_type(table.name, held, field)
-        if held["mode"] != field["mode"]:
-            if (held["mode"], field["mode"]) != ("REQUIRED", "NULLABLE"):
+    for existing in table.fields:
+        field = field_named(wanted, existing["name"]) or existing
+        check_same_type(table.name, existing, field)
+        if existing["mode"] != field["mode"]:
+            if (existing["mode"], field["mode"]) != ("REQUIRED", "NULLABLE"):
                 raise schema_mismatch(
                     table.name,
-                    f"Field {held['name']} has changed mode from {held['mode']} to {field['mode']}",
+                    f"Field {existing['name']} has changed mode from {existing['mode']} to "
+                    f"{field['mode']}",
                 )
-            relax_column(cursor, table, held)
-        changed.append(field | {"name": held["name"]})
+            relax_column(cursor, table, existing)
+        changed.append(field | {"name": existing["name"]})
     table.resource["schema"] = {"fields": changed}
     for field in wanted:
         # New columns come last, wherever the client put them: that is where they are in the rows.
@@ -64,34 +65,34 @@ def add_column(cursor: Cursor, table: Table, field: Field) -> None:
     table.resource["schema"]["fields"] = [*table.fields, field]
 
 
-def relax_column(cursor: Cursor, table: Table, held: Field) -> None:
+def relax_column(cursor: Cursor, table: Table, existing: Field) -> None:
     """Makes a REQUIRED column NULLABLE; the caller saves the entry."""
-    name = quoted(held["name"])
+    name = quoted(existing["name"])
     catalog.alter_columns(cursor, table, f"ALTER COLUMN {name} DROP NOT NULL")
-    held["mode"] = "NULLABLE"
+    existing["mode"] = "NULLABLE"
 
 
-def check_same_type(table: TableName, held: Field, field: Field) -> None:
+def check_same_type(table: TableName, existing: Field, field: Field) -> None:
     """Refuses a column whose type differs from the table's.
 
     Raises:
         ApiError: it differs.
     """
-    if held["type"] != field["type"]:
+    if existing["type"] != field["type"]:
         raise schema_mismatch(
             table,
-            f"Field {held['name']} has changed type from {held['type']} to {field['type']}",
+            f"Field {existing['name']} has changed type from {existing['type']} to {field['type']}",
         )
-    if (held["mode"] == "REPEATED") != (field["mode"] == "REPEATED"):
+    if (existing["mode"] == "REPEATED") != (field["mode"] == "REPEATED"):
         raise schema_mismatch(
             table,
-            f"Field {held['name']} has changed mode from {held['mode']} to {field['mode']}",
+            f"Field {existing['name']} has changed mode from {existing['mode']} to {field['mode']}",
         )
-    if held["type"] == "RECORD":
-        names = [[part["name"].lower() for part in one["fields"]] for one in (held, field)]
+    if existing["type"] == "RECORD":
+        names = [[part["name"].lower() for part in one["fields"]] for one in (existing, field)]
         if names[0] != names[1]:
             raise unsupported("changes of the fields of a RECORD column")
-        for held_part, part in zip(held["fields"], field["fields"], strict=True):
+        for held_part, part in zip(existing["fields"], field["fields"], strict=True):
             check_same_type(table, held_part, part)
 
 
