@@ -5,9 +5,14 @@ platform does not belong here. (``dagster_storage`` uses dagster-postgres' stora
 of its own.)
 """
 
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from dagster import (
@@ -22,6 +27,7 @@ from dagster import (
     RetryPolicy,
     raise_execution_interrupts,
 )
+from dagster._core import errors as dagster_errors
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition as UnresolvedAssetJobDefinition,
@@ -45,6 +51,7 @@ from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from dagster._core.utils import make_new_backfill_id
 from dagster._core.utils import make_new_run_id as make_new_run_id
 from dagster._time import get_current_timestamp
+from dagster._utils.interrupts import raise_interrupts_as
 from dagster._utils.schedules import is_valid_cron_schedule
 from dagster_shared.error import DagsterError as DagsterError
 
@@ -192,6 +199,11 @@ def set_data_version(context: OutputContext, key: AssetKey, version: str) -> Non
 INTERRUPTS = (KeyboardInterrupt, DagsterExecutionInterruptedError)
 """What Ctrl-C and SIGTERM raise in a run."""
 
+NOTICED_SECONDS = 10.0
+"""If an interrupt is not noticed within this time, which cleaning up may take, it is repeated."""
+
+_unnoticed = threading.Event()
+_raise_interrupts_as = raise_interrupts_as
 _calculate_delay = RetryPolicy.calculate_delay
 _sleep_til_ready = ActiveExecution.sleep_til_ready
 
@@ -200,8 +212,12 @@ def make_runs_interruptible() -> None:
     """Lets interrupts end this process's runs at once.
 
     Dagster retries a step that was interrupted as if it had failed (dagster#15026), and while it
-    waits between retries it does not notice interrupts.
+    waits between retries it does not notice interrupts. And its handler of signals raises an
+    exception, once: if that happens in a finalizer or in the callback of a weak reference, Python
+    drops it, and the run goes on.
     """
+    errors: Any = dagster_errors
+    errors.raise_interrupts_as = _raise_interrupts_until_noticed
     policy: Any = RetryPolicy
     policy.calculate_delay = _delay_unless_interrupted
     execution: Any = ActiveExecution
@@ -219,6 +235,38 @@ def _delay_unless_interrupted(policy: RetryPolicy, attempt_num: int) -> float:
 def _sleep_unless_interrupted(execution: ActiveExecution) -> None:
     with raise_execution_interrupts():
         _sleep_til_ready(execution)
+
+
+@contextmanager
+def _raise_interrupts_until_noticed(error_class: type[BaseException]) -> Iterator[None]:
+    """As Dagster's ``raise_interrupts_as``, but raises again what was lost."""
+    with _raise_interrupts_as(error_class):
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        left = threading.Event()
+
+        def repeat(number: int) -> None:
+            while not left.wait(NOTICED_SECONDS) and _unnoticed.is_set():
+                os.kill(os.getpid(), number)
+
+        def handle(number: int, _frame: FrameType | None) -> None:
+            if not _unnoticed.is_set():
+                _unnoticed.set()
+                threading.Thread(target=repeat, args=(number,), daemon=True).start()
+            raise error_class
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, handle)
+        try:
+            yield
+            if _unnoticed.is_set():
+                raise error_class
+        except error_class:
+            _unnoticed.clear()
+            raise
+        finally:
+            left.set()
 
 
 def request_cancellation(instance: DagsterInstance, run: DagsterRun, message: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -28,12 +29,14 @@ from dagster import (
     define_asset_job,
     materialize,
 )
+from dagster._core import errors as dagster_errors
 from dagster._core.execution.backfill import (
     BULK_ACTION_TERMINAL_STATUSES,
     BulkActionStatus,
     PartitionBackfill,
 )
 from dagster._core.execution.plan.active import ActiveExecution
+from dagster._utils.interrupts import raise_interrupts_as
 
 from taxi_platform import dagster_internals as internals
 from taxi_platform.automation.failures import failure_of
@@ -211,9 +214,11 @@ def test_a_home_that_is_wrong_is_an_error_of_dagsters(
 
 @pytest.fixture
 def interruptible(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Both are put back after the test.
+    # All are put back after the test.
     monkeypatch.setattr(RetryPolicy, "calculate_delay", RetryPolicy.calculate_delay)
     monkeypatch.setattr(ActiveExecution, "sleep_til_ready", ActiveExecution.sleep_til_ready)
+    monkeypatch.setattr(dagster_errors, "raise_interrupts_as", raise_interrupts_as)
+    monkeypatch.setattr(internals, "NOTICED_SECONDS", 0.5)
     internals.make_runs_interruptible()
 
 
@@ -264,3 +269,34 @@ def test_a_wait_between_retries_ends_with_an_interrupt(instance: DagsterInstance
 
     with pytest.raises(DagsterExecutionInterruptedError):
         materialize([fails], instance=instance)
+
+
+class Finalized:
+    """Is interrupted where Python drops exceptions."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("seconds", [0, 600], ids=["at the step's end", "while it goes on"])
+def test_an_interrupt_that_python_drops_is_raised_again(
+    instance: DagsterInstance, seconds: float
+) -> None:
+    after = []
+
+    @asset(retry_policy=RetryPolicy(max_retries=3, delay=600))
+    def interrupted() -> None:
+        Finalized()
+        after.append(1)
+        time.sleep(seconds)
+        after.append(2)
+
+    @asset(deps=[interrupted])
+    def following() -> None:
+        after.append(3)
+
+    with pytest.raises(DagsterExecutionInterruptedError):
+        materialize([interrupted, following], instance=instance)
+    assert after == ([1] if seconds else [1, 2])

@@ -26,15 +26,15 @@ listen_port = {port}
 unix_socket_dir =
 auth_type = plain
 auth_file = {folder}/users
-pool_mode = transaction
+pool_mode = {mode}
 default_pool_size = 3
 server_round_robin = 1
 """
 
 
 @contextmanager
-def pooled(server: PostgresServer) -> Iterator[PostgresServer]:
-    """The server through PgBouncer in transaction mode, each transaction in another session."""
+def pooled(server: PostgresServer, mode: str = "transaction") -> Iterator[PostgresServer]:
+    """The server through PgBouncer; in transaction mode, each transaction in another session."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip("no pgbouncer: apt-get install pgbouncer")
@@ -45,6 +45,7 @@ def pooled(server: PostgresServer) -> Iterator[PostgresServer]:
         (folder / "users").write_text(f'"{server.user}" "{server.password}"\n')
         (folder / "pgbouncer.ini").write_text(
             CONFIGURATION.format(
+                mode=mode,
                 database=server.database,
                 host=server.host,
                 server_port=server.port,

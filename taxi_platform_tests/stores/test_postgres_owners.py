@@ -127,6 +127,7 @@ ADDED_TO_A_MONTH = {
     "unique": ("ALTER TABLE {} ADD CONSTRAINT mine UNIQUE (tip_amount, total_amount)", "mine"),
     "view": ("CREATE VIEW {}_view AS SELECT tip_amount FROM {}", "view or rule of .*_view"),
     "policy": ("CREATE POLICY mine ON {}", "policy mine"),
+    "row-level security": ("ALTER TABLE {} ENABLE ROW LEVEL SECURITY", "row-level security"),
     "statistics": ("CREATE STATISTICS {}_s ON tip_amount, total_amount FROM {}", "statistics"),
 }
 

@@ -8,6 +8,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 
+from taxi_platform.errors import PermanentStoreError
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.stores.postgres.store import PostgresStore
 from taxi_platform.trips.month import TripMonth
@@ -83,3 +84,10 @@ def test_everything_else_works_too(store: PostgresStore, landing: LandingZone) -
     assert store.stream_rows("derived", None).read_all().equals(rows)
     answer = store.query(f"SELECT * FROM {SCHEMA}.green_trips", 3)
     assert (len(answer.rows), answer.more) == (3, True)
+
+
+def test_statement_mode_is_refused_and_not_retried(stack: EmbeddedStack) -> None:
+    with pooled(stack.postgres(), "statement") as server:
+        refused = PostgresStore(server, SCHEMA)
+        with pytest.raises(PermanentStoreError, match="set PgBouncer's pool_mode to session or tr"):
+            refused.check_access()

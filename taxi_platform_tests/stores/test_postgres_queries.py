@@ -123,6 +123,14 @@ def test_what_is_not_one_statement_that_reads_is_told_what_is(store: PostgresSto
         store.query("COMMIT; DROP TABLE mine", 1)
 
 
+@pytest.mark.parametrize(
+    "statement", ["SELECT nextval('{}.numbers')", "SELECT * FROM {}.kept FOR UPDATE"]
+)
+def test_what_would_write_is_told_that_queries_read(store: PostgresStore, statement: str) -> None:
+    with pytest.raises(PermanentStoreError, match="in a read-only transaction: it only reads"):
+        store.query(statement.format(SCHEMA), 1)
+
+
 def test_only_the_rows_that_are_shown_are_computed(store: PostgresStore) -> None:
     # All of them would take hours.
     many = "SELECT a, b FROM generate_series(1, 200000) a, generate_series(1, 200000) b"

@@ -126,6 +126,17 @@ def test_a_server_that_is_read_only_is_worth_another_try(
 
 
 @pytest.mark.usefixtures("loaded")
+def test_names_in_quotes_change_nothing(
+    store: PostgresStore, administrator: psycopg.Connection, landing: LandingZone
+) -> None:
+    trips = cleaned_month(landing, MONTH, 200)
+    with setting(administrator, "quote_all_identifiers = on"):
+        store.check_access()
+        store.replace_month(trips)
+        assert store.totals(MONTH) == trips.totals
+
+
+@pytest.mark.usefixtures("loaded")
 def test_a_statement_timeout_that_is_too_short_is_named_and_not_retried(
     store: PostgresStore, administrator: psycopg.Connection, landing: LandingZone
 ) -> None:

@@ -43,6 +43,7 @@ class Guard:
         return (
             self._wrong_host(headers.getlist("host"))
             or self._wrong_origin(headers.getlist("origin"))
+            or _wrong_site(headers.getlist("sec-fetch-site"))
             or _wrong_owner(scope)
         )
 
@@ -61,6 +62,13 @@ class Guard:
             f"it comes from a web page of {', '.join(origins)}. Pages of others have no access; "
             "open the address itself, or use a client library"
         )
+
+
+def _wrong_site(sites: list[str]) -> str | None:
+    # Browsers send no Origin with the links, pictures and scripts of a page.
+    if all(site.lower() in ("same-origin", "none") for site in sites):
+        return None
+    return "it comes from a web page of others, which have no access. Open the address itself"
 
 
 def _wrong_owner(scope: Scope) -> str | None:

@@ -54,8 +54,13 @@ def server() -> Iterator[Running]:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
 def test_the_server_s_own_names_are_answered(server: Running, host: str) -> None:
     named = f"{host}:{server.port}"
-    for headers in ({"Host": named}, {"Host": named, "Origin": f"http://{named}"}):
-        assert httpx.get(server.url, headers=headers).status_code == 200
+    for more in (
+        {},
+        {"Origin": f"http://{named}"},
+        {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Site": "same-origin"},
+    ):
+        assert httpx.get(server.url, headers={"Host": named, **more}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -66,6 +71,8 @@ def test_the_server_s_own_names_are_answered(server: Running, host: str) -> None
         ({"Host": "127.0.0.1:1"}, "its Host is 127.0.0.1:1 and not"),
         ({"Origin": "https://evil.example"}, "from a web page of https://evil.example"),
         ({"Origin": "null"}, "from a web page of null"),
+        ({"Sec-Fetch-Site": "cross-site"}, "from a web page of others"),
+        ({"Sec-Fetch-Site": "same-site"}, "from a web page of others"),
         ({"Origin": "http://127.0.0.1:3000"}, "from a web page of http://127.0.0.1:3000"),
     ],
 )

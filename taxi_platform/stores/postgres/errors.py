@@ -60,6 +60,11 @@ def store_error(error: psycopg.Error | adbc.Error, where: str) -> StoreError:
         )
     if state.startswith("3D") or ("database" in message and "does not exist" in message):
         return PermanentStoreError(f"{where}: {message}; check TAXI_POSTGRES_DATABASE")
+    if "statement pooling" in message:
+        return PermanentStoreError(
+            f"{where}: {message}; a load is a transaction: set PgBouncer's pool_mode to session or "
+            "transaction"
+        )
     if state in _ADVICE:
         return PermanentStoreError(f"{where}: {message}; {_ADVICE[state]}")
     if isinstance(error, _OF_THE_CLIENT) and not state:

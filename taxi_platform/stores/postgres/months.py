@@ -137,6 +137,8 @@ def _refuse_loss(connection: psycopg.Connection, parent: PostgresTable, old: Tab
           AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
           AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
         UNION SELECT format('policy %%I', polname) FROM pg_policy, child WHERE polrelid = child.oid
+        UNION SELECT 'row-level security' FROM pg_class c, child
+          WHERE c.oid = child.oid AND c.relrowsecurity
         UNION SELECT format('statistics %%I', stxname) FROM pg_statistic_ext, child
           WHERE stxrelid = child.oid
         UNION SELECT format('publication %%I', pubname) FROM child

@@ -37,6 +37,8 @@ def answer(connection: psycopg.Connection, statement: str, limit: int) -> Answer
             f"query: {message}. Give one statement that reads: SELECT, WITH, VALUES, TABLE, "
             "EXPLAIN or SHOW"
         ) from error
+    except psycopg.errors.ReadOnlySqlTransaction as error:
+        raise PermanentStoreError(f"query: {error.diag.message_primary}: it only reads") from error
     connection.rollback()
     return found
 

@@ -33,6 +33,8 @@ _TRANSACTION = {
     "tcp_user_timeout": "120000",
     # Bounds of partitions are read as text.
     "DateStyle": "ISO, YMD",
+    # Names of types are compared as text.
+    "quote_all_identifiers": "off",
 }
 
 

@@ -111,7 +111,7 @@ def parsed_body(raw: bytes, encoding: str | None) -> dict[str, Any]:
         if encoding == "gzip":
             raw = gzip.decompress(raw)
         parsed = json.loads(raw) if raw.strip() else {}
-    except (ValueError, OSError, EOFError, zlib.error) as error:
+    except (ValueError, RecursionError, OSError, EOFError, zlib.error) as error:
         raise invalid(f"Invalid JSON payload received: {error}") from error
     if not isinstance(parsed, dict):
         raise invalid("Invalid JSON payload received: not an object")

@@ -105,7 +105,7 @@ def parsed_body(raw: bytes) -> dict[str, Any]:
     """
     try:
         parsed = json.loads(raw) if raw.strip() else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise invalid(f"Parse Error: {error}") from error
     if not isinstance(parsed, dict):
         raise invalid("Parse Error: not an object")
