@@ -160,7 +160,7 @@ def _materialize(
     task = progress.add_task(month.key, total=len(keys), step="")
     run_id = make_new_run_id()
 
-    def watch(entry: EventLogEntry, _cursor: str) -> None:
+    def watch(entry: "EventLogEntry", _cursor: str) -> None:
         event = entry.dagster_event
         if event is not None and event.is_step_start:
             progress.update(task, step=event.step_key)
