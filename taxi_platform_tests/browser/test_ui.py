@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Locator, expect
 from playwright.sync_api import TimeoutError as NotShown
 
 from taxi_platform.automation.months import newest_months
+from taxi_platform.landing.expectations import EXPECTATIONS
 from taxi_platform.settings import load_settings
 from taxi_platform_tests.automation.unattended import (
     UnattendedPlatform,
@@ -43,6 +44,9 @@ ASSETS = [
 ]
 GREEN = [month for month in newest_months(load_settings()) if month.color == "green"]
 MONTH = GREEN[2]
+
+CHECKS = len(EXPECTATIONS) + 2
+"""Of a cleaned month: also the comparisons with the loaded version and with the neighbors."""
 
 # Where configuration, logs and metadata are shown.
 PAGES_WITH_SETTINGS = [
@@ -168,7 +172,7 @@ def test_a_month_chosen_in_the_graph_is_materialized_and_the_graph_shows_it(
     graph = _open_graph(ui)
     # Six months of two colors, one of which is there: an asset of the graph says so much of itself.
     expect(graph.get_by_text("8% filled")).to_have_count(5)
-    expect(graph.get_by_text("7 / 7 Passed")).to_have_count(1)
+    expect(graph.get_by_text(f"{CHECKS} / {CHECKS} Passed")).to_have_count(1)
     expect(graph.get_by_text("1 / 1 Passed")).to_have_count(3)
     ui.page.get_by_role("button", name="Hide navigation").click()
     ui.picture("asset-graph", graph.locator("foreignObject"))
@@ -204,8 +208,8 @@ def test_the_partition_shows_its_rows(
 
 def test_the_checks_of_the_month_are_shown_as_passed(ui: Ui, run_path: str) -> None:
     page = ui.open("/assets/cleaned_trips?view=checks")
-    expect(ui.shown("Checks (7)")).to_be_visible()
-    expect(page.get_by_text("Succeeded", exact=True)).to_have_count(7)
+    expect(ui.shown(f"Checks ({CHECKS})")).to_be_visible()
+    expect(page.get_by_text("Succeeded", exact=True)).to_have_count(CHECKS)
     expect(ui.shown("Passed")).to_be_visible()
     ui.picture("checks")
 
