@@ -203,7 +203,6 @@ NOTICED_SECONDS = 10.0
 """If an interrupt is not noticed within this time, which cleaning up may take, it is repeated."""
 
 _unnoticed = threading.Event()
-_raise_interrupts_as = raise_interrupts_as
 _calculate_delay = RetryPolicy.calculate_delay
 _sleep_til_ready = ActiveExecution.sleep_til_ready
 
@@ -240,7 +239,7 @@ def _sleep_unless_interrupted(execution: ActiveExecution) -> None:
 @contextmanager
 def _raise_interrupts_until_noticed(error_class: type[BaseException]) -> Iterator[None]:
     """As Dagster's ``raise_interrupts_as``, but raises again what was lost."""
-    with _raise_interrupts_as(error_class):
+    with raise_interrupts_as(error_class):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
