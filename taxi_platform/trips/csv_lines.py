@@ -9,7 +9,7 @@ import pyarrow as pa
 from taxi_platform.trips.arrow_values import integers
 from taxi_platform.trips.byte_streams import PIECE_BYTES
 
-NEWLINE, _RETURN, _QUOTE, _ZERO, _X = b'\n\r"0x'
+NEWLINE, _RETURN, _QUOTE, _ZERO, _X, _COLON = b'\n\r"0x:'
 
 _CASE = 0x20
 """The bit in which small and capital letters differ."""
@@ -78,6 +78,12 @@ def check_bytes(data: Bytes) -> bool:
         if crosses.any() and (crosses & (followed == _ZERO)).any():
             raise pa.ArrowInvalid("a number may be hexadecimal")
     return quoted
+
+
+def count_colons(data: Bytes) -> int:
+    """The number of colons in a block."""
+    pieces = (data[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES))
+    return sum(int(np.count_nonzero(piece == _COLON)) for piece in pieces)
 
 
 def line_numbers(raw: RawCsvBlock, rows: int) -> pa.Int64Array:

@@ -38,6 +38,7 @@ from taxi_platform.trips.csv_lines import (
     RawCsvBlock,
     bytes_of,
     check_bytes,
+    count_colons,
     end_of_last_line,
     is_blank,
     line_numbers,
@@ -57,6 +58,9 @@ BLOCK_BYTES = 1 << 21
 LONGEST_LINE = BLOCK_BYTES
 """Maximum bytes per line. A trip takes 100 to 200; the limit keeps other files from filling
 memory."""
+
+_COMMON_NULLS: tuple[str, ...] = ("",)
+"""How the TLC writes a missing value. Arrow is slower if it has to compare with more spellings."""
 
 _EMPTY = scalar("", pa.string())
 
@@ -114,6 +118,7 @@ class CsvTripReader:
         }
         self._published = {found.mapped[name].name: name for name in names if name in found.mapped}
         self._types = {c.name: c.type for c in self._by_position.values()}
+        self._null_values = _COMMON_NULLS
 
     def _read_header(self) -> tuple[bytes, bytes]:
         """Returns the header line, and the bytes that were read after it."""
@@ -193,7 +198,7 @@ class CsvTripReader:
             convert_options=pa_csv.ConvertOptions(
                 column_types=types,
                 include_columns=list(types),
-                null_values=MISSING_SPELLINGS,
+                null_values=self._null_values,
                 strings_can_be_null=True,
             ),
         )
@@ -206,15 +211,26 @@ class CsvTripReader:
         }
         for position in self._extra_fields:
             self._note_extra_field(position, _single_chunk(table[self._name(position)]), notes)
-        for position, column in self._by_position.items():
-            if types[column.name] == TIME:
-                self._note_cut_times(position, arrays[column.name], text, notes)
+        times = {p: c.name for p, c in self._by_position.items() if types[c.name] == TIME}
+        if not self._are_times_complete(raw, [arrays[name] for name in times.values()]):
+            for position, name in times.items():
+                self._note_cut_times(position, arrays[name], text, notes)
         rows = canonical_batch(self.color, arrays, table.num_rows)
         return ParsedBlock(RowSet(rows, lines, text), notes=notes)
 
     def _name(self, position: int) -> str:
         column = self._by_position.get(position)
         return column.name if column else f"unread {position}"
+
+    def _are_times_complete(self, raw: RawCsvBlock, times: list[pa.Array]) -> bool:
+        """Whether each time has minutes and seconds; counts colons, which is fast.
+
+        False if it cannot be told, because a column that is not read may contain colons.
+        """
+        if len(self._by_position) < self._width:
+            return False
+        present = sum(len(array) - array.null_count for array in times)
+        return count_colons(bytes_of(raw.data)) == 2 * present
 
     def _note_cut_times(self, position: int, times: pa.Array, text: RawText, notes: Notes) -> None:
         """Notes the times without minutes, which Arrow reads as the start of a day or hour."""
@@ -235,6 +251,7 @@ class CsvTripReader:
         A last line that does not end in a newline is unparseable: it may be truncated anywhere,
         even within an amount, and still look complete.
         """
+        self._null_values = MISSING_SPELLINGS  # The file may write them in every row.
         found = list(records(raw, self._width))
         nothing = [""] * self._width
         misfits = [self._is_misfit(record) for record in found]

@@ -146,6 +146,10 @@ def in_blocks(
     lines: pa.Buffer, line_ends: npt.NDArray[np.bool_], first_line: int, width: int
 ) -> Iterator[RawCsvBlock]:
     """Splits records into blocks of ``BLOCK_ROWS`` lines: short lines take memory per row too."""
+    in_all = int(np.count_nonzero(line_ends))
+    if in_all <= BLOCK_ROWS:  # nearly always
+        yield RawCsvBlock(lines, first_line, in_all)
+        return
     view = memoryview(lines).cast("B")
     start = 0
     for end in (

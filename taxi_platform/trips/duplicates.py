@@ -1,22 +1,22 @@
 """Counts the duplicate rows of a file in bounded memory.
 
 The TLC's months have no duplicate rows. If a file was joined to itself, or contains a download
-twice, every row is duplicated. Rows are compared by their hashes. The hashes are kept in memory, or
-spilled to an unnamed temporary file if there are many, and compared at the end of the file.
+twice, every row is duplicated. Rows are compared by their hashes. The hashes are written to an
+unnamed temporary file, at 8 bytes per row, and compared at the end of the file.
 """
 
+import io
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from taxi_platform.trips.ordered_map import map_in_order
 from taxi_platform.trips.row_hashes import Hashes
-
-IN_MEMORY_BYTES = 1 << 23
-"""The hashes of a million rows. Beyond that, hashes spill to disk, at 8 bytes per row."""
 
 _PARTS = 256
 _PART_SHIFT = np.uint64(56)
@@ -50,25 +50,32 @@ class DuplicateCounter:
     """Counts the rows that duplicate an earlier row."""
 
     def __init__(self) -> None:
-        self._spilled = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115
+        try:
+            self._file: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+            self._full = False
+        except OSError:
+            self._file, self._full = io.BytesIO(), True
+        self._size = 0
         self._cuts: list[npt.NDArray[np.int64]] = []
-        """For each block, the offset of each part in the spill file, and the end offset."""
-        self._full = False
+        """For each block, the offset of each part in the file, and the end offset."""
 
     def close(self) -> None:
         """Closes the temporary file."""
-        self._spilled.close()
+        self._file.close()
 
     def add(self, block: PartedHashes) -> None:
         """Adds the hashes of a block. If the disk is full, counting stops."""
         if not len(block.hashes) or self._full:
             return
         try:
-            start = self._spilled.tell()
-            self._spilled.write(block.hashes.data)
-            self._cuts.append(start + 8 * block.cuts)
+            written = self._file.write(block.hashes.data)
         except OSError:
+            written = 0
+        if written < block.hashes.nbytes:  # the disk is full
             self._full = True
+            return
+        self._cuts.append(self._size + 8 * block.cuts)
+        self._size += written
 
     def count(self) -> int | None:
         """The number of rows that duplicate an earlier row; None if the disk was full."""
@@ -87,12 +94,13 @@ class DuplicateCounter:
                 first = last
 
     def _read(self, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Hashes:
-        pieces = []
+        hashes = np.empty((ends - starts).sum() // 8, dtype=np.uint64)
+        free, file = hashes.data.cast("B"), self._file.fileno()
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            if end > start:
-                self._spilled.seek(start)
-                pieces.append(self._spilled.read(end - start))
-        return np.frombuffer(b"".join(pieces), dtype=np.uint64)
+            while start < end:
+                read = os.preadv(file, [free[: end - start]], start)
+                start, free = start + read, free[read:]
+        return hashes
 
 
 def _repeated(hashes: Hashes) -> int:

@@ -31,11 +31,18 @@ def row_hashes(rows: pa.RecordBatch) -> Hashes:
     whole = np.zeros(rows.num_rows, dtype=np.uint64)
     amounts = np.zeros(rows.num_rows, dtype=np.float64)
     product = np.empty(rows.num_rows, dtype=np.uint64)
+    codes: list[npt.NDArray[np.uint16]] = []
     for position, column in enumerate(rows.columns):
         if pa.types.is_floating(column.type):
             _add_amounts(amounts, column, position, product.view(np.float64))
+        elif pa.types.is_string(column.type):
+            _add_integers(whole, _text_numbers(column), position, product)
+        elif column.type.bit_width == 16:
+            codes.append(_bits(column))
         else:
-            _add_integers(whole, column, position, product)
+            _add_integers(whole, _bits(column), position, product)
+    for first in range(0, len(codes), 4):
+        _add_integers(whole, _packed(codes[first : first + 4]), -2 - first, product)
     # Amounts are summed as floats before they are hashed. The sign is the top bit, which integer
     # multiplication does not mix: an even number of sign changes (a reversal) would cancel out.
     whole += amounts.view(np.uint64) * np.uint64(_weight(-1))
@@ -67,15 +74,19 @@ def _add_amounts(
     amounts += product
 
 
-def _add_integers(whole: Hashes, column: pa.Array, position: int, product: Hashes) -> None:
-    weight = np.uint64(_weight(position))
-    if pa.types.is_string(column.type):
-        bits: npt.NDArray[np.unsignedinteger] = _text_numbers(column)
-    else:
-        filled = pc.fill_null(column, _no_number(column.type)) if column.null_count else column
-        bits = _bits(filled)
-    np.multiply(bits, weight, out=product, dtype=np.uint64)
+def _add_integers(
+    whole: Hashes, bits: npt.NDArray[np.unsignedinteger], position: int, product: Hashes
+) -> None:
+    np.multiply(bits, np.uint64(_weight(position)), out=product, dtype=np.uint64)
     np.add(whole, product, out=whole)
+
+
+def _packed(codes: list[npt.NDArray[np.uint16]]) -> Hashes:
+    """Up to four columns of codes as one of whole numbers, which halves the time."""
+    words = np.zeros((len(codes[0]), 4), dtype=np.uint16)
+    for at, column in enumerate(codes):
+        words[:, at] = column
+    return words.view(np.uint64).ravel()
 
 
 @cache
@@ -87,6 +98,9 @@ def _no_number(type_: pa.DataType) -> pa.Scalar:
 
 
 def _bits(column: pa.Array) -> npt.NDArray[np.unsignedinteger]:
+    """The values as unsigned numbers, with one that stands for null."""
+    if column.null_count:
+        column = pc.fill_null(column, _no_number(column.type))
     view = np.frombuffer(column.buffers()[1], dtype=f"u{column.type.bit_width // 8}")
     return view[column.offset : column.offset + len(column)]
 
