@@ -119,6 +119,7 @@ def a_bench(contender: Contender, **changed: Any) -> Bench:
     return Bench(**options | changed)
 
 
+@pytest.mark.slow
 def test_the_peak_is_that_of_the_process_and_what_it_starts() -> None:
     hold = "import time; held = b'x' * 200_000_000; time.sleep(1.5)"
     start = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hold!r}], check=True)"

@@ -71,6 +71,7 @@ def test_assets_jobs_sensors_and_checks_are_those_of_the_stores(
 GOOGLE = ("google.cloud", "google.auth", "google.api_core", "dagster_gcp")
 
 
+@pytest.mark.slow
 def test_without_googles_stores_nothing_of_google_is_imported() -> None:
     script = f"""
 import os, sys

@@ -259,6 +259,7 @@ def test_other_failures_are_retried_as_before(instance: DagsterInstance) -> None
     assert attempts == [1, 1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("interruptible")
 def test_a_wait_between_retries_ends_with_an_interrupt(instance: DagsterInstance) -> None:
     @asset(retry_policy=RetryPolicy(max_retries=3, delay=600))
@@ -278,6 +279,7 @@ class Finalized:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("seconds", [0, 600], ids=["at the step's end", "while it goes on"])

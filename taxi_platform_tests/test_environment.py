@@ -103,6 +103,7 @@ def test_what_cannot_be_used_is_named_in_one_line(
     assert "hunter2" not in line
 
 
+@pytest.mark.slow
 def test_another_dagster_home_than_the_shells_is_refused(folder: Path) -> None:
     """Dagster has opened the one in the file before anything else is read."""
     home = folder / "home"
@@ -117,6 +118,7 @@ def test_another_dagster_home_than_the_shells_is_refused(folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
 def test_a_secret_is_read_from_the_file_that_its_variable_names(folder: Path, end: str) -> None:
     (folder / "secret").write_bytes(f"pass word{end}".encode())

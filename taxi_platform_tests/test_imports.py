@@ -26,6 +26,7 @@ def test_no_module_imports_itself_in_a_circle() -> None:
     assert [sorted(circle) for circle in circles if len(circle) > 1] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["trips", "stores"])
 def test_trips_and_stores_work_where_dagster_is_not_installed(package: str, tmp_path: Path) -> None:
     script = f"""
@@ -50,6 +51,7 @@ assert trips.rows_read == trips.rows + trips.rows_rejected == 60_000
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+@pytest.mark.slow
 def test_the_code_location_starts_without_what_few_runs_need() -> None:
     # httpx imports its own command line, rich and Pygments: a third of a second of every start.
     heavy = ("httpx", "polars", "duckdb", "sqlglot", "uvicorn", "taxi_platform.local")

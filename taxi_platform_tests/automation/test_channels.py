@@ -70,6 +70,7 @@ def test_a_password_of_any_characters_logs_in(password: str) -> None:
             email(mailbox.port, f"{password}-ü").deliver(MESSAGE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [b"", b"220 ready\r\n250-"], ids=["greeting", "answer"])
 def test_a_mail_server_that_never_ends_a_line_is_given_up(start: bytes) -> None:
     with dripping_server(start, b"x") as port:
@@ -78,6 +79,7 @@ def test_a_mail_server_that_never_ends_a_line_is_given_up(start: bytes) -> None:
             patient.deliver(MESSAGE)
 
 
+@pytest.mark.slow
 def test_a_webhook_that_never_ends_its_headers_is_given_up() -> None:
     with dripping_server(b"HTTP/1.1 200 OK\r\n", b"X-More: 1\r\n") as port:
         webhook = Webhook(f"http://127.0.0.1:{port}/{SECRET}", total_seconds=0.5)

@@ -96,6 +96,7 @@ def ticks(chosen: Settings, instance: DagsterInstance, publisher: Publisher) -> 
     return Ticks(chosen, instance, publisher)
 
 
+@pytest.mark.slow
 def test_a_version_that_flaps_is_loaded_again_once_a_day_and_no_more(
     ticks: Ticks, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +120,7 @@ def test_a_version_that_flaps_is_loaded_again_once_a_day_and_no_more(
     assert ticks.tick() == [month.key]
 
 
+@pytest.mark.slow
 def test_two_versions_that_alternate_are_damped_too(ticks: Ticks, publisher: Publisher) -> None:
     month = newest_months(ticks.chosen)[0]
     requested = []
@@ -129,6 +131,7 @@ def test_two_versions_that_alternate_are_damped_too(ticks: Ticks, publisher: Pub
     assert requested == [month.key, month.key]
 
 
+@pytest.mark.slow
 def test_news_are_loaded_at_once_however_often_there_are_some(
     ticks: Ticks, publisher: Publisher
 ) -> None:
@@ -138,6 +141,7 @@ def test_news_are_loaded_at_once_however_often_there_are_some(
         assert ticks.tick() == [month.key]
 
 
+@pytest.mark.slow
 def test_a_source_that_refuses_access_to_all_months_makes_the_tick_fail(
     ticks: Ticks, publisher: Publisher
 ) -> None:
@@ -151,6 +155,7 @@ def test_a_source_that_refuses_access_to_all_months_makes_the_tick_fail(
     assert ticks.tick() == [newest.key]
 
 
+@pytest.mark.slow
 def test_each_month_has_its_turn_with_a_slow_source(
     ticks: Ticks, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +170,7 @@ def test_each_month_has_its_turn_with_a_slow_source(
     assert requested == [month.key for month in months]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cursor", ["{", "[]", "3", '{"green|2024-01": 5}', '{"green|2024-01": {"version": []}}', "\x00"]
 )

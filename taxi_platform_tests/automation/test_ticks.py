@@ -149,6 +149,7 @@ def tick(
     )
 
 
+@pytest.mark.slow
 def test_a_red_tick_is_reported_once_and_so_is_the_next_that_is_not(
     instance: DagsterInstance, alerts: list[AlertSensor], webhook: Webhook, mailbox: Mailbox
 ) -> None:
@@ -170,6 +171,7 @@ def test_a_red_tick_is_reported_once_and_so_is_the_next_that_is_not(
         assert received.count(f"{SENSOR}: its ticks succeed again") == 1
 
 
+@pytest.mark.slow
 def test_the_own_red_ticks_are_reported_by_the_other_channel(
     instance: DagsterInstance, alerts: list[AlertSensor], webhook: Webhook, mailbox: Mailbox
 ) -> None:
@@ -180,6 +182,7 @@ def test_the_own_red_ticks_are_reported_by_the_other_channel(
     assert "alerts_by_webhook: its tick failed" in mailbox.text()
 
 
+@pytest.mark.slow
 def test_a_code_server_that_restarts_is_no_news_but_one_that_stays_away_is(
     instance: DagsterInstance, alerts: list[AlertSensor], webhook: Webhook
 ) -> None:
@@ -197,6 +200,7 @@ def test_a_code_server_that_restarts_is_no_news_but_one_that_stays_away_is(
     assert "deadline exceeded" in webhook.text()
 
 
+@pytest.mark.slow
 def test_a_sensor_whose_cursor_could_not_be_read_is_reported_once(
     instance: DagsterInstance, alerts: list[AlertSensor], mailbox: Mailbox
 ) -> None:
@@ -210,6 +214,7 @@ def test_a_sensor_whose_cursor_could_not_be_read_is_reported_once(
     assert mailbox.text().count(f"{SENSOR}: its cursor could not be read") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cursor",
     ["{", "[]", "null", '{"after": "x", "failed": {}, "overdue": []}', '{"after": 1, "failed": 3}'],
@@ -244,6 +249,7 @@ TEXTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", TEXTS)
 def test_no_text_of_a_failure_stops_a_later_alert(
     instance: DagsterInstance,
@@ -295,6 +301,7 @@ def test_the_error_of_a_tick_contains_no_secret(
     assert PASSWORD not in chain
 
 
+@pytest.mark.slow
 def test_every_part_of_an_alert_may_contain_anything(
     chosen: Settings, alerts: list[AlertSensor], webhook: Webhook, mailbox: Mailbox
 ) -> None:

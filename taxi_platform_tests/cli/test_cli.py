@@ -174,6 +174,7 @@ def test_backfill_says_what_was_wrong_with_what_it_was_given(
     assert said in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_text_of_a_file_is_shown_as_data_on_every_terminal(
     synthetic: Path, tmp_path: Path, encoding: str

@@ -50,6 +50,7 @@ def description(result: ExecuteInProcessResult) -> Any:
     return said.description
 
 
+@pytest.mark.slow
 def test_a_passing_fault_is_retried_and_the_log_shows_every_attempt() -> None:
     result, attempts = run_failing(TransientStoreError("busy"), failures=2, retries=5, deadline=60)
     assert result.success
@@ -57,6 +58,7 @@ def test_a_passing_fault_is_retried_and_the_log_shows_every_attempt() -> None:
     assert waits_of(result) == [0.2, 0.2]
 
 
+@pytest.mark.slow
 def test_a_lasting_fault_is_retried_so_often_and_no_more() -> None:
     result, attempts = run_failing(TransientStoreError("busy"), failures=99, retries=2, deadline=60)
     assert attempts == 3
@@ -85,6 +87,7 @@ def waits_of(result: ExecuteInProcessResult) -> list[float | None]:
     ]
 
 
+@pytest.mark.slow
 def test_a_server_that_says_when_to_come_back_is_asked_then() -> None:
     error = TransientStoreError("busy", retry_after=0.7)
     result, attempts = run_failing(error, failures=1, retries=2, deadline=60)
@@ -113,6 +116,7 @@ def failed_with(result: ExecuteInProcessResult) -> object:
     return data.metadata["fault"].value
 
 
+@pytest.mark.slow
 def test_past_the_deadline_there_are_no_more_attempts() -> None:
     result, attempts = run_failing(TransientStoreError("busy"), failures=99, retries=50, deadline=1)
     assert 2 <= attempts < 20

@@ -80,6 +80,7 @@ def test_a_process_deaf_to_the_gentle_signal_is_killed(start: Starter) -> None:
     assert processes.find(identity) is None
 
 
+@pytest.mark.slow
 def test_a_killed_process_takes_its_children_along(start: Starter) -> None:
     parent = start(
         "import subprocess, sys; "

@@ -38,6 +38,7 @@ def source_at(port: int, **limits: float) -> TripSource:
     return source_of(template, 1.0, DownloadLimits(**limits))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drop", [b"X-More: 1\r\n", b"x"], ids=["lines", "one line"])
 def test_headers_without_end(landing: LandingZone, drop: bytes) -> None:
     with dripping_server(HEADERS, drop) as port, in_time():
@@ -62,6 +63,7 @@ BODIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BODIES)
 def test_a_body_that_is_too_slow(landing: LandingZone, kind: str) -> None:
     with dripping_server(*BODIES[kind]) as port, in_time():
@@ -70,6 +72,7 @@ def test_a_body_that_is_too_slow(landing: LandingZone, kind: str) -> None:
             land(source, GREEN, landing)
 
 
+@pytest.mark.slow
 def test_a_body_that_takes_too_long_in_all(landing: LandingZone) -> None:
     start, _ = BODIES["of an unknown length"]
     with dripping_server(start, b"x" * 5_000) as port, in_time():
@@ -103,6 +106,7 @@ def test_a_download_as_slow_as_allowed_is_not_broken_off(
     assert raw.size == len(green_parquet)
 
 
+@pytest.mark.slow
 def test_a_passed_deadline_is_told_also_if_nobody_noticed() -> None:
     closed: list[float] = []
     with (
@@ -113,6 +117,7 @@ def test_a_passed_deadline_is_told_also_if_nobody_noticed() -> None:
     assert len(closed) >= 2  # also what was opened since
 
 
+@pytest.mark.slow
 def test_a_renewed_deadline_does_not_pass_and_other_errors_stay_as_they_are() -> None:
     def never() -> None:
         raise AssertionError

@@ -172,6 +172,7 @@ TOKENS: dict[str, tuple[Said, type[Exception]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TOKENS)
 def test_a_server_of_tokens_that_fails_is_asked_again_and_one_that_refuses_is_not(
     server: Server, landing: LandingZone, key: str, kind: str

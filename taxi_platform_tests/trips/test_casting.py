@@ -76,6 +76,7 @@ GOOD_AND_BAD: dict[str, tuple[list[tuple[str, Any]], list[str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GOOD_AND_BAD)
 @bounded
 @given(data=st.data())

@@ -360,6 +360,7 @@ def test_a_real_csv_with_extra_fields_has_the_totals_that_duckdb_counts(real_dat
     assert cleaned.kept["pickup_longitude"].null_count == 0
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.parametrize(
     "name",
@@ -402,6 +403,7 @@ ROWS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @bounded
 @given(
     rows=st.lists(ROWS, min_size=1, max_size=40),
@@ -430,6 +432,7 @@ def test_csv_rows_are_conserved_whatever_the_block_size(
     assert_same(clean_csv(path, block_bytes), whole)
 
 
+@pytest.mark.slow
 @bounded
 @given(
     counts=st.lists(st.sampled_from([0.0, 1.0, None, 1.5, 1e9]), min_size=1, max_size=60),

@@ -56,6 +56,7 @@ def watched(tmp_path: Path) -> WatchedReader:
     return WatchedReader(CsvTripReader(path, "green", block_bytes=100))
 
 
+@pytest.mark.slow
 def test_pending_blocks_are_limited_however_slow_the_caller(
     watched: WatchedReader,
 ) -> None:

@@ -506,6 +506,7 @@ FRAGMENTS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quoted_header", [False, True], ids=["plain", "quoted"])
 @bounded
 @given(
@@ -557,6 +558,7 @@ def test_a_block_has_whole_lines_and_at_most_its_size(tmp_path: Path, block_byte
     assert lines[0] == 2
 
 
+@pytest.mark.slow
 def test_a_block_of_short_lines_has_a_limited_number_of_lines(tmp_path: Path) -> None:
     """Each row takes memory, even if its line is short."""
     lines = [b"x"] * (2 * BLOCK_ROWS + 5)
@@ -592,6 +594,7 @@ def test_rows_keep_their_line_numbers_after_many_blank_lines(
     assert (parsed.lines, parsed.bad) == ([2, 200_003], [])
 
 
+@pytest.mark.slow
 def test_a_header_with_many_names_takes_no_memory_per_row(tmp_path: Path) -> None:
     rows = ["x"] * 20_000
     path = write_csv(tmp_path / "g.csv", [*rows, trip()], header=HEADER + "," * 100_000)
@@ -670,6 +673,7 @@ def test_a_file_without_a_header_is_refused(tmp_path: Path, name: str, content: 
         CsvTripReader(path, "green")
 
 
+@pytest.mark.slow
 @BLOCK_SIZES
 def test_a_gzipped_file_is_read_like_a_plain_one(tmp_path: Path, block_bytes: int) -> None:
     rows = [*numbered(200), trip(total_amount="x")]

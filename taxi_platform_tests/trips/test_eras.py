@@ -117,6 +117,7 @@ def clean(path: Path) -> Cleaned:
     return collect(clean_trips(path, options=NO_RULES))
 
 
+@pytest.mark.slow
 def test_every_head_keeps_complete_lines_and_rejects_the_truncated_one(
     real_data: Path,
 ) -> None:
@@ -153,6 +154,7 @@ def test_every_column_of_every_head_is_known(real_data: Path) -> None:
         assert reader.color == head.name.partition("_")[0], head.name
 
 
+@pytest.mark.slow
 def test_every_value_of_every_head_is_what_a_plain_reader_reads(real_data: Path) -> None:
     values = 0
     for head in heads(real_data):
@@ -320,6 +322,7 @@ def test_parquet_since_2010_with_text_codes_is_read_like_its_csv(
     assert clean(path).kept.equals(clean(head).kept)
 
 
+@pytest.mark.slow
 def test_heads_do_not_depend_on_the_block_size(real_data: Path) -> None:
     for head in heads(real_data)[::7]:
         expected = clean(head)

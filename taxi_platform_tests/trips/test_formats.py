@@ -73,6 +73,7 @@ def assert_same(found: Cleaned, expected: Cleaned) -> None:
     assert found.rejected.equals(expected.rejected)
 
 
+@pytest.mark.slow
 @by_shape
 @few
 @given(data=st.data())
@@ -125,6 +126,7 @@ def assert_like_csv(found: Cleaned, expected: Cleaned, color: str) -> None:
     assert found.rejected.select(shared).equals(expected.rejected.select(shared))
 
 
+@pytest.mark.slow
 @by_shape
 @few
 @given(data=st.data())

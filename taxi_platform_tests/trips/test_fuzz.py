@@ -292,6 +292,7 @@ def test_a_damaged_file_of_any_era_loses_no_row_or_is_refused(
     assert_telling(fuzz(tmp_path / name, sources(None), INPUTS // 20, seed))
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.parametrize("seed", range(10))
 def test_a_damaged_published_file_loses_no_row_or_is_refused(

@@ -243,6 +243,7 @@ def test_unknown_columns_are_reported_and_not_read(tmp_path: Path) -> None:
     reader.close()
 
 
+@pytest.mark.slow
 @bounded
 @given(
     counts=st.lists(

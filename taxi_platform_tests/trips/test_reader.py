@@ -175,6 +175,7 @@ def test_without_header_marks_the_color_comes_from_the_caller_or_the_name(
     reader.close()
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_published_heads_of_every_era_are_not_shifted(real_data: Path) -> None:
     heads = sorted((real_data / "tlc_heads").glob("*.csv"))

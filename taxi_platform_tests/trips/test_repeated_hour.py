@@ -53,6 +53,7 @@ def test_outside_the_repeated_hour_a_dropoff_before_its_pickup_is_rejected(
     assert broken("yellow", pickup, dropoff)
 
 
+@pytest.mark.slow
 def test_one_hour_of_each_year_is_repeated() -> None:
     first = datetime.fromisoformat("2009-01-01")
     hours = [first + timedelta(hours=n) for n in range(17 * 8_766)]

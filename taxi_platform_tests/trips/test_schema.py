@@ -153,6 +153,7 @@ def test_the_published_heads_of_every_era_map_completely(real_data: Path) -> Non
         assert color_of_header(published) == color, head.name
 
 
+@pytest.mark.slow
 @bounded
 @given(data=st.data())
 def test_case_blanks_and_a_byte_order_mark_are_ignored(data: st.DataObject) -> None:

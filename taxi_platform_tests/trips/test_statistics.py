@@ -52,6 +52,7 @@ def test_statistics_equal_those_of_a_database(published: Path) -> None:
             assert cents == total[0] * 100, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block_bytes", [3_000, 50_000])
 def test_statistics_do_not_depend_on_the_block_size(
     published: Path, block_bytes: int, monkeypatch: pytest.MonkeyPatch

@@ -208,6 +208,7 @@ def as_csv(path: Path, rows: Rows, names: dict[str, str], ways: dict[str, Way], 
     return separator != "," or end == "\r"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["parquet", "csv"])
 @pytest.mark.parametrize("color", ["green", "yellow", "fhvhv"])
 @deterministic
