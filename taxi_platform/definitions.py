@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from dagster import (
@@ -152,6 +153,7 @@ def _automated(found: Definitions) -> Definitions:
 
 
 @definitions
+@cache  # A run asks for them once a step.
 def defs() -> Definitions:
     """The definitions that `dg` and `dagster` load, with the environment's settings."""
     return build_defs(load_settings())
