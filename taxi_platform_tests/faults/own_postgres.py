@@ -69,3 +69,14 @@ def own_postgres(folder: Path) -> Iterator[OwnPostgres]:
         for record in own.records:
             local.stop(record.process)
         local.delete_data()
+
+
+def sessions(server: PostgresServer) -> int:
+    """How many others of the platform are busy on the server."""
+    with psycopg.connect(server.conninfo) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'taxi_platform' "
+            "AND pid <> pg_backend_pid() AND state <> 'idle'"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -11,18 +11,17 @@ from itertools import count
 from pathlib import Path
 from queue import Queue
 
-import psycopg
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._grpc.client import DagsterGrpcClient
 
 from taxi_platform.landing.zone import LandingZone
-from taxi_platform.stores.postgres.server import PostgresServer
 from taxi_platform.stores.postgres.store import PostgresStore
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.conftest import EmbeddedStack, free_port, stop_process
 from taxi_platform_tests.faults.month_runs import publish, template
+from taxi_platform_tests.faults.own_postgres import sessions
 from taxi_platform_tests.faults.tcp_fault_proxy import Cut, TcpFaultProxy, tcp_fault_proxy
 from taxi_platform_tests.months import cleaned_month
 
@@ -102,17 +101,6 @@ class Command:
 @pytest.fixture
 def command(stack: EmbeddedStack, proxy: TcpFaultProxy, tmp_path: Path) -> Command:
     return Command(stack, proxy, tmp_path)
-
-
-def sessions(server: PostgresServer) -> int:
-    """How many others of the platform are busy on the server."""
-    with psycopg.connect(server.conninfo) as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'taxi_platform' "
-            "AND pid <> pg_backend_pid() AND state <> 'idle'"
-        ).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 MOMENTS = {

@@ -21,8 +21,8 @@ MONTH = TripMonth.from_key("green|2023-03")
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[PostgresStore]:
-    with debian_postgres(15) as server:
-        yield PostgresStore(server)
+    with debian_postgres(15) as cluster:
+        yield PostgresStore(cluster.server)
 
 
 def test_a_month_is_loaded_replaced_and_read_on_postgresql_15(
