@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
+from dagster import DagsterEventType, DagsterRunStatus
 from playwright.sync_api import Browser, Locator, expect
 from playwright.sync_api import TimeoutError as NotShown
 
@@ -15,6 +18,7 @@ from taxi_platform_tests.automation.unattended import (
     UnattendedPlatform,
     WebServer,
     unattended_platform,
+    wait_until,
 )
 from taxi_platform_tests.browser.ui import (
     MILLISECONDS,
@@ -241,6 +245,41 @@ def test_no_page_shows_a_secret(
     assert platform.environment["TAXI_GCS_BUCKET"] in everything
     shows_it = platform.environment["TAXI_POSTGRES_PASSWORD"] in everything
     assert not shows_it  # without the words themselves, which would be in the report
+
+
+def test_terminate_ends_a_run_at_once_and_leaves_the_month_as_it_was(
+    browser: Browser, url: str, run_path: str, platform: UnattendedPlatform
+) -> None:
+    before = platform.rows()
+    with browsing(browser, url) as ui, _written_by_another(platform):
+        page = ui.open(run_path)
+        page.get_by_role("button", name="Re-execute all").click()
+        wait_until(lambda: "postgres_trips" in _started_steps(platform), 120)
+        page.get_by_role("button", name="Terminate").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Terminate").click()
+        expect(ui.shown("Canceled")).to_be_visible()
+        ui.picture("terminated")
+    assert platform.runs_of(MONTH)[0].status is DagsterRunStatus.CANCELED
+    assert platform.rows() == before
+
+
+def _started_steps(platform: UnattendedPlatform) -> set[str | None]:
+    """The steps of the month's second run that have started."""
+    run, *others = platform.runs_of(MONTH)
+    events = platform.instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_START)
+    return {event.step_key for event in events} if others else set()
+
+
+@contextmanager
+def _written_by_another(platform: UnattendedPlatform) -> Iterator[None]:
+    """Postgres' lock of the month, so that a run has to wait for it."""
+    child = f"{platform.environment['TAXI_POSTGRES_SCHEMA']}.green_trips_{MONTH.month:%Y_%m}"
+    with psycopg.connect(platform.stack.postgres().conninfo) as connection:
+        connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"taxi_platform {child}"]
+        )
+        yield
 
 
 def test_nothing_goes_wrong_on_the_way(ui: Ui, run_path: str) -> None:
