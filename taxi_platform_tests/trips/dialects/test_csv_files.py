@@ -354,6 +354,19 @@ def test_midnight_may_be_written_as_a_date_and_is_reported(
     assert len(summary.warnings) == 1 + block_of_text
 
 
+def test_a_time_is_missed_also_beside_a_column_with_times_that_is_not_read(tmp_path: Path) -> None:
+    rows = [dict(row) for row in ROWS]
+    rows[4]["pickup_datetime"] = datetime(2024, 1, 5)  # noqa: DTZ001 - wall time
+    rows[4]["dropoff_datetime"] = datetime(2024, 1, 5, 0, 20)  # noqa: DTZ001
+    header, *lines = text_of(rows).replace("2024-01-05 00:00:00", "2024-01-05").splitlines()
+    # As many colons in the file as if no time were cut.
+    notes = ["12:30:00" if n == 4 else "none" for n in range(len(lines))]
+    text = "\n".join([f"{header},note", *map("{},{}".format, lines, notes), ""])
+    found, summary = read(write(tmp_path, text), COLOR)
+    assert picked(found, rows) == rows
+    assert any("1 values have no minutes" in warning for warning in summary.warnings)
+
+
 @pytest.mark.parametrize("beyond", [1, 2, 3, 7])
 @pytest.mark.parametrize("filled", [False, True], ids=["empty", "filled"])
 def test_non_empty_fields_beyond_the_header_are_reported(
