@@ -43,14 +43,14 @@ from taxi_platform.trips.csv_lines import (
     is_blank,
     line_numbers,
 )
+from taxi_platform.trips.csv_misfits import MisfitFinder, why_cut
 from taxi_platform.trips.csv_records import CsvRecord, end_of_last_record, in_blocks, records
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.failures import FailureSearch, bad_value
-from taxi_platform.trips.notes import About, Notes, shown
-from taxi_platform.trips.schema import ColumnMap, map_columns, normalize_name
+from taxi_platform.trips.notes import About, Notes
+from taxi_platform.trips.schema import ColumnMap, map_columns
 from taxi_platform.trips.texts import MISSING_SPELLINGS
 from taxi_platform.trips.times import UtcTimes, full_hours, has_zones_or_fractions
-from taxi_platform.trips.types import trip_type
 
 BLOCK_BYTES = 1 << 21
 """About 20,000 trips. Larger blocks are hardly faster and take more memory."""
@@ -107,8 +107,8 @@ class CsvTripReader:
         except BaseException:
             self._stream.close()
             raise
-        self._header = _without_unnamed([normalize_name(name) for name in names])
         self._width, surplus = data_width(self._rest, len(names))
+        self._misfits = MisfitFinder(path.name, color, names, self._width)
         self.columns = ColumnMap(found.mapped, (*found.unknown, *surplus), surplus)
         self._extra_fields = range(len(names), self._width)
         self._by_position: dict[int, Column] = {
@@ -246,22 +246,19 @@ class CsvTripReader:
             notes.add(About.UNNAMED_FIELD, f"field {position + 1}", len(filled), example)
 
     def _parse_lines(self, raw: RawCsvBlock) -> ParsedBlock:
-        """Parses line by line: keeps every line that can be parsed, and reports the others.
-
-        A last line that does not end in a newline is unparseable: it may be truncated anywhere,
-        even within an amount, and still look complete.
-        """
+        """Parses line by line: keeps every line that can be parsed, and reports the others."""
         self._null_values = MISSING_SPELLINGS  # The file may write them in every row.
         found = list(records(raw, self._width))
+        misfits = [self._misfits.why_misfit(record) for record in found]
         nothing = [""] * self._width
-        misfits = [self._is_misfit(record) for record in found]
         fields = [
             nothing if misfit else record.fields
             for record, misfit in zip(found, misfits, strict=True)
         ]
-        bad = booleans([m or not r.ended for r, m in zip(found, misfits, strict=True)])
+        reasons = [misfit or why_cut(r) for r, misfit in zip(found, misfits, strict=True)]
+        bad = booleans([reason is not None for reason in reasons])
         notes, failures = Notes(), FailureSearch()
-        failures.add(bad, lambda position: self._why_unparseable(found[position]))
+        failures.add(bad, lambda position: reasons[position] or "")
         arrays: dict[str, pa.Array] = {}
         for position, column in self._by_position.items():
             values = texts([row[position] for row in fields])
@@ -278,47 +275,6 @@ class CsvTripReader:
         places = integers([record.line_number for record in found])
         block = split_block(rows, places, bad, _text_by_position(found))
         return replace(block, notes=notes, first_failure=failures.first(places))
-
-    def _repeats_header(self, record: CsvRecord) -> bool:
-        """Whether a line repeats the file's header.
-
-        Raises:
-            TripFileError: it is a header with other columns: the file was joined from several, and
-                the values below it would be read into the wrong columns.
-        """
-        if not self._looks_like_header(record.fields):
-            return False
-        if _without_unnamed([normalize_name(name) for name in record.fields]) != self._header:
-            raise TripFileError(
-                f"{self._path.name}: line {record.line_number:,} is a header with other columns "
-                f"than the file's first line: {shown(record.text)!r}. The file was joined from "
-                "several files: split it there"
-            )
-        return True
-
-    def _looks_like_header(self, fields: list[str]) -> bool:
-        """Whether most fields are names of columns; values never are."""
-        known = trip_type(self.color).by_published_name
-        if not any(normalize_name(field) in known for field in fields[:3]):
-            return False
-        return sum(normalize_name(field) in known for field in fields) > len(fields) / 2
-
-    def _is_misfit(self, record: CsvRecord) -> bool:
-        return (
-            self._repeats_header(record)
-            or len(record.fields) != self._width
-            or "\ufffd" in record.text
-        )
-
-    def _why_unparseable(self, record: CsvRecord) -> str:
-        width, text = len(record.fields), repr(shown(record.text))
-        if self._repeats_header(record):
-            return f"the header again: {text}"
-        if width != self._width:
-            return f"{width:,} fields instead of {self._width:,}: {text}"
-        if "\ufffd" in record.text:
-            return f"invalid UTF-8: {text}"
-        return f"the last line does not end in a newline and may be truncated: {text}"
 
     def _describer(self, values: pa.StringArray, column: Column) -> Callable[[int], str]:
         published = self._published[column.name]
@@ -343,10 +299,6 @@ class CsvTripReader:
             wider = pa.float64()
         if wider is not None:
             self._types = {**self._types, column.name: wider}
-
-
-def _without_unnamed(names: list[str]) -> list[str]:
-    return [name for name in names if name]
 
 
 def _single_chunk(column: pa.ChunkedArray) -> pa.Array:
