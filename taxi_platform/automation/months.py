@@ -16,9 +16,10 @@ from dagster import (
 )
 
 from taxi_platform.assets.keys import RAW, trip_keys
-from taxi_platform.io_managers.metadata import CONTENT, SOURCE_VERSION
+from taxi_platform.io_managers.metadata import CONTENT, SOURCE, SOURCE_VERSION
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.settings import Settings
+from taxi_platform.sources.address import is_synthetic
 from taxi_platform.trips.month import TripMonth
 
 PARTITION_TAG = "dagster/partition"
@@ -76,10 +77,31 @@ class MonthRecords:
     chosen: Settings
 
     def missing(self, months: Iterable[TripMonth]) -> list[TripMonth]:
-        """The months that have an asset that was never materialized, in the given order."""
+        """The months that have an asset that was never materialized, in the given order.
+
+        Synthetic months are missing too, unless the settings choose the synthetic source.
+        """
         keys = trip_keys(self.chosen)
         whole = set.intersection(*(self.instance.get_materialized_partitions(k) for k in keys))
-        return [month for month in months if month.key not in whole]
+        months = list(months)
+        synthetic: set[TripMonth] = set()
+        if not self.chosen.source_url.is_synthetic:
+            synthetic = self.synthetic(month for month in months if month.key in whole)
+        return [month for month in months if month.key not in whole or month in synthetic]
+
+    def synthetic(self, months: Iterable[TripMonth]) -> set[TripMonth]:
+        """The months whose latest file was generated, so that no row of them is real."""
+        latest = ((month, self.latest(RAW, month)) for month in months)
+        return {
+            month
+            for month, record in latest
+            if record is not None and is_synthetic(metadata_of(record).get(SOURCE))
+        }
+
+    def all_synthetic(self) -> list[TripMonth]:
+        """All months whose latest file was generated."""
+        keys = self.instance.get_materialized_partitions(RAW)
+        return sorted(self.synthetic(map(TripMonth.from_key, keys)))
 
     def running(self, months: Collection[TripMonth]) -> set[TripMonth]:
         """The months that have a queued or running run."""

@@ -117,7 +117,7 @@ def run_backfill(
             "cancel it in the UI, under Runs, Backfills."
         )
         return INTERRUPTED
-    return _report(instance, progress, console)
+    return _report(records, progress, console)
 
 
 def _watch(
@@ -159,17 +159,20 @@ def _state(progress: Mapping[TripMonth, MonthProgress]) -> str:
 
 
 def _report(
-    instance: DagsterInstance, progress: Mapping[TripMonth, MonthProgress], console: Console
+    records: MonthRecords, progress: Mapping[TripMonth, MonthProgress], console: Console
 ) -> int:
     failed = {m: s for m, s in progress.items() if s.progress is Progress.FAILED}
-    console.print(f"{len(progress) - len(failed)} months loaded, {len(failed)} failed.")
+    loaded = progress.keys() - failed.keys()
+    console.print(f"{len(loaded)} months loaded, {len(failed)} failed.")
+    if synthetic := records.synthetic(loaded):
+        console.print(f"{len(synthetic)} of them are synthetic: TAXI_SOURCE_URL is 'synthetic'.")
     if not failed:
         return 0
     for month, state in sorted(failed.items()):
         message = "it was canceled, or its backfill failed before it had a run"
         if state.run is not None:
             with suppress(LookupError):
-                message = failure_of(instance, state.run).message
+                message = failure_of(records.instance, state.run).message
             message = f"{message} (run {state.run.run_id})"
         console.print(f"  {month}: {safe_text(message)}", soft_wrap=True)
     console.print("Once the cause is fixed, load them again with:")

@@ -18,6 +18,7 @@ from taxi_platform.cli.variables import misspelled
 from taxi_platform.errors import SettingsError, StoreError
 from taxi_platform.settings import Settings, load_settings
 from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.notes import listed
 from taxi_platform.trips.types import trip_type
 
 LEAST_FREE_BYTES = 5 << 30
@@ -71,9 +72,10 @@ Said = Iterator[tuple[State, str]]
 Examination = Callable[[Settings, bool], Said]
 
 
-def _dagster(_chosen: Settings, _fix: bool) -> Said:
+def _dagster(chosen: Settings, _fix: bool) -> Said:
     from dagster import DagsterInstance
 
+    from taxi_platform.automation.months import MonthRecords
     from taxi_platform.dagster_storage import StorageUnavailableError
 
     home = os.environ.get("DAGSTER_HOME")
@@ -89,6 +91,7 @@ def _dagster(_chosen: Settings, _fix: bool) -> Said:
     try:
         with DagsterInstance.get() as instance:
             runs = instance.get_runs_count()
+            synthetic = MonthRecords(instance, chosen).all_synthetic()
     except StorageUnavailableError as error:
         yield _wrong(error.message)
         return
@@ -100,6 +103,17 @@ def _dagster(_chosen: Settings, _fix: bool) -> Said:
         )
         return
     yield State.FINE, f"instance of {home}, {runs:,} runs"
+    if synthetic:
+        yield State.FINE, _about_synthetic(synthetic, chosen)
+
+
+def _about_synthetic(months: list[TripMonth], chosen: Settings) -> str:
+    from taxi_platform.cli.backfill import repair_commands
+
+    says = f"synthetic months, of which no row is real: {listed(month.key for month in months)}"
+    if chosen.source_url.is_synthetic:
+        return says
+    return f"{says}; to load the real ones: {'; '.join(repair_commands(months))}"
 
 
 def _landing_zone(chosen: Settings, fix: bool) -> Said:

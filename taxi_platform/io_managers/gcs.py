@@ -3,7 +3,7 @@
 from dagster import ConfigurableIOManager, InputContext, MetadataValue, OutputContext
 
 from taxi_platform.io_managers.failures import as_failures, month_of
-from taxi_platform.io_managers.metadata import column_schema
+from taxi_platform.io_managers.metadata import column_schema, source_metadata
 from taxi_platform.io_managers.versions import set_content_version
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.resources.gcs import TripGCSResource
@@ -32,6 +32,7 @@ class GCSObjectIOManager(ConfigurableIOManager):
                 "size_bytes": stored.size,
                 "crc32c": stored.crc32c,
                 "uploaded": uploaded,
+                **source_metadata(obj.source),
             }
         )
 

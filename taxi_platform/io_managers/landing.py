@@ -14,7 +14,12 @@ from taxi_platform.io_managers.annotated import (
 )
 from taxi_platform.io_managers.charts import trips_by_day
 from taxi_platform.io_managers.failures import as_failures, month_of
-from taxi_platform.io_managers.metadata import column_schema, every_few_seconds, preview
+from taxi_platform.io_managers.metadata import (
+    column_schema,
+    every_few_seconds,
+    preview,
+    source_metadata,
+)
 from taxi_platform.io_managers.versions import set_content_version
 from taxi_platform.landing.files import RawFile, TripParquet
 from taxi_platform.landing.trip_batches import batches_ahead
@@ -86,6 +91,7 @@ class TripParquetIOManager(ConfigurableIOManager):
                 "path": MetadataValue.path(trips.path),
                 "rejects_path": MetadataValue.path(trips.rejects_path),
                 "size_bytes": trips.size,
+                **source_metadata(trips.source),
                 "source_sha256": trips.source_sha256,
                 "preview": first_rows,
             }

@@ -14,6 +14,9 @@ from taxi_platform.trips.schema import trip_schema
 
 PREVIEW_ROWS = 5
 
+SOURCE = "source"
+"""The metadata entry with the address where a month was published; ``synthetic:`` if nowhere."""
+
 SOURCE_VERSION = "source_version"
 """The metadata entry of a raw file with the published version."""
 
@@ -29,7 +32,7 @@ REPORT_SECONDS = 5.0
 def publication_metadata(raw: RawFile, published: Published) -> dict[str, MetadataValue]:
     """Metadata of a published file: its source, and its path."""
     return {
-        "source": MetadataValue.url(str(published.address)),
+        **source_metadata(str(published.address)),
         SOURCE_VERSION: MetadataValue.text(published.version),
         "path": MetadataValue.path(raw.path),
         "size_bytes": MetadataValue.int(raw.size),
@@ -37,6 +40,14 @@ def publication_metadata(raw: RawFile, published: Published) -> dict[str, Metada
         "etag": MetadataValue.text(published.etag or "none given"),
         "last_modified": MetadataValue.text(published.last_modified or "none given"),
     }
+
+
+def source_metadata(source: str | None) -> dict[str, MetadataValue]:
+    """Where a month comes from; nothing if that is unknown."""
+    if source is None:
+        return {}
+    is_link = source.startswith(("http://", "https://"))
+    return {SOURCE: MetadataValue.url(source) if is_link else MetadataValue.text(source)}
 
 
 def column_schema(color: str) -> MetadataValue:

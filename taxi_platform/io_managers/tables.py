@@ -35,6 +35,7 @@ from taxi_platform.io_managers.metadata import (
     column_schema,
     every_few_seconds,
     schema_metadata,
+    source_metadata,
 )
 from taxi_platform.io_managers.versions import set_content_version
 from taxi_platform.landing.files import TripParquet
@@ -91,9 +92,12 @@ class TableIOManager(ConfigurableIOManager):
         say = every_few_seconds(context.log.info)
         with as_failures(month, context), self.store.get_store() as store:
             load = store.replace_month(obj, lambda progress: say(f"{month}: {progress}"))
-        source = {}
+        source = source_metadata(obj.source)
         if isinstance(obj, TripObject):
-            source = {"source_uri": obj.uri, SOURCE_GENERATION: str(obj.generation)}
+            source |= {
+                "source_uri": MetadataValue.text(obj.uri),
+                SOURCE_GENERATION: MetadataValue.text(str(obj.generation)),
+            }
         set_content_version(context, obj.crc32c, obj.size)
         context.add_output_metadata(
             _described(load) | {"dagster/column_schema": column_schema(month.color)} | source

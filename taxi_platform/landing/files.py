@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.landing.atomic_files import sha256_of
-from taxi_platform.sources.address import SourceAddress
+from taxi_platform.sources.address import SourceAddress, is_synthetic
 from taxi_platform.sources.checksums import checksum_of
 from taxi_platform.trips.cleaning import CleanedTrips
 from taxi_platform.trips.month import TripMonth
@@ -199,7 +199,7 @@ class TripParquet:
 
         Empty if somebody accepted this version. Real and synthetic months are not compared.
         """
-        if self.is_accepted or _is_synthetic(self.source) != _is_synthetic(accepted.source):
+        if self.is_accepted or is_synthetic(self.source) != is_synthetic(accepted.source):
             return []
         return differences(accepted.statistics, self.statistics, self.limits)
 
@@ -235,10 +235,6 @@ class AcceptedVersion:
         return cls(summary["statistics"], summary.get("source"))
 
 
-def _is_synthetic(source: str | None) -> bool:
-    return source is not None and source.startswith("synthetic:")
-
-
 def is_of_platform(footer: pq.FileMetaData) -> bool:
     """Whether a Parquet file's footer has the summary that this platform writes."""
     return SUMMARY_KEY.encode() in (footer.metadata or {})
@@ -251,6 +247,15 @@ def totals_of_footer(month: TripMonth, footer: pq.FileMetaData) -> MonthTotals:
     except KeyError:
         return MonthTotals(footer.num_rows, {})
     return MonthTotals.of_statistics(month.color, summary["statistics"])
+
+
+def source_of_footer(footer: pq.FileMetaData) -> str | None:
+    """Where the month in a Parquet file was published, if this platform wrote that down."""
+    try:
+        source: str | None = _summary(footer.metadata or {}).get("source")
+    except KeyError:
+        return None
+    return source
 
 
 def summary_metadata(trips: CleanedTrips) -> dict[str, str]:

@@ -19,6 +19,11 @@ NOT_PASSWORDS = {"", "x-oauth-basic", "x-access-token"}
 """What stands beside a token in an address: the token is the other part."""
 
 
+def is_synthetic(source: str | None) -> bool:
+    """Whether a recorded source is that of generated trips, of which no row is real."""
+    return source is not None and source.startswith("synthetic:")
+
+
 class SourceAddress:
     """An address whose text contains no secrets.
 

@@ -15,7 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
-from taxi_platform.landing.files import TripParquet, is_of_platform, totals_of_footer
+from taxi_platform.landing.files import (
+    TripParquet,
+    is_of_platform,
+    source_of_footer,
+    totals_of_footer,
+)
 from taxi_platform.stores.deadlines import TOTAL_SECONDS, StreamWithDeadline
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.totals import MonthTotals
@@ -54,6 +59,7 @@ class TripObject:
         size: bytes.
         crc32c: checksum in GCS's format, base64.
         totals: from its Parquet footer; only rows, if another program wrote it.
+        source: where the month was published, from its footer, if known.
     """
 
     month: TripMonth
@@ -63,6 +69,7 @@ class TripObject:
     size: int
     crc32c: str
     totals: MonthTotals
+    source: str | None
 
     @property
     def uri(self) -> str:
@@ -112,7 +119,9 @@ class GCSTrips:
                 "materialize gcs_trips for this partition first"
             )
         with self._errors(month):
-            return self._describe(month, blob, self._read_totals(month, blob))
+            footer = self._read_footer_or_refuse(month, blob)
+            totals, source = totals_of_footer(month, footer), source_of_footer(footer)
+            return self._describe(month, blob, totals, source)
 
     def generations(self) -> dict[TripMonth, int]:
         """The generations of all months' objects, with one listing.
@@ -151,7 +160,7 @@ class GCSTrips:
         with self._errors(month):
             before = self._get(month)
             if before is not None and before.crc32c == checksum:
-                return self._describe(month, before, trips.totals), False
+                return self._describe(month, before, trips.totals, trips.source), False
             if before is not None:
                 self._require_own(month, before)
             self._send(trips, checksum, before)
@@ -161,7 +170,7 @@ class GCSTrips:
                 f"{month}: {self._address(month)} is not what was sent: another writer replaced "
                 "or removed it meanwhile; try again"
             )
-        return self._describe(month, after, trips.totals), True
+        return self._describe(month, after, trips.totals, trips.source), True
 
     def check_access(self) -> None:
         """Tests whether months can be uploaded: writes an object and removes it.
@@ -252,10 +261,10 @@ class GCSTrips:
                 "TAXI_GCS_BUCKET to another bucket"
             )
 
-    def _read_totals(self, month: TripMonth, blob: Any) -> MonthTotals:
-        """The totals in the object's footer, whoever wrote it."""
+    def _read_footer_or_refuse(self, month: TripMonth, blob: Any) -> pq.FileMetaData:
+        """The Parquet footer of the object, whoever wrote it."""
         try:
-            return totals_of_footer(month, self._read_footer(month, blob))
+            return self._read_footer(month, blob)
         except _NotParquetError as error:
             raise PermanentStoreError(
                 f"{month}: {self._address(month)} is not a Parquet file ({error}): move or delete "
@@ -292,7 +301,9 @@ class GCSTrips:
             ) from error
         return end
 
-    def _describe(self, month: TripMonth, blob: Any, totals: MonthTotals) -> TripObject:
+    def _describe(
+        self, month: TripMonth, blob: Any, totals: MonthTotals, source: str | None
+    ) -> TripObject:
         return TripObject(
             month=month,
             bucket=self.bucket,
@@ -301,6 +312,7 @@ class GCSTrips:
             size=int(blob.size),
             crc32c=blob.crc32c,
             totals=totals,
+            source=source,
         )
 
     @contextmanager
