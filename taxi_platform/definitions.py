@@ -20,7 +20,7 @@ from dagster import (
 )
 
 import taxi_platform.defs
-from taxi_platform.assets.keys import trip_keys
+from taxi_platform.assets.keys import ZONES, trip_keys
 from taxi_platform.assets.trips import trip_assets
 from taxi_platform.assets.zones import zone_assets
 from taxi_platform.automation.alerts.sensors import alert_sensors
@@ -97,10 +97,10 @@ def build_defs(chosen: Settings) -> Definitions:
     )
     users_own = _users_own()
     if users_own is None:
-        return platform
+        return _automated(platform, chosen)
     found = Definitions.merge(platform, users_own)
     refuse_shared_tables(found, chosen)
-    return _automated(found)
+    return _automated(found, chosen)
 
 
 def _users_own() -> Definitions | None:
@@ -137,17 +137,20 @@ def refuse_shared_tables(found: Definitions, chosen: Settings) -> None:
                 )
 
 
-def _automated(found: Definitions) -> Definitions:
-    """Adds a running sensor for automation conditions, if an asset has one.
+def _automated(found: Definitions, chosen: Settings) -> Definitions:
+    """Adds the sensor for automation conditions.
 
-    The sensor that Dagster adds by default is stopped, so conditions would silently do nothing.
+    It runs by default if an asset of the user's has a condition: the one that Dagster would add is
+    stopped, so the condition would silently do nothing.
     """
-    if not any(spec.automation_condition for spec in found.resolve_all_asset_specs()):
+    automated = {s.key for s in found.resolve_all_asset_specs() if s.automation_condition}
+    if not automated:
         return found
+    running = chosen.automation or automated != {ZONES}
     sensor = AutomationConditionSensorDefinition(
         "automation_conditions",
         target=AssetSelection.all(),
-        default_status=DefaultSensorStatus.RUNNING,
+        default_status=DefaultSensorStatus.RUNNING if running else DefaultSensorStatus.STOPPED,
     )
     return Definitions.merge(found, Definitions(sensors=[sensor]))
 

@@ -24,12 +24,12 @@ EXPECTED: dict[str, tuple[set[str], set[str], set[str]]] = {
     "postgres": (
         {"raw_trips", "cleaned_trips", "postgres_trips", "taxi_zones"},
         {"ingest_month", "web_to_postgres"},
-        {"published_months"},
+        {"published_months", "automation_conditions"},
     ),
     "bigquery": (
         {"raw_trips", "cleaned_trips", "gcs_trips", "bigquery_trips", "taxi_zones"},
         {"ingest_month", "web_to_gcs", "gcs_to_bigquery"},
-        {"published_months", "gcs_objects_to_bigquery"},
+        {"published_months", "gcs_objects_to_bigquery", "automation_conditions"},
     ),
     "gcs": (
         {"raw_trips", "cleaned_trips", "gcs_trips"},
@@ -42,7 +42,7 @@ EXPECTED: dict[str, tuple[set[str], set[str], set[str]]] = {
             "taxi_zones",
         },
         {"ingest_month", "web_to_gcs", "gcs_to_bigquery", "web_to_postgres"},
-        {"published_months", "gcs_objects_to_bigquery"},
+        {"published_months", "gcs_objects_to_bigquery", "automation_conditions"},
     ),
 }
 

@@ -1,14 +1,16 @@
 """The zone lookup: one small asset without partitions."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
-from dagster import AssetExecutionContext, AssetsDefinition, Output, asset
+from dagster import AssetExecutionContext, AssetsDefinition, AutomationCondition, Output, asset
 
 from taxi_platform.assets.keys import ZONES
 from taxi_platform.assets.retries import retried
 from taxi_platform.assets.trips import OWNERS
 from taxi_platform.io_managers.failures import as_failures
+from taxi_platform.io_managers.metadata import source_metadata
 from taxi_platform.resources.source import TripSourceResource
 from taxi_platform.settings import Settings
 from taxi_platform.trips.zones import parse_zones
@@ -29,7 +31,19 @@ def taxi_zones(
             f"no zone lookup at {source.zones_address()}: taxi_zones stays unchanged"
         )
     else:
-        yield Output(zones)
+        yield Output(zones, metadata=source_metadata(source.zones_address()))
+
+
+def _missing_or_a_month_old() -> AutomationCondition[Any]:
+    """Requests the zones once if they were never loaded, and then every month.
+
+    Also where the source has no lookup, so that the asset stays missing, it is asked no more often.
+    """
+    missing = (
+        AutomationCondition.missing().newly_true().since(AutomationCondition.newly_requested())
+    )
+    not_running = ~AutomationCondition.in_progress()
+    return (missing & not_running) | AutomationCondition.on_cron("0 6 1 * *", "America/New_York")
 
 
 def zone_assets(chosen: Settings) -> list[AssetsDefinition]:
@@ -43,6 +57,7 @@ def zone_assets(chosen: Settings) -> list[AssetsDefinition]:
         kinds={kind for store in chosen.table_stores for kind in store.kinds},
         owners=OWNERS,
         output_required=False,
+        automation_condition=_missing_or_a_month_old(),
         **retried(chosen),
     )
     return [zones(taxi_zones)]

@@ -20,11 +20,13 @@ import pytest
 from dagster import DagsterRunStatus
 from psycopg import sql
 
+from taxi_platform.assets.keys import ZONES
 from taxi_platform.automation.months import newest_months
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.settings import load_settings
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
+from taxi_platform.trips.zones import synthetic_zones
 from taxi_platform_tests.automation.receivers import (
     Mailbox,
     Webhook,
@@ -325,3 +327,20 @@ def everything_in_the_database(platform: UnattendedPlatform) -> dict[str, str]:
             )
             for (table,) in tables
         }
+
+
+def test_the_zones_are_loaded_by_themselves_and_not_again(
+    platform: UnattendedPlatform, web: WebServer, publisher: Publisher
+) -> None:
+    publisher.publish("taxi_zone_lookup.csv", synthetic_zones())
+    web.start_sensor("automation_conditions")
+    event = wait_until(lambda: platform.instance.get_latest_materialization_event(ZONES), 240)
+    loaded = event.asset_materialization
+    assert loaded is not None
+    assert loaded.metadata["dagster/row_count"].value == 265
+    assert (
+        loaded.metadata["source"].value
+        == f"{publisher.template.rpartition('/')[0]}/taxi_zone_lookup.csv"
+    )
+    web.wait_for_ticks("automation_conditions", 1)
+    assert len(platform.runs(dagster__from_automation_condition="true")) == 1
