@@ -4,7 +4,7 @@ Trips are not sent by this process: BigQuery loads the GCS objects itself.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from taxi_platform.stores.base import Answer, Load, Report
 from taxi_platform.stores.bigquery.client import bigquery_client, browser_url
 from taxi_platform.stores.bigquery.errors import bigquery_errors
 from taxi_platform.stores.bigquery.loads import LoadJobs
-from taxi_platform.stores.bigquery.queries import first_rows
+from taxi_platform.stores.bigquery.queries import answer
 from taxi_platform.stores.bigquery.settings import BigQuerySettings
 from taxi_platform.stores.bigquery.table import (
     check_fit,
@@ -122,10 +122,9 @@ class BigQueryStore:
         chosen = pa.schema([schema.field(name) for name in names or schema.names])
         return self._stream(table, month, chosen)
 
-    def query(self, statement: str, limit: int) -> Answer:
+    def query(self, statement: str, limit: int | None) -> AbstractContextManager[Answer]:
         """See ``TableStore.query``."""
-        with bigquery_errors("query", self.address):
-            return first_rows(self._client, self.address, statement, limit, self._patience)
+        return answer(self._client, self.address, statement, limit, self._patience)
 
     def check_access(self) -> None:
         """See ``TableStore.check_access``: runs a query that reads nothing."""

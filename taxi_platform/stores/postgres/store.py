@@ -115,10 +115,15 @@ class PostgresStore:
         chosen = names or [column for column, kind in known.items() if kind is not None]
         return self._stream(table, month, pa.schema([(column, known[column]) for column in chosen]))
 
-    def query(self, statement: str, limit: int) -> Answer:
+    @contextmanager
+    def query(self, statement: str, limit: int | None) -> Iterator[Answer]:
         """See ``TableStore.query``."""
-        with postgres_errors(self._where("query")), self.server.transaction() as connection:
-            return answer(connection, statement, limit)
+        with (
+            postgres_errors(self._where("query")),
+            self.server.transaction() as connection,
+            answer(connection, statement, limit) as found,
+        ):
+            yield found
 
     def check_access(self) -> None:
         """See ``TableStore.check_access``: connects, and asks for every right of a load."""
