@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dagster import (
@@ -61,6 +61,30 @@ def newest_months(chosen: Settings, now: datetime | None = None) -> list[TripMon
         for month in reversed(months)
         for color in chosen.colors
     ]
+
+
+def is_due(chosen: Settings, month: TripMonth, now: datetime) -> bool:
+    """Whether a month ended so long ago (``TAXI_OVERDUE_DAYS``) that it should be loaded.
+
+    Args:
+        chosen: the settings, which define how long.
+        month: the month.
+        now: with a time zone.
+    """
+    patience = timedelta(days=chosen.overdue_days)
+    return now >= datetime.combine(month.following, datetime.min.time(), UTC) + patience
+
+
+def require_colors(chosen: Settings, colors: Iterable[str]) -> None:
+    """Refuses colors that are not loaded.
+
+    Raises:
+        ValueError: one is not; the message says which are.
+    """
+    if unknown := sorted(set(colors) - set(chosen.colors)):
+        raise ValueError(
+            f"--color is {unknown[0]!r}: one of {', '.join(chosen.colors)} (TAXI_COLORS)"
+        )
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,10 @@ DEMO_MONTHS = (TripMonth.from_key("green|2024-01"), TripMonth.from_key("yellow|2
 
 LOOKS = {
     "Trips by day": "SELECT CAST(pickup_datetime AS DATE) AS day, COUNT(*) AS trips, "
-    "ROUND(CAST(SUM(total_amount) AS NUMERIC), 2) AS dollars "
+    "CAST(SUM(total_amount) AS BIGINT) AS dollars "
     "FROM trips.green_trips GROUP BY day ORDER BY day",
     "Trips by payment type": "SELECT payment_type, COUNT(*) AS trips, "
-    "ROUND(CAST(AVG(tip_amount) AS NUMERIC), 2) AS average_tip "
+    "CAST(SUM(tip_amount) AS BIGINT) AS tips "
     "FROM trips.yellow_trips GROUP BY payment_type ORDER BY trips DESC",
 }
 """Queries in the SQL that all stores share, whose answers fit a terminal."""

@@ -129,6 +129,10 @@ class TableStore(Protocol):
         """Whether a color has a table yet; raises if the table does not fit the schema."""
         ...
 
+    def loaded_months(self, color: str) -> set[TripMonth]:
+        """The months of a color that have rows; none if there is no table yet."""
+        ...
+
     def leftovers(self, *, drop: bool = False) -> list[str]:
         """Tables that killed runs left behind, and no run is writing now; optionally drops them."""
         ...

@@ -101,6 +101,13 @@ class DuckDBStore:
             tables = [row[0] for row in connection.execute("SHOW TABLES").fetchall()]
         return f"{color}_trips" in tables
 
+    def loaded_months(self, color: str) -> set[TripMonth]:
+        if not self.has_table(color):
+            return set()
+        with _errors(color), self._connect() as connection:
+            months = connection.execute(f"SELECT DISTINCT data_file_month FROM {color}_trips")
+            return {TripMonth(color, month) for (month,) in months.fetchall()}
+
     def leftovers(self, *, drop: bool = False) -> list[str]:  # noqa: ARG002
         return []
 

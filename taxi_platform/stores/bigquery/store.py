@@ -147,6 +147,15 @@ class BigQueryStore:
         check_own(f"{color} trips", table, wanted)
         return True
 
+    def loaded_months(self, color: str) -> set[TripMonth]:
+        """See ``TableStore.loaded_months``. Reads one column, as BigQuery bills it."""
+        if not self.has_table(color):
+            return set()
+        rows = self._ask(f"{color}_trips", None, [f"DISTINCT `{DATA_FILE_MONTH}`"])
+        with bigquery_errors(f"{color} trips", self.table_name(f"{color}_trips")):
+            months = [month for (month,) in rows if month is not None and month.day == 1]
+        return {TripMonth(color, month) for month in months}
+
     def leftovers(self, *, drop: bool = False) -> list[str]:  # noqa: ARG002
         """See ``TableStore.leftovers``: a load job leaves nothing behind."""
         return []
