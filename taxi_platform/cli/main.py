@@ -13,6 +13,7 @@ import typer
 
 from taxi_platform.cli.local import local_app
 from taxi_platform.cli.query import query
+from taxi_platform.cli.status import status
 from taxi_platform.cli.terminal import accept_all_characters, console, fail, say
 from taxi_platform.environment import read_env_file
 from taxi_platform.errors import SettingsError, StoreError
@@ -282,6 +283,7 @@ def backfill(
 
 
 app.command()(query)
+app.command()(status)
 
 
 def _month(color: str, text: str) -> "TripMonth":

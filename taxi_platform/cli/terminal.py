@@ -31,9 +31,14 @@ def say(text: str, *, err: bool = False) -> None:
     print(text, file=sys.stderr if err else sys.stdout)
 
 
-def fail(message: str) -> typer.Exit:
-    """Writes an error, without secrets; to be raised."""
+def say_error(message: str) -> None:
+    """Writes an error, without secrets."""
     from taxi_platform.safe_texts import safe_text
 
     say(f"Error: {safe_text(message)}", err=True)
+
+
+def fail(message: str) -> typer.Exit:
+    """Writes an error, without secrets; returns what ends the command, to be raised."""
+    say_error(message)
     return typer.Exit(1)

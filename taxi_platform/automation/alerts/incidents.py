@@ -233,9 +233,7 @@ def _overdue(
     """Overdue months, one by one: loading an old month must not hide one that is late."""
     expected = newest_months(records.chosen, now)
     missing = set(records.missing(expected))
-    late = [
-        month for month in expected if month in missing and is_due(records.chosen, month, now)
-    ]
+    late = [month for month in expected if month in missing and is_due(records.chosen, month, now)]
     new = [
         Alert(
             kind="overdue",
