@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -301,10 +302,9 @@ def _print_verdict(console: Console, results: list[DemoResult]) -> bool:
     reconciled = all(r.reconciled for r in results)
     command = _command()
     console.print("\nOpen the UI:    make dev, then http://127.0.0.1:3000", soft_wrap=True)
-    for store in load_settings().table_stores:
-        for what, look in LOOKS.items():
-            console.print(f"{what}, from {store.label}:")
-            console.print(f"  {command} query --store {store.name} '{look}'", soft_wrap=True)
+    for store, (what, look) in zip(load_settings().table_stores, cycle(LOOKS.items())):
+        console.print(f"{what}, from {store.label}:")
+        console.print(f"  {command} query --store {store.name} '{look}'", soft_wrap=True)
     console.print(
         f"Any client:     .env has the addresses\nStop the stack: {command} local down\n",
         soft_wrap=True,

@@ -75,7 +75,7 @@ def test_the_demo_reconciles_and_a_second_one_doubles_nothing(folder: Path) -> N
         assert asked.returncode == 0, asked.stderr
         assert "trips" in asked.stdout
     suggested = re.findall(r"^  \S+ (query --store \w+ '.*')$", demo.stdout, re.MULTILINE)
-    assert len(suggested) == 4
+    assert len(suggested) == 2
     for command in suggested:
         look_fits_a_terminal(folder, shlex.split(command))
     refused = run(folder, "query", "DELETE FROM trips.green_trips")
