@@ -105,7 +105,7 @@ def month_statuses(
     """
     now = now or datetime.now(UTC)
     months = list(_months(chosen, colors, now))
-    failed = failed_months(records, months) if records else set()
+    failed = _failed(records, months) if records else set()
     recorded = _recorded(records, stored.by_store) if records else {}
     newest = set(newest_months(chosen, now))
     found = []
@@ -140,6 +140,11 @@ def _months(chosen: Settings, colors: Sequence[str], now: datetime) -> Iterator[
         for month in month_keys(chosen, now):
             if month >= first:
                 yield TripMonth.from_key(f"{color}|{month}")
+
+
+def _failed(records: MonthRecords, months: Sequence[TripMonth]) -> set[TripMonth]:
+    """Also those that a check failed, after which no asset counts as failed."""
+    return failed_months(records, months) | records.last_run_failed(months)
 
 
 def _recorded(records: MonthRecords, stores: Collection[str]) -> dict[str, Collection[str]]:

@@ -28,6 +28,9 @@ VERSION_TAG = "taxi/version"
 
 A_DAY = 86_400.0
 
+MOST_RUNS = 50
+"""Among how many of a month's runs the last of its trips is looked for."""
+
 UNFINISHED = [
     DagsterRunStatus.QUEUED,
     DagsterRunStatus.NOT_STARTED,
@@ -113,6 +116,25 @@ class MonthRecords:
         runs = self.instance.get_runs(RunsFilter(statuses=UNFINISHED, tags=tags))
         busy = {run.tags[PARTITION_TAG] for run in runs}
         return {month for month in months if month.key in busy}
+
+    def last_run_failed(self, months: Collection[TripMonth]) -> set[TripMonth]:
+        """The months whose last run that ended failed; runs of users' assets alone do not count.
+
+        The stores may have such a month all the same: in the version before.
+        """
+        keys = [month.key for month in months]
+        chosen = RunsFilter(statuses=[DagsterRunStatus.FAILURE], tags={PARTITION_TAG: keys})
+        ever = {run.tags[PARTITION_TAG] for run in self.instance.get_runs(chosen)} if keys else ()
+        return {month for month in months if month.key in ever and self._last_run_failed(month)}
+
+    def _last_run_failed(self, month: TripMonth) -> bool:
+        ours = set(trip_keys(self.chosen))
+        ended = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]
+        chosen = RunsFilter(statuses=ended, tags={PARTITION_TAG: month.key})
+        for run in self.instance.get_runs(chosen, limit=MOST_RUNS):
+            if run.asset_selection is None or not ours.isdisjoint(run.asset_selection):
+                return run.status is DagsterRunStatus.FAILURE
+        return False
 
     def latest(self, key: AssetKey, month: TripMonth) -> EventLogRecord | None:
         """The latest materialization of a month's asset, None if there is none."""

@@ -61,7 +61,8 @@ def query(
 
     Rows that are too wide for the terminal are shown with one column a line. In CSV, null is empty
     and the empty text is ""; JSON is an array with one object a line. CSV, JSON and Parquet are
-    written as the rows arrive, so any number of them takes little memory.
+    written as the rows arrive, so any number of them takes little memory. A Postgres numeric
+    without declared digits is a double in Parquet.
     """
     from taxi_platform.settings import load_settings
 

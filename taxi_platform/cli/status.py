@@ -25,7 +25,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 SIGNS = {
     "loaded": ("#", "green", "loaded in {stores}"),
     "partly": ("+", "yellow", "loaded in some of {stores}"),
-    "failed": ("F", "red", "failed: its last run did not load it"),
+    "failed": ("F", "red", "failed: the last run of the month"),
     "overdue": ("O", "red", "overdue: it ended {days} days ago or more, and no store has it"),
     "missing": ("-", "yellow", "missing: history that was never loaded, or removed"),
     "not due": (".", "", "not due: the TLC publishes about two months late"),

@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -31,12 +32,16 @@ STYLES = re.compile(r"\x1b\[[0-9;]*m")
 def loaded(
     stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
-    """An installation with green 2024-01 loaded, 2024-02 lost in Postgres, and 2024-03 failed."""
+    """An installation with some months of green.
+
+    2024-01 is loaded, Postgres has lost 2024-02, 2024-03 failed. 2024-04 is loaded, and a second
+    version of it was refused by a check.
+    """
     folder = tmp_path_factory.mktemp("status")
     (folder / "dagster.yaml").touch()
-    for key in ("green|2024-01", "green|2024-02"):
-        month = TripMonth.from_key(key)
-        write_synthetic_month(month, folder / f"{month.stem}.parquet", 500)
+    publish(folder, "green|2024-01", 500)
+    publish(folder, "green|2024-02", 500)
+    publish(folder, "green|2024-04", 1_000)
     environment = {
         **stack.environment,
         "DAGSTER_HOME": str(folder),
@@ -51,11 +56,18 @@ def loaded(
         for name, value in environment.items():
             patch.setenv(name, value)
         storage.Client(project="test", credentials=AnonymousCredentials()).create_bucket(PLACE)
-        load_months("green|2024-01", "green|2024-02", "green|2024-03")
+        load_months("green|2024-01", "green|2024-02", "green|2024-03", "green|2024-04")
+        publish(folder, "green|2024-04", 200)
+        load_months("green|2024-04")
     with psycopg.connect(stack.postgres().conninfo, autocommit=True) as connection:
         connection.execute(f"DROP TABLE {PLACE}.green_trips_2024_02")
         yield environment
         connection.execute(f"DROP SCHEMA {PLACE} CASCADE")
+
+
+def publish(folder: Path, key: str, rows: int) -> None:
+    month = TripMonth.from_key(key)
+    write_synthetic_month(month, folder / f"{month.stem}.parquet", rows)
 
 
 def load_months(*keys: str) -> None:
@@ -86,10 +98,10 @@ def row_of(shown: str, color: str, year: int) -> str:
 def test_the_calendar_shows_what_stores_and_runs_say(loaded: dict[str, str]) -> None:
     run = status(loaded)
     assert run.exit_code == 0, run.output
-    assert row_of(run.stdout, "green", 2024).startswith("#+F---------")
+    assert row_of(run.stdout, "green", 2024).startswith("#+FF--------")
     assert row_of(run.stdout, "yellow", 2024) == "-" * 12
     assert re.search(r"^#     1  loaded in bigquery, gcs, postgres$", run.stdout, re.MULTILINE)
-    assert re.search(r"^months in bigquery 2, gcs 2, postgres 1; in all \d+$", run.stdout, re.M)
+    assert re.search(r"^months in bigquery 3, gcs 3, postgres 2; in all \d+$", run.stdout, re.M)
     assert (
         "green|2024-02: Dagster recorded a load, but it is not in postgres: "
         "taxi-platform backfill --color green --from 2024-02 --to 2024-02\n"
@@ -110,8 +122,11 @@ def test_json_has_every_month_and_the_colors_that_were_asked_for(loaded: dict[st
     assert months["green|2024-02"]["state"] == "partly"
     assert months["green|2024-02"]["lost"] == ["postgres"]
     assert months["green|2024-03"]["state"] == "failed"
+    assert months["green|2024-03"]["stores"] == []
+    assert months["green|2024-04"]["state"] == "failed"
+    assert months["green|2024-04"]["stores"] == ["bigquery", "gcs", "postgres"]
     assert report["errors"] == {}
-    assert report["stores"] == {"bigquery": 2, "gcs": 2, "postgres": 1}
+    assert report["stores"] == {"bigquery": 3, "gcs": 3, "postgres": 2}
     assert sum(report["totals"].values()) == len(months)
     assert all(key.startswith("green|") for key in months)
 
@@ -151,10 +166,10 @@ def test_the_calendar_needs_no_character_beyond_ascii(
 
 
 DOWN: dict[str, tuple[dict[str, str | None], str, str]] = {
-    "Postgres": ({"TAXI_POSTGRES_PORT": "9"}, "postgres", "##F"),
-    "BigQuery": ({"BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:9"}, "bigquery", "#+F"),
-    "GCS": ({"STORAGE_EMULATOR_HOST": "http://127.0.0.1:9"}, "gcs", "#+F"),
-    "Dagster": ({"DAGSTER_HOME": None}, "dagster", "#+-"),
+    "Postgres": ({"TAXI_POSTGRES_PORT": "9"}, "postgres", "##FF"),
+    "BigQuery": ({"BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:9"}, "bigquery", "#+FF"),
+    "GCS": ({"STORAGE_EMULATOR_HOST": "http://127.0.0.1:9"}, "gcs", "#+FF"),
+    "Dagster": ({"DAGSTER_HOME": None}, "dagster", "#+-#"),
 }
 
 
@@ -176,7 +191,7 @@ def test_what_does_not_answer_is_one_line_and_the_rest_is_shown(
 @pytest.mark.integration
 def test_without_any_store_no_month_is_called_missing(loaded: dict[str, str]) -> None:
     run = status(loaded, TAXI_STORES="postgres", TAXI_POSTGRES_PORT="9")
-    assert row_of(run.stdout, "green", 2024) == "??F?????????"
+    assert row_of(run.stdout, "green", 2024) == "??FF????????"
     assert "?" in run.stdout
 
 
