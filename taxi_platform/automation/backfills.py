@@ -16,7 +16,7 @@ from taxi_platform.assets.keys import CLEANED
 from taxi_platform.assets.trips import trip_assets
 from taxi_platform.automation.failures import will_be_retried
 from taxi_platform.automation.jobs import REASON_TAG
-from taxi_platform.automation.months import PARTITION_TAG, MonthRecords, month_keys
+from taxi_platform.automation.months import PARTITION_TAG, MonthRecords, month_keys, require_colors
 from taxi_platform.settings import Settings
 from taxi_platform.trips.month import TripMonth
 
@@ -63,10 +63,7 @@ def months_between(
         ValueError: there are none, or not all are partitions; the message says which exist.
     """
     months = month_keys(chosen)
-    if unknown := set(colors) - set(chosen.colors):
-        raise ValueError(
-            f"--color is {unknown.pop()!r}: one of {', '.join(chosen.colors)} (TAXI_COLORS)"
-        )
+    require_colors(chosen, colors)
     for name, month in (("--from", first), ("--to", last)):
         if month not in months:
             raise ValueError(
@@ -81,11 +78,17 @@ def months_between(
 
 def months_to_load(records: MonthRecords, months: Sequence[TripMonth]) -> list[TripMonth]:
     """The months that are not loaded completely, or whose last attempt failed."""
-    wanted = {month.key for month in records.missing(months)}
+    wanted = {*records.missing(months), *failed_months(records, months)}
+    return [month for month in months if month in wanted]
+
+
+def failed_months(records: MonthRecords, months: Sequence[TripMonth]) -> set[TripMonth]:
+    """The months of which an asset's last attempt failed."""
     keys = [month.key for month in months]
+    failed: set[str] = set()
     for asset in trip_assets(records.chosen):
-        wanted |= dagster_internals.failed_partitions(records.instance, asset, keys)
-    return [month for month in months if month.key in wanted]
+        failed |= dagster_internals.failed_partitions(records.instance, asset, keys)
+    return {month for month in months if month.key in failed}
 
 
 def request_backfill(

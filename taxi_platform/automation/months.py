@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dagster import (
@@ -28,6 +28,9 @@ VERSION_TAG = "taxi/version"
 """The tag of a run that a sensor requested: the version that it had found."""
 
 A_DAY = 86_400.0
+
+MOST_RUNS = 50
+"""Among how many of a month's runs the last of its trips is looked for."""
 
 UNFINISHED = [
     DagsterRunStatus.QUEUED,
@@ -62,6 +65,30 @@ def newest_months(chosen: Settings, now: datetime | None = None) -> list[TripMon
         for month in reversed(months)
         for color in chosen.colors
     ]
+
+
+def is_due(chosen: Settings, month: TripMonth, now: datetime) -> bool:
+    """Whether a month ended so long ago (``TAXI_OVERDUE_DAYS``) that it should be loaded.
+
+    Args:
+        chosen: the settings, which define how long.
+        month: the month.
+        now: with a time zone.
+    """
+    patience = timedelta(days=chosen.overdue_days)
+    return now >= datetime.combine(month.following, datetime.min.time(), UTC) + patience
+
+
+def require_colors(chosen: Settings, colors: Iterable[str]) -> None:
+    """Refuses colors that are not loaded.
+
+    Raises:
+        ValueError: one is not; the message says which are.
+    """
+    if unknown := sorted(set(colors) - set(chosen.colors)):
+        raise ValueError(
+            f"--color is {unknown[0]!r}: one of {', '.join(chosen.colors)} (TAXI_COLORS)"
+        )
 
 
 @dataclass(frozen=True)
@@ -111,6 +138,25 @@ class MonthRecords:
         runs = self.instance.get_runs(RunsFilter(statuses=UNFINISHED, tags=tags))
         busy = {run.tags[PARTITION_TAG] for run in runs}
         return {month for month in months if month.key in busy}
+
+    def last_run_failed(self, months: Collection[TripMonth]) -> set[TripMonth]:
+        """The months whose last run that ended failed; runs of users' assets alone do not count.
+
+        The stores may have such a month all the same: in the version before.
+        """
+        keys = [month.key for month in months]
+        chosen = RunsFilter(statuses=[DagsterRunStatus.FAILURE], tags={PARTITION_TAG: keys})
+        ever = {run.tags[PARTITION_TAG] for run in self.instance.get_runs(chosen)} if keys else ()
+        return {month for month in months if month.key in ever and self._last_run_failed(month)}
+
+    def _last_run_failed(self, month: TripMonth) -> bool:
+        ours = set(trip_keys(self.chosen))
+        ended = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]
+        chosen = RunsFilter(statuses=ended, tags={PARTITION_TAG: month.key})
+        for run in self.instance.get_runs(chosen, limit=MOST_RUNS):
+            if run.asset_selection is None or not ours.isdisjoint(run.asset_selection):
+                return run.status is DagsterRunStatus.FAILURE
+        return False
 
     def latest(self, key: AssetKey, month: TripMonth) -> EventLogRecord | None:
         """The latest materialization of a month's asset, None if there is none."""

@@ -117,7 +117,7 @@ def run_backfill(
             "cancel it in the UI, under Runs, Backfills."
         )
         return INTERRUPTED
-    return _report(records, progress, console)
+    return report_progress(records, progress, console)
 
 
 def _watch(
@@ -158,9 +158,14 @@ def _state(progress: Mapping[TripMonth, MonthProgress]) -> str:
     return "; ".join(said) or "waiting for the daemon"
 
 
-def _report(
+def report_progress(
     records: MonthRecords, progress: Mapping[TripMonth, MonthProgress], console: Console
 ) -> int:
+    """Says how many months were loaded, and of each that failed why and what to do.
+
+    Returns:
+        An exit code: 0 if none failed, else 1.
+    """
     failed = {m: s for m, s in progress.items() if s.progress is Progress.FAILED}
     loaded = progress.keys() - failed.keys()
     console.print(f"{len(loaded)} months loaded, {len(failed)} failed.")
@@ -174,7 +179,9 @@ def _report(
             with suppress(LookupError):
                 message = failure_of(records.instance, state.run).message
             message = f"{message} (run {state.run.run_id})"
-        console.print(f"  {month}: {safe_text(message)}", soft_wrap=True)
+        # Messages of stores and files begin with the month, those of checks do not.
+        said = message.removeprefix(f"{month}: ")
+        console.print(f"  {month}: {safe_text(said)}", soft_wrap=True)
     console.print("Once the cause is fixed, load them again with:")
     for command in repair_commands(failed):
         console.print(f"  {command}", soft_wrap=True)

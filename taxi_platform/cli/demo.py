@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from rich.table import Table
 from taxi_platform.cli.terminal import console
 from taxi_platform.local.stack import LocalStack
 from taxi_platform.settings import Settings, load_settings
+from taxi_platform.stores.answers import first_rows
 from taxi_platform.stores.base import StoreType
 from taxi_platform.trips.month import TripMonth
 
@@ -30,7 +32,15 @@ if TYPE_CHECKING:
 DEMO_MONTHS = (TripMonth.from_key("green|2024-01"), TripMonth.from_key("yellow|2021-01"))
 """One month of each color and of each published format, Parquet and gzipped CSV."""
 
-LOOK = "SELECT * FROM trips.green_trips LIMIT 5"
+LOOKS = {
+    "Trips by day": "SELECT CAST(pickup_datetime AS DATE) AS day, COUNT(*) AS trips, "
+    "CAST(SUM(total_amount) AS BIGINT) AS dollars "
+    "FROM trips.green_trips GROUP BY day ORDER BY day",
+    "Trips by payment type": "SELECT payment_type, COUNT(*) AS trips, "
+    "CAST(SUM(tip_amount) AS BIGINT) AS tips "
+    "FROM trips.yellow_trips GROUP BY payment_type ORDER BY trips DESC",
+}
+"""Queries in the SQL that all stores share, whose answers fit a terminal."""
 
 SETTINGS = {
     "TAXI_SOURCE_URL": "synthetic",
@@ -246,12 +256,13 @@ def _ask(month: TripMonth, chosen: Settings, kind: StoreType) -> Contents:
     with chosen.open_store(kind.name) as store:
         table = store.table_name(f"{month.color}_trips")
         # The name comes from the settings and the month, and the month is a date.
-        answer = store.query(
+        found = first_rows(
+            store,
             f"SELECT COUNT(*), SUM(total_amount) FROM {table} "  # noqa: S608
             f"WHERE data_file_month = DATE '{month.month}'",
             1,
         )
-    rows, total = answer.rows[0]
+    rows, total = found.rows[0]
     return Contents(rows, _cents(total))
 
 
@@ -290,14 +301,12 @@ def _print_verdict(console: Console, results: list[DemoResult]) -> bool:
     )
     reconciled = all(r.reconciled for r in results)
     command = _command()
+    console.print("\nOpen the UI:    make dev, then http://127.0.0.1:3000", soft_wrap=True)
+    for store, (what, look) in zip(load_settings().table_stores, cycle(LOOKS.items())):
+        console.print(f"{what}, from {store.label}:")
+        console.print(f"  {command} query --store {store.name} '{look}'", soft_wrap=True)
     console.print(
-        "\nOpen the UI:    make dev, then http://127.0.0.1:3000"
-        + "".join(
-            f"\n{f'Query {s.label}:':<15} {command} query --store {s.name} '{LOOK}'"
-            for s in load_settings().table_stores
-        )
-        + "\n                or use any client: .env has the addresses"
-        f"\nStop the stack: {command} local down\n",
+        f"Any client:     .env has the addresses\nStop the stack: {command} local down\n",
         soft_wrap=True,
     )
     # The last line, for people and scripts alike.

@@ -157,12 +157,10 @@ def _source(chosen: Settings, _fix: bool) -> Said:
 
 
 def _gcs(chosen: Settings, _fix: bool) -> Said:
-    from taxi_platform.stores.gcs.client import gcs_client
-    from taxi_platform.stores.gcs.objects import GCSTrips
+    from taxi_platform.stores.gcs.client import trip_objects
 
-    bucket = chosen.gcs.bucket
-    GCSTrips(gcs_client(chosen.gcs), bucket, chosen.gcs.request_seconds).check_access()
-    yield State.FINE, f"gs://{bucket} can be written"
+    trip_objects(chosen.gcs).check_access()
+    yield State.FINE, f"gs://{chosen.gcs.bucket} can be written"
 
 
 def _table_store(name: str) -> Examination:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from taxi_platform.cli.local import local_app
-from taxi_platform.cli.terminal import accept_all_characters, console, say
+from taxi_platform.cli.query import query
+from taxi_platform.cli.status import status
+from taxi_platform.cli.terminal import accept_all_characters, console, fail, say
 from taxi_platform.environment import read_env_file
 from taxi_platform.errors import SettingsError, StoreError
 from taxi_platform.printable import printable
@@ -70,13 +72,6 @@ def _stop_as_by_ctrl_c() -> None:
         signal.signal(number, signal.default_int_handler)
 
 
-def _fail(message: str) -> typer.Exit:
-    from taxi_platform.safe_texts import safe_text
-
-    say(f"Error: {safe_text(message)}", err=True)
-    return typer.Exit(1)
-
-
 @app.command()
 def demo(
     force: Annotated[
@@ -91,7 +86,7 @@ def demo(
     try:
         reconciled = run_demo(Path.cwd(), force=force)
     except (DemoError, LocalStackError, SettingsError) as error:
-        raise _fail(str(error)) from error
+        raise fail(str(error)) from error
     if not reconciled:
         raise typer.Exit(1)
 
@@ -140,7 +135,7 @@ def inspect(
     from taxi_platform.trips.types import TRIP_TYPES
 
     if color is not None and color not in TRIP_TYPES:
-        raise _fail(f"--color is {color!r}: one of {', '.join(TRIP_TYPES)}")
+        raise fail(f"--color is {color!r}: one of {', '.join(TRIP_TYPES)}")
     progress = Progress(
         TextColumn("{task.fields[rows]:,} rows read"),
         TimeElapsedColumn(),
@@ -153,7 +148,7 @@ def inspect(
             task = progress.add_task("read", rows=0)
             report = _inspect(file, color, month, lambda n: progress.update(task, rows=n))
     except (TripFileError, ValueError) as error:
-        raise _fail(" ".join(str(error).split())) from error
+        raise fail(" ".join(str(error).split())) from error
     say(json.dumps(report, indent=2) if as_json else printable(_describe(report)))
 
 
@@ -237,7 +232,7 @@ def rejects(
         month = TripMonth.from_key(partition)
         found = find_rejects(LandingZone(load_settings().data_dir), month, examples)
     except (ValueError, SettingsError, StoreError) as error:
-        raise _fail(str(error)) from error
+        raise fail(str(error)) from error
     say(json.dumps(found, indent=2) if as_json else printable(describe_rejects(found)))
 
 
@@ -283,41 +278,12 @@ def backfill(
                 accept_replacement=accept_replacement,
             )
     except (NoInstanceError, SettingsError, ValueError) as error:
-        raise _fail(str(error)) from error
+        raise fail(str(error)) from error
     raise typer.Exit(code)
 
 
-@app.command()
-def query(
-    statement: Annotated[str, typer.Argument(help="One SQL statement that only reads.")],
-    store: Annotated[
-        str, typer.Option(help="Which store of TAXI_STORES; by default postgres, or the first.")
-    ] = "",
-    limit: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 50,
-) -> None:
-    """Query a table store that is configured in the environment, and print the result."""
-    from rich.table import Table
-
-    from taxi_platform.settings import load_settings
-
-    try:
-        chosen = load_settings()
-        names = [known.name for known in chosen.table_stores]
-        if not names:
-            raise _fail("no store of TAXI_STORES can be asked: gcs has no tables")
-        store = store or ("postgres" if "postgres" in names else names[0])
-        if store not in names:
-            raise _fail(f"--store is {store!r}: one of {', '.join(names)} (TAXI_STORES)")
-        with chosen.open_store(store) as opened:
-            answer = opened.query(statement, limit)
-    except (SettingsError, StoreError) as error:
-        raise _fail(str(error)) from error
-    table = Table(*map(printable, answer.columns))
-    for row in answer.rows:
-        table.add_row(*("" if value is None else printable(str(value)) for value in row))
-    console().print(table)
-    if answer.more:
-        say(f"the first {limit} rows; --limit shows more")
+app.command()(query)
+app.command()(status)
 
 
 def _month(color: str, text: str) -> "TripMonth":

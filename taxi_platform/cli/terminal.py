@@ -3,6 +3,7 @@
 import io
 import sys
 
+import typer
 from rich.console import Console
 
 
@@ -18,7 +19,26 @@ def accept_all_characters() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def leave_characters_alone() -> None:
+    """Makes the output UTF-8 without escapes and with its own line ends, for programs to read."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="strict", newline="")
+
+
 def say(text: str, *, err: bool = False) -> None:
     """Writes a text and a line end, in the stream's own encoding."""
     # Not click's echo, which writes UTF-8 where the encoding is ASCII.
     print(text, file=sys.stderr if err else sys.stdout)
+
+
+def say_error(message: str) -> None:
+    """Writes an error, without secrets."""
+    from taxi_platform.safe_texts import safe_text
+
+    say(f"Error: {safe_text(message)}", err=True)
+
+
+def fail(message: str) -> typer.Exit:
+    """Writes an error, without secrets; returns what ends the command, to be raised."""
+    say_error(message)
+    return typer.Exit(1)

@@ -39,9 +39,10 @@ def trips_by_day(month: TripMonth, rows_by_day: Mapping[str, int]) -> MetadataVa
         for day, count in zip(days, counts, strict=True)
     ]
     picture = base64.b64encode(_bar_chart(title, bars).encode()).decode()
-    caption = "Weekends are lighter." + (
-        f" {elsewhere:,} trips are dated outside the month." if elsewhere else ""
-    )
+    caption = "Weekends are lighter."
+    if elsewhere:
+        trips = "1 trip is" if elsewhere == 1 else f"{elsewhere:,} trips are"
+        caption += f" {trips} dated outside the month."
     return MetadataValue.md(f"![{title}](data:image/svg+xml;base64,{picture})\n\n{caption}")
 
 

@@ -4,7 +4,7 @@ A store's package has the modules ``settings`` (its own variables), ``store`` (t
 this interface), ``loads``, ``table``, ``types`` and ``errors``. Its ``__init__`` defines ``STORE``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
@@ -42,11 +42,16 @@ class Load:
 
 @dataclass(frozen=True)
 class Answer:
-    """A query's result: column names, the first rows, and whether there are more."""
+    """A query's result, which can be read once and is never in memory whole.
 
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-    more: bool
+    Attributes:
+        schema: the names of the columns, which may repeat, and their Arrow types. A column of a
+            type that Arrow lacks is a string.
+        batches: the rows, some thousand at a time, with Python's values.
+    """
+
+    schema: pa.Schema
+    batches: Iterator[Sequence[Sequence[Any]]]
 
 
 class TableStore(Protocol):
@@ -107,8 +112,13 @@ class TableStore(Protocol):
         """The rows of a month of a derived table, or all of them, batch by batch."""
         ...
 
-    def query(self, statement: str, limit: int) -> Answer:
-        """The result of one statement that only reads, with at most ``limit`` rows."""
+    def query(self, statement: str, limit: int | None) -> AbstractContextManager[Answer]:
+        """The result of one statement that only reads, to be read within a ``with`` block.
+
+        Args:
+            statement: the SQL.
+            limit: at most so many rows, of which no more are fetched; None for all.
+        """
         ...
 
     def check_access(self) -> None:
@@ -117,6 +127,10 @@ class TableStore(Protocol):
 
     def has_table(self, color: str) -> bool:
         """Whether a color has a table yet; raises if the table does not fit the schema."""
+        ...
+
+    def loaded_months(self, color: str) -> set[TripMonth]:
+        """The months of a color that have rows; none if there is no table yet."""
         ...
 
     def leftovers(self, *, drop: bool = False) -> list[str]:

@@ -4,7 +4,7 @@ Each block is parsed independently, so blocks can be parsed in parallel, and a b
 parse can be parsed line by line.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -211,10 +211,10 @@ class CsvTripReader:
         }
         for position in self._extra_fields:
             self._note_extra_field(position, _single_chunk(table[self._name(position)]), notes)
-        times = {p: c.name for p, c in self._by_position.items() if types[c.name] == TIME}
-        if not self._are_times_complete(raw, [arrays[name] for name in times.values()]):
-            for position, name in times.items():
-                self._note_cut_times(position, arrays[name], text, notes)
+        if not self._are_times_complete(raw, arrays, types):
+            for position, column in self._by_position.items():
+                if types[column.name] == TIME:
+                    self._note_cut_times(position, arrays[column.name], text, notes)
         rows = canonical_batch(self.color, arrays, table.num_rows)
         return ParsedBlock(RowSet(rows, lines, text), notes=notes)
 
@@ -222,13 +222,22 @@ class CsvTripReader:
         column = self._by_position.get(position)
         return column.name if column else f"unread {position}"
 
-    def _are_times_complete(self, raw: RawCsvBlock, times: list[pa.Array]) -> bool:
+    def _are_times_complete(
+        self, raw: RawCsvBlock, arrays: Mapping[str, pa.Array], types: Mapping[str, pa.DataType]
+    ) -> bool:
         """Whether each time has minutes and seconds; counts colons, which is fast.
 
-        False if it cannot be told, because a column that is not read may contain colons.
+        False if it cannot be told, because there are other colons: in a column that is not read, in
+        texts, or in times that are parsed as texts.
         """
-        if len(self._by_position) < self._width:
+        columns = self._by_position.values()
+        is_told = len(columns) == self._width and not any(
+            column.type == TIME != types[column.name] or _has_colons(arrays[column.name])
+            for column in columns
+        )
+        if not is_told:
             return False
+        times = (arrays[column.name] for column in columns if column.type == TIME)
         present = sum(len(array) - array.null_count for array in times)
         return count_colons(bytes_of(raw.data)) == 2 * present
 
@@ -299,6 +308,10 @@ class CsvTripReader:
             wider = pa.float64()
         if wider is not None:
             self._types = {**self._types, column.name: wider}
+
+
+def _has_colons(array: pa.Array) -> bool:
+    return pa.types.is_string(array.type) and bool(pc.any(pc.match_substring(array, ":")).as_py())
 
 
 def _single_chunk(column: pa.ChunkedArray) -> pa.Array:

@@ -54,7 +54,10 @@ def _what_to_do(month: TripMonth, summary: CleaningSummary) -> str:
     reason, _ = summary.rejected_by_reason.most_common(1)[0]
     if reason == UNPARSEABLE:
         return f"{said}Correct how the file is written"
-    if reason == PICKUP_NEAR_MONTH.reason:
+    # Pickups within a week of the month do not break that rule: a short file of a neighboring month
+    # may break only others.
+    elsewhere = summary.rejected_months.total() - summary.rejected_months[month.month]
+    if reason == PICKUP_NEAR_MONTH.reason or 2 * elsewhere > summary.rows_rejected:
         return f"{said}{_other_month(month, summary)}"
     said += "".join(f"{unknown}. " for unknown in summary.notes.sentences(About.UNKNOWN_TEXT))
     return f"{said}If the file is right, raise max_rejected_share or switch the rule off"

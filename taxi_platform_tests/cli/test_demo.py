@@ -1,18 +1,19 @@
 import re
+import shlex
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
+from taxi_platform_tests.cli.terminals import COMMAND, on_terminal
 from taxi_platform_tests.conftest import PROJECT, ignore_interrupts, inherited_environment
 
 pytestmark = pytest.mark.integration
 
-COMMAND = Path(sys.executable).with_name("taxi-platform")
 LAST_LINE = re.compile(
     r"reconciled: 2 partitions, (\d+) rows read = (\d+) kept \+ (\d+) rejected; "
     r"BigQuery (\d+), Postgres (\d+)"
@@ -38,6 +39,20 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def look_fits_a_terminal(folder: Path, command: list[str]) -> None:
+    """What the demo suggests is a table of 80 columns, and says something."""
+    environment = inherited_environment() | {"NO_COLOR": "1"}
+    code, received = on_terminal(*command, environment=environment, columns=80, folder=folder)
+    shown = received.decode()
+    assert code == 0, shown
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
+    assert lines[0].startswith("┏"), shown
+    assert max(map(cell_len, lines)) <= 80
+    rows = [re.findall(r"[\w.-]+", line) for line in lines if line.startswith("│")]
+    assert len(rows) > 3
+    assert sum(int(row[1]) for row in rows if len(row) == 3) > 5_000
+
+
 def test_the_demo_reconciles_and_a_second_one_doubles_nothing(folder: Path) -> None:
     counts = []
     for _ in range(2):
@@ -59,6 +74,10 @@ def test_the_demo_reconciles_and_a_second_one_doubles_nothing(folder: Path) -> N
         )
         assert asked.returncode == 0, asked.stderr
         assert "trips" in asked.stdout
+    suggested = re.findall(r"^  \S+ (query --store \w+ '.*')$", demo.stdout, re.MULTILINE)
+    assert len(suggested) == 2
+    for command in suggested:
+        look_fits_a_terminal(folder, shlex.split(command))
     refused = run(folder, "query", "DELETE FROM trips.green_trips")
     assert refused.returncode == 1
     assert "Give one statement that reads" in refused.stderr

@@ -21,6 +21,7 @@ from dagster import (
 from taxi_platform.definitions import build_defs
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.settings import Settings, load_settings
+from taxi_platform.stores.answers import first_rows
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.conftest import PROJECT, EmbeddedStack
 from taxi_platform_tests.defs.conftest import UsersProject
@@ -117,7 +118,7 @@ def test_a_month_of_a_color_as_pandas_with_the_zones(
     assert materialized(chosen, example, partition_key=GREEN.key).success
     with chosen.open_store("postgres") as store:
         rows = store.stream_rows("green_tips_by_borough", GREEN.month).read_all().to_pylist()
-        (total,) = store.query(f"SELECT sum(tip_amount) FROM {PLACE}.green_trips", 1).rows[0]
+        (total,) = first_rows(store, f"SELECT sum(tip_amount) FROM {PLACE}.green_trips", 1).rows[0]
     assert {row["data_file_month"] for row in rows} == {GREEN.month}
     assert len({row["borough"] for row in rows}) == len(rows) > 1
     assert 0 < sum(row["tip_amount"] for row in rows) <= total

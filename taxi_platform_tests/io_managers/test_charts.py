@@ -27,5 +27,10 @@ def test_the_chart_is_a_picture_with_a_bar_for_each_day_of_the_month() -> None:
     assert "10 trips are dated outside the month" in markdown
 
 
+def test_one_trip_outside_the_month_is_one_trip() -> None:
+    markdown = str(trips_by_day(MONTH, {"2024-02-01": 100, "2024-03-01": 1}).value)
+    assert markdown.endswith("Weekends are lighter. 1 trip is dated outside the month.")
+
+
 def test_a_month_without_trips_has_a_chart_too() -> None:
     assert "data:image/svg+xml" in str(trips_by_day(MONTH, {}).value)

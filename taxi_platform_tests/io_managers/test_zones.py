@@ -18,6 +18,7 @@ from dagster import (
 
 from taxi_platform.definitions import build_resources
 from taxi_platform.settings import load_settings
+from taxi_platform.stores.answers import first_rows
 from taxi_platform.trips.zones import parse_zones, synthetic_zones
 from taxi_platform_tests.conftest import EmbeddedStack
 
@@ -81,7 +82,8 @@ def test_every_store_holds_the_zones_once_however_often_they_are_loaded(
     for store in chosen.table_stores:
         with chosen.open_store(store.name) as opened:
             table = opened.table_name("taxi_zones")
-            answer = opened.query(
+            answer = first_rows(
+                opened,
                 f"SELECT COUNT(*), SUM(CASE WHEN borough = 'N/A' THEN 1 ELSE 0 END), "
                 f"SUM(CASE WHEN zone IS NULL THEN 1 ELSE 0 END) FROM {table}",
                 limit=1,

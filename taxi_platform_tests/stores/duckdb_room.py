@@ -13,6 +13,7 @@ from pydantic_settings import SettingsConfigDict
 
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.landing.files import TripParquet
+from taxi_platform.stores.answers import fetched
 from taxi_platform.stores.base import Answer, Load, Report, StoreType, TableStore
 from taxi_platform.stores.settings import StoreSettings
 from taxi_platform.trips.month import TripMonth
@@ -85,12 +86,11 @@ class DuckDBStore:
     ) -> pa.RecordBatchReader:
         return self._read(table, month, names or ["*"]).to_reader()
 
-    def query(self, statement: str, limit: int) -> Answer:
+    @contextmanager
+    def query(self, statement: str, limit: int | None) -> Iterator[Answer]:
         with _errors("query"), self._connect() as connection:
-            found = connection.execute(statement)
-            rows = found.fetchmany(limit + 1)
-            names = [column[0] for column in found.description or []]
-        return Answer(names, rows[:limit], len(rows) > limit)
+            schema = connection.sql(statement).limit(0).to_arrow_table().schema
+            yield Answer(schema, fetched(connection.execute(statement).fetchmany, limit))
 
     def check_access(self) -> None:
         with _errors("trips"), self._connect() as connection:
@@ -100,6 +100,13 @@ class DuckDBStore:
         with _errors(color), self._connect() as connection:
             tables = [row[0] for row in connection.execute("SHOW TABLES").fetchall()]
         return f"{color}_trips" in tables
+
+    def loaded_months(self, color: str) -> set[TripMonth]:
+        if not self.has_table(color):
+            return set()
+        with _errors(color), self._connect() as connection:
+            months = connection.execute(f"SELECT DISTINCT data_file_month FROM {color}_trips")
+            return {TripMonth(color, month) for (month,) in months.fetchall()}
 
     def leftovers(self, *, drop: bool = False) -> list[str]:  # noqa: ARG002
         return []

@@ -12,6 +12,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from taxi_platform.errors import PermanentStoreError
+from taxi_platform.stores.answers import first_rows
 from taxi_platform.stores.bigquery.settings import BigQuerySettings
 from taxi_platform.stores.bigquery.store import BigQueryStore
 from taxi_platform_tests.conftest import EmbeddedStack
@@ -55,7 +56,7 @@ def test_a_statement_that_does_more_than_read_is_not_run(
         match=rf"query: BigQuery, {client.project}.query_test: this is {CHANGES[statement]} and "
         "not SELECT.*was not run",
     ):
-        BigQueryStore(client, SETTINGS).query(statement, 5)
+        first_rows(BigQueryStore(client, SETTINGS), statement, 5)
     assert {job.job_id for job in client.list_jobs()} == before
     assert [table.table_id for table in client.list_tables("query_test")] == ["kept"]
     assert [row.a for row in client.query_and_wait("SELECT * FROM query_test.kept")] == [1]
@@ -65,12 +66,12 @@ def test_reading_is_run_and_what_is_wrong_is_said(client: bigquery.Client) -> No
     store = BigQueryStore(client, SETTINGS)
     numbers = "SELECT n, 'x' AS s FROM UNNEST(GENERATE_ARRAY(1, 3)) AS n ORDER BY n"
     for statement in (numbers, f"WITH named AS ({numbers}) SELECT * FROM named ORDER BY n;"):
-        answer = store.query(statement, 2)
+        answer = first_rows(store, statement, 2)
         assert (list(answer.columns), list(answer.rows)) == (["n", "s"], [(1, "x"), (2, "x")])
         assert answer.more
-    assert not store.query(numbers, 3).more
+    assert not first_rows(store, numbers, 3).more
     with pytest.raises(PermanentStoreError, match=r"query: BigQuery, .*nowhere"):
-        store.query("SELECT * FROM query_test.nowhere", 2)
+        first_rows(store, "SELECT * FROM query_test.nowhere", 2)
 
 
 def test_only_the_rows_to_be_shown_are_fetched(
@@ -89,8 +90,10 @@ def test_only_the_rows_to_be_shown_are_fetched(
             bigquery.Client(project="test", credentials=AnonymousCredentials()) as counted,
             proxy.broken(Fault(count, times=None)),
         ):
-            answer = BigQueryStore(counted, SETTINGS).query(
-                "SELECT n FROM UNNEST(GENERATE_ARRAY(1, 300000)) AS n", 1
+            answer = first_rows(
+                BigQueryStore(counted, SETTINGS),
+                "SELECT n FROM UNNEST(GENERATE_ARRAY(1, 300000)) AS n",
+                1,
             )
     assert len(answer.rows) == 1
     assert answer.more

@@ -10,6 +10,7 @@ import pytest
 
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.landing.zone import LandingZone
+from taxi_platform.stores.answers import first_rows
 from taxi_platform.stores.postgres.store import PostgresStore
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.conftest import EmbeddedStack
@@ -82,7 +83,7 @@ def test_everything_else_works_too(store: PostgresStore, landing: LandingZone) -
     rows = pa.table({"value": pa.array(["a", None])})
     store.replace_rows("derived", None, rows.to_reader())
     assert store.stream_rows("derived", None).read_all().equals(rows)
-    answer = store.query(f"SELECT * FROM {SCHEMA}.green_trips", 3)
+    answer = first_rows(store, f"SELECT * FROM {SCHEMA}.green_trips", 3)
     assert (len(answer.rows), answer.more) == (3, True)
 
 

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from taxi_platform.errors import PermanentStoreError, StoreError
+from taxi_platform.stores.answers import first_rows
 from taxi_platform.stores.postgres.store import PostgresStore
 from taxi_platform_tests.conftest import EmbeddedStack
 
@@ -93,7 +94,7 @@ def test_a_statement_that_does_more_than_read_is_refused_and_changes_nothing(
 ) -> None:
     before = state(connection)
     with pytest.raises(StoreError):
-        store.query(statement.replace("{}", SCHEMA), 10)
+        first_rows(store, statement.replace("{}", SCHEMA), 10)
     assert state(connection) == before
 
 
@@ -109,18 +110,18 @@ READS: dict[str, list[tuple[object, ...]]] = {
 
 @pytest.mark.parametrize("statement", READS)
 def test_statements_that_read_are_answered(store: PostgresStore, statement: str) -> None:
-    assert list(store.query(statement, 10).rows) == READS[statement]
+    assert list(first_rows(store, statement, 10).rows) == READS[statement]
 
 
 def test_a_plan_is_shown(store: PostgresStore) -> None:
-    answer = store.query(f"explain (costs off) SELECT * FROM {SCHEMA}.kept", 10)
+    answer = first_rows(store, f"explain (costs off) SELECT * FROM {SCHEMA}.kept", 10)
     assert answer.columns == ["QUERY PLAN"]
     assert "Seq Scan on kept" in str(answer.rows[0][0])
 
 
 def test_what_is_not_one_statement_that_reads_is_told_what_is(store: PostgresStore) -> None:
     with pytest.raises(PermanentStoreError, match="Give one statement that reads: SELECT"):
-        store.query("COMMIT; DROP TABLE mine", 1)
+        first_rows(store, "COMMIT; DROP TABLE mine", 1)
 
 
 @pytest.mark.parametrize(
@@ -128,13 +129,13 @@ def test_what_is_not_one_statement_that_reads_is_told_what_is(store: PostgresSto
 )
 def test_what_would_write_is_told_that_queries_read(store: PostgresStore, statement: str) -> None:
     with pytest.raises(PermanentStoreError, match="in a read-only transaction: it only reads"):
-        store.query(statement.format(SCHEMA), 1)
+        first_rows(store, statement.format(SCHEMA), 1)
 
 
 def test_only_the_rows_that_are_shown_are_computed(store: PostgresStore) -> None:
     # All of them would take hours.
     many = "SELECT a, b FROM generate_series(1, 200000) a, generate_series(1, 200000) b"
-    answer = store.query(many, 2)
+    answer = first_rows(store, many, 2)
     assert (len(answer.rows), answer.more, answer.columns) == (2, True, ["a", "b"])
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.landing.zone import LandingZone
+from taxi_platform.stores.answers import first_rows
 from taxi_platform.stores.postgres.store import PostgresStore
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.months import cleaned_month
@@ -37,9 +38,9 @@ def test_a_month_is_loaded_replaced_and_read_on_postgresql_15(
             connection.execute("CREATE INDEX IF NOT EXISTS mine ON trips.green_trips (tip_amount)")
             connection.execute("ALTER TABLE trips.green_trips ADD CHECK (trip_distance < 1e9)")
     assert store.stream_month(MONTH).read_all().num_rows == trips.rows
-    assert store.query("SELECT 1 AS one;", 1).rows == [(1,)]
+    assert first_rows(store, "SELECT 1 AS one;", 1).rows == [(1,)]
     with pytest.raises(PermanentStoreError):
-        store.query("SELECT set_config('transaction_read_only', 'off', true)", 1)
+        first_rows(store, "SELECT set_config('transaction_read_only', 'off', true)", 1)
     store.replace_rows("derived", None, pa.table({"value": ["a"]}).to_reader())
     assert store.leftovers() == []
 

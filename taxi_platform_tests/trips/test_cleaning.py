@@ -217,6 +217,23 @@ def test_a_file_is_refused_above_the_allowed_share_but_not_at_it(
     assert trips.summary.rows_kept == 94
 
 
+def test_a_file_of_another_month_is_never_told_to_raise_the_limit(tmp_path: Path) -> None:
+    """Nor if its pickups are so near the month that they break another rule only."""
+    days = {
+        "lpep_pickup_datetime": "2020-02-03 10:00:00",
+        "lpep_dropoff_datetime": "2020-02-03 10:05:00",
+    }
+    rows = [trip(passenger_count="0", **days)] * 20 + [trip(**days)] * 80
+    trips = clean_trips(write_csv(tmp_path / "green_tripdata_2020-01.csv", rows))
+
+    with pytest.raises(TooManyRejectedError) as error:
+        list(trips)
+    assert str(error.value).endswith(
+        "zero_passengers 20. 20 of these pickups are in 2020-02: check whether the file is of "
+        "another month than green|2020-01, or its clocks are wrong"
+    )
+
+
 def test_a_refusal_lists_the_reasons_most_common_first(tmp_path: Path) -> None:
     rows = [trip(total_amount="x")] + [trip(passenger_count="0")] * 2
 

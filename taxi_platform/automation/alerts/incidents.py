@@ -8,7 +8,7 @@ it only after the channel has accepted the alerts.
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from zlib import crc32
 
@@ -25,7 +25,7 @@ from taxi_platform.automation.alerts.alert import Alert, page_of
 from taxi_platform.automation.alerts.messages import MOST_CHARACTERS
 from taxi_platform.automation.alerts.ticks import TickReports, tick_alerts
 from taxi_platform.automation.failures import failure_of, was_retried, will_be_retried
-from taxi_platform.automation.months import PARTITION_TAG, MonthRecords, newest_months
+from taxi_platform.automation.months import PARTITION_TAG, MonthRecords, is_due, newest_months
 from taxi_platform.io_managers.failures import next_step
 from taxi_platform.printable import printable
 from taxi_platform.trips.month import TripMonth
@@ -233,13 +233,7 @@ def _overdue(
     """Overdue months, one by one: loading an old month must not hide one that is late."""
     expected = newest_months(records.chosen, now)
     missing = set(records.missing(expected))
-    patience = timedelta(days=records.chosen.overdue_days)
-    late = [
-        month
-        for month in expected
-        if month in missing
-        and now >= datetime.combine(month.following, datetime.min.time(), UTC) + patience
-    ]
+    late = [month for month in expected if month in missing and is_due(records.chosen, month, now)]
     new = [
         Alert(
             kind="overdue",

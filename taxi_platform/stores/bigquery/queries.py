@@ -1,46 +1,69 @@
 """Queries of users: they only read, and end when their user ends them."""
 
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from taxi_platform.errors import PermanentStoreError
+from taxi_platform.stores.answers import BATCH_ROWS
 from taxi_platform.stores.base import Answer
+from taxi_platform.stores.bigquery.errors import bigquery_errors
+from taxi_platform.stores.bigquery.types import answer_schema
 from taxi_platform.stores.bigquery.waiting import wait_for
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
 
-def first_rows(
-    client: "bigquery.Client", address: str, statement: str, limit: int, patience: Any
-) -> Answer:
-    """The first rows of a statement that only reads.
+@contextmanager
+def answer(
+    client: "bigquery.Client", address: str, statement: str, limit: int | None, patience: Any
+) -> Iterator[Answer]:
+    """What a statement that only reads answers; pages are requested one after another.
 
     Args:
         client: of BigQuery.
         address: project and dataset, for messages.
         statement: the SQL.
-        limit: at most so many rows; no more are fetched.
+        limit: at most so many rows; no more are fetched. None for all.
         patience: the client's retry and timeout.
 
     Raises:
         PermanentStoreError: the statement does more than read; it was not run.
         TransientStoreError: it has not ended in time.
     """
+    # Not around the block: what its reader raises is not BigQuery's.
+    with bigquery_errors("query", address):
+        rows = _run(client, address, statement, limit, patience)
+    yield Answer(answer_schema(rows.schema), _pages(rows, address))
+
+
+def _run(
+    client: "bigquery.Client", address: str, statement: str, limit: int | None, patience: Any
+) -> Any:
     require_reading(client, address, statement, patience)
     job_id = f"taxi_query_{uuid.uuid4().hex}"
     try:
         job = client.query(statement, job_id=job_id, job_retry=None, **patience)
         wait_for(job, f"query: {address}", patience)
-        rows = job.result(max_results=limit + 1, job_retry=None, **patience)
-        found = [tuple(row) for row in rows]
+        page = BATCH_ROWS if limit is None else min(limit, BATCH_ROWS)
+        return job.result(max_results=limit, page_size=page, job_retry=None, **patience)
     except BaseException:
         # The job outlives its client. It may have ended, or not have begun.
         with suppress(Exception):
             client.cancel_job(job_id, **patience)
         raise
-    return Answer([column.name for column in rows.schema], found[:limit], len(found) > limit)
+
+
+def _pages(rows: Any, address: str) -> Iterator[list[tuple[Any, ...]]]:
+    pages = rows.pages
+    while True:
+        with bigquery_errors("query", address):
+            page = next(pages, None)
+        if page is None:
+            return
+        yield [tuple(row) for row in page]
 
 
 def require_reading(client: "bigquery.Client", address: str, statement: str, patience: Any) -> None:

@@ -4,7 +4,7 @@ Trips are not sent by this process: BigQuery loads the GCS objects itself.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from taxi_platform.stores.base import Answer, Load, Report
 from taxi_platform.stores.bigquery.client import bigquery_client, browser_url
 from taxi_platform.stores.bigquery.errors import bigquery_errors
 from taxi_platform.stores.bigquery.loads import LoadJobs
-from taxi_platform.stores.bigquery.queries import first_rows
+from taxi_platform.stores.bigquery.queries import answer
 from taxi_platform.stores.bigquery.settings import BigQuerySettings
 from taxi_platform.stores.bigquery.table import (
     check_fit,
@@ -122,10 +122,9 @@ class BigQueryStore:
         chosen = pa.schema([schema.field(name) for name in names or schema.names])
         return self._stream(table, month, chosen)
 
-    def query(self, statement: str, limit: int) -> Answer:
+    def query(self, statement: str, limit: int | None) -> AbstractContextManager[Answer]:
         """See ``TableStore.query``."""
-        with bigquery_errors("query", self.address):
-            return first_rows(self._client, self.address, statement, limit, self._patience)
+        return answer(self._client, self.address, statement, limit, self._patience)
 
     def check_access(self) -> None:
         """See ``TableStore.check_access``: runs a query that reads nothing."""
@@ -147,6 +146,15 @@ class BigQueryStore:
         check_fit(f"{color} trips", table, wanted)
         check_own(f"{color} trips", table, wanted)
         return True
+
+    def loaded_months(self, color: str) -> set[TripMonth]:
+        """See ``TableStore.loaded_months``. Reads one column, as BigQuery bills it."""
+        if not self.has_table(color):
+            return set()
+        rows = self._ask(f"{color}_trips", None, [f"DISTINCT `{DATA_FILE_MONTH}`"])
+        with bigquery_errors(f"{color} trips", self.table_name(f"{color}_trips")):
+            months = [month for (month,) in rows if month is not None and month.day == 1]
+        return {TripMonth(color, month) for month in months}
 
     def leftovers(self, *, drop: bool = False) -> list[str]:  # noqa: ARG002
         """See ``TableStore.leftovers``: a load job leaves nothing behind."""

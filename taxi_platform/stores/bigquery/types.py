@@ -19,6 +19,9 @@ _TYPES = {
     pa.date32(): "DATE",
 }
 
+_OF_ANSWERS = {"NUMERIC": pa.decimal128(38, 9), "BIGNUMERIC": pa.decimal256(76, 38)}
+"""Types that loads never create, and queries may answer."""
+
 _NEW_NAMES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
 
 
@@ -48,6 +51,18 @@ def arrow_schema(columns: "list[bigquery.SchemaField]") -> pa.Schema:
             pa.field(c.name, types[type_name(c)])
             for c in columns
             if type_name(c) in types and c.mode != "REPEATED"
+        ]
+    )
+
+
+def answer_schema(columns: "list[bigquery.SchemaField]") -> pa.Schema:
+    """The Arrow schema of a query's answer; a column that Arrow has no type for is a string."""
+    types = {name: kind for kind, name in _TYPES.items()} | _OF_ANSWERS
+    kinds = ["" if c.mode == "REPEATED" else type_name(c) for c in columns]
+    return pa.schema(
+        [
+            pa.field(column.name, types.get(kind, pa.string()))
+            for column, kind in zip(columns, kinds, strict=True)
         ]
     )
 

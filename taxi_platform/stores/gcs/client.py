@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from taxi_platform.stores.gcs.objects import GCSTrips
 from taxi_platform.stores.gcs.settings import GCSSettings
 from taxi_platform.stores.google import is_emulated
 
@@ -25,6 +26,15 @@ def gcs_client(chosen: GCSSettings) -> "storage.Client":
     if is_emulated(chosen.environment, EMULATOR):
         return storage.Client(project=chosen.project, credentials=AnonymousCredentials())
     return storage.Client(project=chosen.project)
+
+
+def trip_objects(chosen: GCSSettings) -> GCSTrips:
+    """The trip objects of the settings' bucket.
+
+    Raises:
+        PermanentStoreError: the embedded stack should be used, and is not up.
+    """
+    return GCSTrips(gcs_client(chosen), chosen.bucket, chosen.request_seconds)
 
 
 def browser_url(chosen: GCSSettings, name: str) -> str:

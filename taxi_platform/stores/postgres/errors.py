@@ -15,6 +15,7 @@ _REFUSED = ("authentication failed", "no password supplied")
 """A refused connection has no SQLSTATE in the client, only these words."""
 
 _ADVICE = {
+    "25P03": "the reader of the answer paused for too long; write it to a file with --output",
     "42501": "give the user the right; 'taxi-platform doctor' names what a load needs",
     "53100": "the month is unchanged; free some space",
     "2BP01": "something that depends on the month's table would be lost; make it depend on the "

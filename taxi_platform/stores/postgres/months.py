@@ -4,6 +4,7 @@ A month's child table is the partition whose bound is the month. Its name proves
 table was renamed, its children still have the names that the next table would give to its own.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import date
 
@@ -21,6 +22,9 @@ INCOMING = "_incoming"
 
 MONTH_CHECK = "file_month"
 """The constraint that each child table has, by which this package knows its own."""
+
+
+_BOUND = re.compile(r"FOR VALUES IN \('(\d{4}-\d\d-01)'\)")
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,20 @@ def find_place(connection: psycopg.Connection, parent: PostgresTable, month: dat
     return Place(old, child, unseen, row[0] if row else "")
 
 
+def filled_months(connection: psycopg.Connection, parent: TableName) -> set[date]:
+    """The months that have rows, of which the first is read; none if there is no such table."""
+    parts = [
+        sql.SQL("SELECT {}::date WHERE EXISTS (SELECT FROM {})").format(
+            sql.Literal(found[1]), child.identifier
+        )
+        for child, _, bound in _partitions(connection, parent)
+        if (found := _BOUND.fullmatch(bound))
+    ]
+    if not parts:
+        return set()
+    return {month for (month,) in connection.execute(sql.SQL(" UNION ALL ").join(parts))}
+
+
 def unchanged_since(parent: TableName, place: Place) -> sql.Composed:
     """The statement that fails if the table is not as it was when the place was found."""
     body = sql.SQL("BEGIN IF {} <> {} THEN RAISE EXCEPTION USING ERRCODE = {}; END IF; END").format(
@@ -100,16 +118,9 @@ def refuse_long_name(table: PostgresTable, longest: TableName) -> None:
 def _find_old(
     connection: psycopg.Connection, parent: PostgresTable, month: date
 ) -> TableName | None:
-    partitions = connection.execute(
-        "SELECT n.nspname, c.relname, c.relkind = 'r', pg_get_expr(c.relpartbound, c.oid) "
-        "FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid "
-        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE inhparent = to_regclass(%s)",
-        [parent.name.quoted],
-    ).fetchall()
-    for schema, name, is_plain, bound in partitions:
-        if f"'{month}'" not in (bound or ""):
+    for old, is_plain, bound in _partitions(connection, parent.name):
+        if f"'{month}'" not in bound:
             continue
-        old = TableName(schema, name)
         if not is_plain or bound != f"FOR VALUES IN ('{month}')":
             raise PermanentStoreError(
                 f"{parent.address}: its partition {old} is not one table with this month alone "
@@ -118,6 +129,19 @@ def _find_old(
         _refuse_loss(connection, parent, old)
         return old
     return None
+
+
+def _partitions(
+    connection: psycopg.Connection, parent: TableName
+) -> list[tuple[TableName, bool, str]]:
+    """The partitions of a table, whether each is a plain table, and its bound."""
+    rows = connection.execute(
+        "SELECT n.nspname, c.relname, c.relkind = 'r', pg_get_expr(c.relpartbound, c.oid) "
+        "FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE inhparent = to_regclass(%s)",
+        [parent.quoted],
+    )
+    return [(TableName(schema, name), plain, bound or "") for schema, name, plain, bound in rows]
 
 
 def _refuse_loss(connection: psycopg.Connection, parent: PostgresTable, old: TableName) -> None:

@@ -1,17 +1,24 @@
 """Statements of users, which only read, whatever they say."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import psycopg
+import pyarrow as pa
 
 from taxi_platform.errors import PermanentStoreError
+from taxi_platform.stores.answers import fetched
 from taxi_platform.stores.base import Answer
+from taxi_platform.stores.postgres.types import answer_type
 
 _SHOWS = re.compile(r"(\s|--[^\n]*\n|/\*.*?\*/)*(EXPLAIN|SHOW)\b", re.IGNORECASE | re.DOTALL)
 
 
-def answer(connection: psycopg.Connection, statement: str, limit: int) -> Answer:
-    """The first rows of what one statement reads; the server does not compute the others.
+@contextmanager
+def answer(connection: psycopg.Connection, statement: str, limit: int | None) -> Iterator[Answer]:
+    """What one statement reads; the server computes rows as they are fetched.
 
     A cursor takes nothing but a query, and nothing after it. ``EXPLAIN`` and ``SHOW`` have none;
     they are executed by the extended protocol, which takes one statement only.
@@ -19,7 +26,7 @@ def answer(connection: psycopg.Connection, statement: str, limit: int) -> Answer
     Args:
         connection: in a transaction, which ends here.
         statement: what a user typed.
-        limit: how many rows.
+        limit: at most so many rows; None for all.
 
     Raises:
         PermanentStoreError: it is not one statement that reads.
@@ -28,9 +35,8 @@ def answer(connection: psycopg.Connection, statement: str, limit: int) -> Answer
     connection.execute("SET TRANSACTION READ ONLY")
     connection.execute("SAVEPOINT reads_only")
     try:
-        found = _explained(connection, statement, limit)
-        if found is None:
-            found = _selected(connection, statement, limit)
+        with _executed(connection, statement) as cursor:
+            yield Answer(_schema(cursor), fetched(cursor.fetchmany, limit))
     except psycopg.errors.SyntaxError as error:
         message = " ".join(str(error).split())
         raise PermanentStoreError(
@@ -40,23 +46,28 @@ def answer(connection: psycopg.Connection, statement: str, limit: int) -> Answer
     except psycopg.errors.ReadOnlySqlTransaction as error:
         raise PermanentStoreError(f"query: {error.diag.message_primary}: it only reads") from error
     connection.rollback()
-    return found
 
 
-def _selected(connection: psycopg.Connection, statement: str, limit: int) -> Answer:
+@contextmanager
+def _executed(connection: psycopg.Connection, statement: str) -> Iterator[Any]:
+    """A cursor that has executed the statement."""
+    if _SHOWS.match(statement):
+        # A binary result is only sent by the extended protocol.
+        yield connection.execute(statement.encode(), binary=True)
+        return
     with connection.cursor(name="answer") as cursor:
         # A semicolon at the end is usual, and no second statement.
         cursor.execute(statement.strip().removesuffix(";").encode())
-        rows = cursor.fetchmany(limit + 1)
-        names = [column.name for column in cursor.description or []]
-    return Answer(names, rows[:limit], len(rows) > limit)
+        yield cursor
 
 
-def _explained(connection: psycopg.Connection, statement: str, limit: int) -> Answer | None:
-    if not _SHOWS.match(statement):
-        return None
-    # A binary result is only sent by the extended protocol.
-    cursor = connection.execute(statement.encode(), binary=True)
-    rows = cursor.fetchmany(limit + 1)
-    names = [column.name for column in cursor.description or []]
-    return Answer(names, rows[:limit], len(rows) > limit)
+def _schema(cursor: Any) -> pa.Schema:
+    known = cursor.connection.adapters.types
+    fields = []
+    for column in cursor.description or []:
+        kind = known.get(column.type_code)
+        # The registry finds an array under the type of its elements.
+        name = kind.regtype if kind and kind.oid == column.type_code else ""
+        arrow = answer_type(name, column.precision, column.scale)
+        fields.append(pa.field(column.name, arrow))
+    return pa.schema(fields)

@@ -14,6 +14,7 @@ from taxi_platform.stores.base import Answer, Load, Report
 from taxi_platform.stores.postgres import loads
 from taxi_platform.stores.postgres.child import BATCH_ROWS, Incoming
 from taxi_platform.stores.postgres.errors import postgres_errors
+from taxi_platform.stores.postgres.months import filled_months
 from taxi_platform.stores.postgres.queries import answer
 from taxi_platform.stores.postgres.rights import missing_rights
 from taxi_platform.stores.postgres.server import PostgresServer
@@ -115,10 +116,15 @@ class PostgresStore:
         chosen = names or [column for column, kind in known.items() if kind is not None]
         return self._stream(table, month, pa.schema([(column, known[column]) for column in chosen]))
 
-    def query(self, statement: str, limit: int) -> Answer:
+    @contextmanager
+    def query(self, statement: str, limit: int | None) -> Iterator[Answer]:
         """See ``TableStore.query``."""
-        with postgres_errors(self._where("query")), self.server.transaction() as connection:
-            return answer(connection, statement, limit)
+        with (
+            postgres_errors(self._where("query")),
+            self.server.transaction() as connection,
+            answer(connection, statement, limit) as found,
+        ):
+            yield found
 
     def check_access(self) -> None:
         """See ``TableStore.check_access``: connects, and asks for every right of a load."""
@@ -135,6 +141,12 @@ class PostgresStore:
         table = self._trip_table(color, f"{color} trips")
         with postgres_errors(table.address), self.server.connect() as connection:
             return table.find_columns(connection) is not None
+
+    def loaded_months(self, color: str) -> set[TripMonth]:
+        """See ``TableStore.loaded_months``."""
+        table = self._trip_table(color, f"{color} trips")
+        with postgres_errors(table.address), self.server.transaction() as connection:
+            return {TripMonth(color, month) for month in filled_months(connection, table.name)}
 
     def leftovers(self, *, drop: bool = False) -> list[str]:
         """See ``TableStore.leftovers``: child tables that were never attached."""

@@ -26,6 +26,23 @@ def arrow_type(postgres: str) -> pa.DataType | None:
     return next((arrow for arrow, name in _TYPES.items() if name == postgres), None)
 
 
+def answer_type(postgres: str, precision: int | None, scale: int | None) -> pa.DataType:
+    """The Arrow type for a column of a query's answer; string for what has no other.
+
+    Args:
+        postgres: Postgres' name of the type.
+        precision: the digits of a ``numeric``; None if it was declared without.
+        scale: those of them after the point.
+    """
+    if postgres == "real":
+        return pa.float32()
+    if postgres == "numeric":
+        # Sums and averages of integers have no declared digits, and Arrow no type for that.
+        declared = precision is not None and scale is not None and 0 <= scale <= precision <= 38
+        return pa.decimal128(precision, scale) if declared else pa.float64()
+    return arrow_type(postgres) or pa.string()
+
+
 def column_definitions(schema: pa.Schema) -> sql.Composed:
     """The columns of a table, from its Arrow schema."""
     return sql.SQL(", ").join(
