@@ -367,6 +367,18 @@ def test_a_time_is_missed_also_beside_a_column_with_times_that_is_not_read(tmp_p
     assert any("1 values have no minutes" in warning for warning in summary.warnings)
 
 
+@pytest.mark.parametrize("other", ["Z", ".1234567"], ids=["zone", "seven decimals"])
+def test_times_are_missed_also_where_the_other_column_is_parsed_as_text(
+    tmp_path: Path, other: str
+) -> None:
+    header, *lines = text_of().splitlines()
+    times = re.compile(r"(2024-01-\d\d) \d\d:\d\d:\d\d,(2024-01-\d\d \d\d:\d\d:\d\d)")
+    # Several blocks: the first one teaches the reader how to parse the others.
+    lines = [times.sub(rf"\1,\2{other}", line) for line in lines] * 2_000
+    message = refusal(write(tmp_path, "\n".join([header, *lines, ""])), COLOR)
+    assert "60,000 of 60,000 rows have a date without minutes in pickup_datetime" in message
+
+
 @pytest.mark.parametrize("beyond", [1, 2, 3, 7])
 @pytest.mark.parametrize("filled", [False, True], ids=["empty", "filled"])
 def test_non_empty_fields_beyond_the_header_are_reported(
