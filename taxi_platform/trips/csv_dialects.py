@@ -60,14 +60,15 @@ def refuse_dialect(name: str, header: str) -> None:
 def split_line(line: str) -> list[str]:
     """Splits a line into its fields and removes the quotes.
 
-    An unclosed quote swallows the rest of the line, so the line has too few fields.
+    A line with a quote that is not at the edge of a field, or is not closed, is a single field: to
+    read ``"12"5`` as 125 would change the value.
     """
     line = line.rstrip("\r")
     if '"' not in line:
         return line.split(",")
     try:
-        return next(csv.reader([line]))
-    except csv.Error:  # a carriage return within a field, or an overlong field
+        return next(csv.reader([line], strict=True))
+    except csv.Error:  # also a carriage return within a field, or an overlong field
         return [line]
 
 
@@ -86,7 +87,9 @@ def data_width(below: bytes, header_width: int) -> tuple[int, tuple[str, ...]]:
     # The text after the last newline may be incomplete: use it only if there is nothing else.
     whole = (line.decode("utf-8", "replace") for line in lines[:-1] or lines)
     # A carriage return may end a line too, and a line with two rows has no width.
-    rows = [split_line(piece) for line in whole for piece in line.split("\r") if piece.strip()]
+    # A line within a record of several has no width, either.
+    single = (line for line in whole if line.count('"') % 2 == 0)
+    rows = [split_line(piece) for line in single for piece in line.split("\r") if piece.strip()]
     widths = Counter(map(len, rows))
     wide = range(header_width + 1, header_width + MAX_EXTRA_FIELDS + 1)
     width = max(wide, key=lambda w: widths[w])

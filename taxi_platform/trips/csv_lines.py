@@ -14,6 +14,16 @@ NEWLINE, _RETURN, _QUOTE, _ZERO, _X, _COLON = b'\n\r"0x:'
 _CASE = 0x20
 """The bit in which small and capital letters differ."""
 
+
+def _among(characters: bytes) -> npt.NDArray[np.bool_]:
+    found = np.zeros(256, dtype=np.bool_)
+    found[list(characters)] = True
+    return found
+
+
+_MAY_PRECEDE, _MAY_FOLLOW = _among(b",\n"), _among(b",\r\n")
+"""The characters beside a quoted field."""
+
 Bytes = npt.NDArray[np.uint8]
 """A NumPy view of bytes. NumPy is fast and releases the interpreter's lock."""
 
@@ -57,8 +67,8 @@ def check_bytes(data: Bytes) -> bool:
 
     Raises:
         pa.ArrowInvalid: a byte is not ASCII, a carriage return does not end a line, a number may be
-            hexadecimal, or the last line does not end in a newline. The slow path has to parse the
-            block.
+            hexadecimal, a quote is within a field, or the last line does not end in a newline. The
+            slow path has to parse the block.
     """
     if data[-1] != NEWLINE:
         raise pa.ArrowInvalid("the last line does not end in a newline")
@@ -77,7 +87,19 @@ def check_bytes(data: Bytes) -> bool:
         crosses = (following | _CASE) == _X
         if crosses.any() and (crosses & (followed == _ZERO)).any():
             raise pa.ArrowInvalid("a number may be hexadecimal")
+    if quoted and not _are_quotes_regular(data):
+        raise pa.ArrowInvalid("a quote within a field")
     return quoted
+
+
+def _are_quotes_regular(data: Bytes) -> bool:
+    """Whether each pair of quotes encloses a field. Arrow reads ``"12"5`` as 125."""
+    quotes = np.flatnonzero(data == _QUOTE)
+    if len(quotes) % 2:
+        return False
+    opening, closing = quotes[0::2], quotes[1::2]
+    # Before the first byte is a line end: the last one, by its index of -1.
+    return bool(_MAY_PRECEDE[data[opening - 1]].all() and _MAY_FOLLOW[data[closing + 1]].all())
 
 
 def count_colons(data: Bytes) -> int:

@@ -38,6 +38,10 @@ class MisfitFinder:
         width, text = len(record.fields), repr(shown(record.text))
         if self._repeats_header(record):
             return f"the header again: {text}"
+        if record.is_ambiguous:
+            return f"in a quoted field, or a row after a stray quote: {text}"
+        if width == 1 and '"' in record.text:
+            return f"a quote that is within a field, or is not closed: {text}"
         if width != self._width:
             return f"{width:,} fields instead of {self._width:,}: {text}"
         if _UNDECODABLE in record.text:

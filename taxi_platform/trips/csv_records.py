@@ -5,7 +5,6 @@ carriage return alone. Either way, a record is recognized only by its number of 
 line is taken as it is, to be rejected by itself.
 """
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,12 +31,26 @@ class CsvRecord:
         line_number: of its first line.
         fields: without their quotes.
         ended: whether a line end follows.
+        is_ambiguous: whether it is one of several lines that are either a record with a quoted
+            field, or rows between two stray quotes.
     """
 
     text: str
     line_number: int
     fields: list[str]
     ended: bool
+    is_ambiguous: bool = False
+
+
+@dataclass(frozen=True)
+class _Extent:
+    """How many lines belong together, and whether that is certain."""
+
+    lines: int
+    is_ambiguous: bool = False
+
+
+_ALONE = _Extent(1)
 
 
 def records(raw: RawCsvBlock, width: int) -> Iterator[CsvRecord]:
@@ -50,50 +63,58 @@ def records(raw: RawCsvBlock, width: int) -> Iterator[CsvRecord]:
     lines = raw.data.to_pybytes().split(b"\n")
     at = 0
     while at < len(lines):
-        taken = _count_lines(lines, at, width) or 1
-        if lines[at].strip(b"\r"):
-            pieces = _pieces(b"\n".join(lines[at : at + taken]), width)
+        extent = _extent(lines, at, width) or _ALONE
+        following = at + extent.lines
+        if extent.is_ambiguous:
+            yield from _ambiguous(lines[at:following], raw.first_line + at)
+        elif lines[at].strip(b"\r"):
+            pieces = _pieces(b"\n".join(lines[at:following]), width)
             for n, piece in enumerate(pieces, 1):
-                ended = at + taken <= raw.line_ends or n < len(pieces)
+                ended = following <= raw.line_ends or n < len(pieces)
                 yield CsvRecord(piece, raw.first_line + at, split_line(piece), ended)
-        at += taken
+        at = following
 
 
-def _count_lines(lines: list[bytes], at: int, width: int) -> int | None:
-    """The number of lines of the record that begins at a line; None if more lines have to be read.
+def _ambiguous(lines: list[bytes], first_line: int) -> Iterator[CsvRecord]:
+    """Each of the lines by itself, so that it is rejected by itself."""
+    for number, line in enumerate(lines, first_line):
+        if text := _decoded(line):
+            yield CsvRecord(text, number, split_line(text), ended=True, is_ambiguous=True)
 
-    A quote that is open at the end of a line is closed within the next lines. If they are no record
-    with it, or one of them is a record by itself, the quote is damage.
+
+def _extent(lines: list[bytes], at: int, width: int) -> _Extent | None:
+    """The extent of the record that begins at a line; None if more lines have to be read.
+
+    A quote that is open at the end of a line is closed within the next lines, and they are a record
+    with it; otherwise the quote is damage.
     """
     if not _opens_or_closes(lines[at]):
-        return 1
-    for following in range(at + 1, at + MAX_RECORD_LINES):
-        if following == len(lines):
+        return _ALONE
+    for last in range(at + 1, at + MAX_RECORD_LINES):
+        if last == len(lines):
             return None
-        if _width(lines[following]) == width:
-            return 1
-        if _opens_or_closes(lines[following]):
-            whole = _decoded(b"\n".join(lines[at : following + 1]))
-            return following + 1 - at if _is_record(whole, width) else 1
-    return 1
+        if _opens_or_closes(lines[last]):
+            found = lines[at : last + 1]
+            if len(split_line(_decoded(b"\n".join(found)))) != width:
+                return _ALONE
+            return _Extent(len(found), _may_be_rows(found, width))
+    return _ALONE
+
+
+def _may_be_rows(lines: list[bytes], width: int) -> bool:
+    """Whether lines that are a record with a quoted field may be rows with a stray quote instead.
+
+    So it is if lines within the field look like rows, or if both the first and the last line do,
+    but for a quote in the same column.
+    """
+    first, *between, last = lines
+    if any(len(split_line(_decoded(line))) == width for line in between):
+        return True
+    return first.count(b",") == last.count(b",") == width - 1
 
 
 def _opens_or_closes(line: bytes) -> bool:
     return line.count(b'"') % 2 == 1
-
-
-def _width(line: bytes) -> int:
-    return len(split_line(_decoded(line)))
-
-
-def _is_record(text: str, width: int) -> bool:
-    """Whether several lines are one record, not rows with a stray quote each."""
-    try:
-        fields = next(csv.reader([text], strict=True))
-    except csv.Error:
-        return False
-    # From a stray quote to the one in the same column of the next row is a field of a row's length.
-    return len(fields) == width and all(f.count(",") < width - 1 for f in fields if "\n" in f)
 
 
 def _pieces(line: bytes, width: int) -> list[str]:
@@ -122,11 +143,11 @@ def end_of_last_record(block: memoryview, width: int) -> int:
     lines = bytes(block[:end]).split(b"\n")[:-1]
     at = position = 0
     while at < len(lines):
-        taken = _count_lines(lines, at, width)
-        if taken is None:
+        extent = _extent(lines, at, width)
+        if extent is None:
             break
-        position += sum(len(line) + 1 for line in lines[at : at + taken])
-        at += taken
+        position += sum(len(line) + 1 for line in lines[at : at + extent.lines])
+        at += extent.lines
     return position
 
 

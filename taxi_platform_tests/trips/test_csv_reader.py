@@ -332,8 +332,51 @@ def test_a_quote_swallows_no_row(tmp_path: Path, block_bytes: int) -> None:
 
     parsed = parse_csv(path, block_bytes)
 
-    assert parsed.bad == [(5, '"'), (8, "x")]
-    assert parsed.lines == [2, 3, 4, 6, 7, 9]
+    assert parsed.bad == [(n, rows[n - 2]) for n in (3, 5, 6, 7, 8)]
+    assert parsed.lines == [2, 4, 9]
+
+
+@BLOCK_SIZES
+def test_rows_in_a_quoted_field_are_not_taken_for_rows(tmp_path: Path, block_bytes: int) -> None:
+    within = f"{trip(total_amount='777.77')},"
+    note = f'{trip()},"see\n{within}\nend"'
+    path = write_csv(
+        tmp_path / "g.csv", [f"{trip()},", note, f"{trip()},"], header=HEADER + ",remark"
+    )
+
+    parsed = parse_csv(path, block_bytes)
+
+    assert parsed.bad == list(enumerate(note.split("\n"), 3))
+    assert parsed.lines == [2, 6]
+
+
+@BLOCK_SIZES
+@pytest.mark.parametrize("remark", ["a\nb", "a\nb,c,d", "\n" + "," * 25, "a, b\n\nc"])
+def test_a_first_field_may_contain_newlines(tmp_path: Path, remark: str, block_bytes: int) -> None:
+    rows = [f'"{remark}",{row}' for row in numbered(9)]
+    path = write_csv(tmp_path / "g.csv", rows, header="remark," + HEADER)
+
+    parsed = parse_csv(path, block_bytes)
+
+    assert parsed.bad == []
+    assert parsed.column("trip_distance") == [float(n) for n in range(9)]
+
+
+@BLOCK_SIZES
+@pytest.mark.parametrize("field", ['"12"5.00', '1"2"5', '12"', '"12" ', '""12', '"1"2"3"', '"12""'])
+@pytest.mark.parametrize("others", [str, quoted], ids=["plain", "quoted"])
+def test_a_quote_within_a_field_changes_no_value(
+    tmp_path: Path, field: str, others: Callable[[str], str], block_bytes: int
+) -> None:
+    rows = [*map(others, numbered(12))]
+    amount = others("5432.1")
+    rows[5] = others(trip(total_amount="5432.1")).replace(amount, field)
+    path = write_csv(tmp_path / "g.csv", rows)
+
+    parsed = parse_csv(path, block_bytes)
+
+    assert parsed.bad == [(7, rows[5])]
+    assert len(parsed.lines) == 11
 
 
 @BLOCK_SIZES
