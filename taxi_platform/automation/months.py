@@ -154,7 +154,8 @@ class MonthRecords:
         ended = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]
         chosen = RunsFilter(statuses=ended, tags={PARTITION_TAG: month.key})
         for run in self.instance.get_runs(chosen, limit=MOST_RUNS):
-            if run.asset_selection is None or not ours.isdisjoint(run.asset_selection):
+            # A run of a whole job selects nothing.
+            if not run.asset_selection or not ours.isdisjoint(run.asset_selection):
                 return run.status is DagsterRunStatus.FAILURE
         return False
 

@@ -143,13 +143,12 @@ def _calendar(months: "Sequence[MonthStatus]") -> "Iterable[Text | str]":
 def _legend(report: Report, chosen: "Settings") -> "Iterable[Text | str]":
     from rich.text import Text
 
-    counts = Counter(status.state for status in report.months)
+    counts = Counter(str(status.state) for status in report.months)
     stores = ", ".join(report.stores.by_store) or "no store"
     for state, (sign, style, meaning) in SIGNS.items():
-        count = sum(n for found, n in counts.items() if found == state)
-        if count or state != "unknown":
+        if counts[state] or state != "unknown":
             said = meaning.format(stores=stores, days=chosen.overdue_days)
-            yield Text.assemble((sign, style), f" {count:>5,}  {said}")
+            yield Text.assemble((sign, style), f" {counts[state]:>5,}  {said}")
     counted = [f"{store} {len(has):,}" for store, has in report.stores.by_store.items()]
     yield f"months in {', '.join(counted)}; in all {len(report.months):,}" if counted else ""
 

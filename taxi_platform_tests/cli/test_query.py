@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -236,7 +237,6 @@ def test_a_reader_that_has_seen_enough_ends_the_query_without_a_word(
         (["--format", "table", "--output", "a.csv"], "--output takes no table"),
         (["--output", "a.xls"], "end its name in .csv, .json or .parquet, or give --format"),
         (["--output", "/nowhere/a.csv"], "there is no folder /nowhere"),
-        (["--output", "/dev/null", "--format", "csv"], "which is no file"),
         (["--store", "gcs"], "--store is 'gcs': one of bigquery, postgres (TAXI_STORES)"),
     ],
 )
@@ -247,6 +247,16 @@ def test_what_cannot_be_written_is_said_in_one_line(
     assert done.exit_code == 1
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_what_is_no_file_is_not_replaced_by_one(stack: EmbeddedStack, tmp_path: Path) -> None:
+    """As root one would replace /dev/null."""
+    pipe = tmp_path / "answer.csv"
+    os.mkfifo(pipe)
+    done = ask(stack, NARROW, "--output", str(pipe))
+    assert done.exit_code == 1
+    assert "which is no file: give a file" in done.stderr
+    assert pipe.is_fifo()
 
 
 def test_two_columns_of_one_name_are_csv_and_no_object(

@@ -60,7 +60,7 @@ def loaded(
         publish(folder, "green|2024-04", 200)
         load_months("green|2024-04")
     with psycopg.connect(stack.postgres().conninfo, autocommit=True) as connection:
-        connection.execute(f"DROP TABLE {PLACE}.green_trips_2024_02")
+        connection.execute(f"TRUNCATE {PLACE}.green_trips_2024_02")
         yield environment
         connection.execute(f"DROP SCHEMA {PLACE} CASCADE")
 
