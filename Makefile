@@ -47,13 +47,9 @@ TWO := --numprocesses 2 --dist
 check: lint ## Lint, and run the fast tests that need no server
 	$(BIN)/pytest --quiet $(TWO) worksteal -m "not integration and not slow"
 
-# They let Dagster's processes work and wait for them, or break things at chosen moments.
-ALONE := daemon or browser or faults
-
 .PHONY: test
 test: $(READY) ## Run all tests, unit and integration
-	$(BIN)/pytest $(TWO) loadfile -m "not ($(ALONE))"
-	$(BIN)/pytest -m "$(ALONE)"
+	$(BIN)/pytest $(TWO) loadfile
 
 .PHONY: lint
 lint: $(READY) ## Check style, types and import directions

@@ -8,6 +8,7 @@ variable with ``_FILE`` at its end names it, and takes precedence over the varia
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from taxi_platform.errors import SettingsError
@@ -36,6 +37,7 @@ def read_env_file(folder: Path) -> None:
 
     path = folder / ".env"
     try:
+        _refuse_malformed(path)
         load_dotenv(path)
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
@@ -43,6 +45,26 @@ def read_env_file(folder: Path) -> None:
         raise SettingsError(f"{path}: {error.strerror}") from None
     accept_changes()
     _read_secret_files()
+
+
+@cache
+def _refuse_malformed(path: Path) -> None:
+    """Refuses a ``.env`` with a line that is no variable: it would be left out without a word.
+
+    Raises:
+        SettingsError: names the line, without its text, which may be a secret.
+    """
+    from dotenv.parser import parse_stream
+
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8") as file:
+        for binding in parse_stream(file):
+            if binding.error:
+                raise SettingsError(
+                    f"{path}: line {binding.original.line} cannot be read: write NAME=value, and "
+                    "close each quote"
+                )
 
 
 def accept_changes() -> None:
@@ -68,6 +90,7 @@ def prepare_dagster_process() -> None:
                 f"{DAGSTER_HOME} is {home} in the shell and {now} in .env, which Dagster's "
                 "commands prefer: unset it, or make them equal"
             )
+        _refuse_malformed(Path(".env").absolute())
         os.environ.update({name: value for name, value in shell.items() if name.startswith(_OURS)})
     _read_secret_files()
 

@@ -81,6 +81,8 @@ def test_without_a_variable_in_the_shell_the_env_file_is_read(folder: Path) -> N
     ("content", "shell", "says"),
     [
         (b"TAXI_UI_URL=http://\xff\n", {}, ".env is not UTF-8 (byte 19): save it as UTF-8"),
+        (b"TAXI_ENV=local\nTAXI_SMTP_PASSWORD='hunter2\n", {}, ".env: line 2 cannot be read"),
+        (b"hunter2 is no variable\n", {}, ".env: line 1 cannot be read"),
         (b"", {"TAXI_POSTGRES_PASSWORD_FILE": "absent"}, "_FILE: absent: No such file"),
         (b"", {"TAXI_POSTGRES_PASSWORD_FILE": "empty"}, "empty has no secret in it"),
         (b"", {"TAXI_POSTGRES_PASSWORD_FILE": "."}, "_FILE: .: Is a directory"),
@@ -101,6 +103,15 @@ def test_what_cannot_be_used_is_named_in_one_line(
     (line,) = done.stderr.splitlines()
     assert says in line
     assert "hunter2" not in line
+
+
+@pytest.mark.slow
+def test_dagsters_commands_refuse_a_malformed_env_file(folder: Path) -> None:
+    (folder / ".env").write_text("TAXI_ENV=local\nTAXI_GCS_BUCKET='not closed\n")
+    done = run(folder, "dagster", "asset", "materialize", "-m", "probe", "--select", "*")
+    assert done.returncode != 0
+    assert f"{folder}/.env: line 2 cannot be read" in done.stderr
+    assert not (folder / "buckets").exists()
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ class MonthState(StrEnum):
     """The state of a month; the first that applies."""
 
     FAILED = "failed"
+    SYNTHETIC = "synthetic"
     LOADED = "loaded"
     PARTLY = "partly"
     UNKNOWN = "unknown"
@@ -107,6 +108,7 @@ def month_statuses(
     months = list(_months(chosen, colors, now))
     failed = _failed(records, months) if records else set()
     recorded = _recorded(records, stored.by_store) if records else {}
+    synthetic = set(records.all_synthetic()) if records else set()
     newest = set(newest_months(chosen, now))
     found = []
     for month in months:
@@ -117,6 +119,8 @@ def month_statuses(
         elif stores:
             whole = len(stores) == len(stored.by_store)
             state = MonthState.LOADED if whole else MonthState.PARTLY
+            if whole and month in synthetic:
+                state = MonthState.SYNTHETIC
         elif not stored.by_store:
             state = MonthState.UNKNOWN
         else:

@@ -24,6 +24,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 SIGNS = {
     "loaded": ("#", "green", "loaded in {stores}"),
+    "synthetic": ("S", "magenta", "synthetic: loaded in {stores}, and no row is real"),
     "partly": ("+", "yellow", "loaded in some of {stores}"),
     "failed": ("F", "red", "failed: the last run of the month"),
     "overdue": ("O", "red", "overdue: it ended {days} days ago or more, and no store has it"),
@@ -119,7 +120,7 @@ def _lines(report: Report, chosen: "Settings") -> "Iterable[Text | str]":
     yield from _calendar(report.months)
     yield ""
     yield from _legend(report, chosen)
-    yield from _notes(report.months)
+    yield from _notes(report.months, chosen)
 
 
 def _calendar(months: "Sequence[MonthStatus]") -> "Iterable[Text | str]":
@@ -146,14 +147,14 @@ def _legend(report: Report, chosen: "Settings") -> "Iterable[Text | str]":
     counts = Counter(str(status.state) for status in report.months)
     stores = ", ".join(report.stores.by_store) or "no store"
     for state, (sign, style, meaning) in SIGNS.items():
-        if counts[state] or state != "unknown":
+        if counts[state] or state not in ("unknown", "synthetic"):
             said = meaning.format(stores=stores, days=chosen.overdue_days)
             yield Text.assemble((sign, style), f" {counts[state]:>5,}  {said}")
     counted = [f"{store} {len(has):,}" for store, has in report.stores.by_store.items()]
     yield f"months in {', '.join(counted)}; in all {len(report.months):,}" if counted else ""
 
 
-def _notes(months: "Sequence[MonthStatus]") -> Iterable[str]:
+def _notes(months: "Sequence[MonthStatus]", chosen: "Settings") -> Iterable[str]:
     """What to do: which months lack a store, and the commands that load what is not loaded."""
     from taxi_platform.cli.backfill import repair_commands
     from taxi_platform.io_managers.failures import next_step
@@ -172,7 +173,9 @@ def _notes(months: "Sequence[MonthStatus]") -> Iterable[str]:
     yield from notes[:MOST_NOTES]
     if len(notes) > MOST_NOTES:
         yield f"and {len(notes) - MOST_NOTES:,} more: --json lists them"
-    wanted = ("partly", "failed", "overdue", "missing")
+    wanted = ["partly", "failed", "overdue", "missing"]
+    if not chosen.source_url.is_synthetic:
+        wanted.append("synthetic")
     if to_load := [s.month for s in months if s.state in wanted and not s.lost]:
         yield "Load what is not loaded with:"
         for command in repair_commands(to_load):

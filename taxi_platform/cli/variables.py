@@ -21,7 +21,10 @@ def misspelled(names: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Variables that are no settings, and the settings that were probably meant."""
     known = set(_known())
     for name in sorted(set(names) - known):
-        if name.startswith("TAXI"):
+        base = name.removesuffix(FILE)
+        if base != name and base in known:
+            yield name, base  # only a secret may be in a file
+        elif name.startswith("TAXI"):
             for meant in difflib.get_close_matches(name, known, 1, ALIKE):
                 yield name, meant
 

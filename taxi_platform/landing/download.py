@@ -59,7 +59,9 @@ def _verify(partial: Path, month: TripMonth) -> None:
     """Refuses a file that is not a complete trip file of the color, such as an HTML page."""
     with closing(open_trip_file(partial, month.color)) as reader:
         if not any(reader.parse(raw).rows_read for raw in reader.raw_blocks()):
-            raise TripFileError(f"{partial.name} has a header but no rows")
+            raise TripFileError(
+                f"{partial.name} has a header but no rows: check the source, or try again later"
+            )
     with partial.open("rb") as file:
         if file.read(2) != GZIP_MAGIC:
             return

@@ -45,7 +45,7 @@ def open_trip_file(
     except OSError as error:
         raise TripFileError(f"{path}: {error.strerror}") from error
     if not start:
-        raise TripFileError(f"{path.name} is empty")
+        raise TripFileError(f"{path.name} is empty: check the source, or try again later")
     if refusal := identify_file(start):
         raise TripFileError(f"{path.name} {refusal}")
     is_parquet = start.startswith(PARQUET_MAGIC)

@@ -8,6 +8,7 @@ from dagster import AssetMaterialization, DagsterInstance
 
 from taxi_platform.assets.keys import RAW, trip_keys
 from taxi_platform.automation.backfills import months_to_load
+from taxi_platform.automation.calendar import MonthState, StoredMonths, month_statuses
 from taxi_platform.automation.months import MonthRecords
 from taxi_platform.cli.doctor import examine
 from taxi_platform.settings import load_settings
@@ -69,6 +70,18 @@ def test_doctor_names_them_and_how_to_load_the_real_ones(
         assert "--missing-only" not in _said_of_dagster(monkeypatch, "synthetic")
         load(records, SYNTHETIC, "https://example.com/green_tripdata_2024-02.parquet")
         assert "synthetic" not in _said_of_dagster(monkeypatch, "tlc")
+
+
+def test_status_tells_them_from_loaded_ones(instance: DagsterInstance) -> None:
+    records = records_of(instance, "tlc")
+    load(records, REAL, "https://example.com/green_tripdata_2024-01.parquet")
+    load(records, SYNTHETIC, "synthetic:green_tripdata_2024-02")
+    stored = StoredMonths({store: {REAL, SYNTHETIC} for store in records.chosen.stores})
+    found = month_statuses(records.chosen, ["green"], stored, records)
+    states = {status.month: status.state for status in found}
+    assert states[REAL] is MonthState.LOADED
+    assert states[SYNTHETIC] is MonthState.SYNTHETIC
+    assert states[ABSENT] is MonthState.MISSING
 
 
 def _said_of_dagster(monkeypatch: pytest.MonkeyPatch, source: str) -> str:

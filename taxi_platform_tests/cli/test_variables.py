@@ -6,6 +6,7 @@ from taxi_platform.cli.variables import misspelled
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
+        ("TAXI_RETRIES_FILE", "TAXI_RETRIES"),
         ("TAXI_POSTGRES_PASWORD", "TAXI_POSTGRES_PASSWORD"),
         ("TAXI_POSTGRES_PASSWORD_FLE", "TAXI_POSTGRES_PASSWORD_FILE"),
         ("TAXI_SOURCE_URLS", "TAXI_SOURCE_URL"),

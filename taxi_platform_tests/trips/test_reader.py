@@ -114,7 +114,8 @@ def test_an_archive_is_refused_without_printing_it(tmp_path: Path) -> None:
 def test_an_empty_file_is_refused_as_such(tmp_path: Path, name: str, content: bytes) -> None:
     message = refusal(write_bytes(tmp_path / name, content))
 
-    assert message == (f"{name} has no header line" if content else f"{name} is empty")
+    empty = f"{name} is empty: check the source, or try again later"
+    assert message == (f"{name} has no header line" if content else empty)
 
 
 def test_a_missing_file_is_refused_with_its_full_path(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 PEER_OWNER = "loopback_server.peer_owner"
 """The key, in a request's state, of the user id at the other end; absent if it is not known."""
 
-_NAMES = ("127.0.0.1", "localhost", "[::1]")
+_NAMES = ("127.0.0.1", "localhost")
 
 
 class Guard:

@@ -91,7 +91,7 @@ def _by_state(state: str, message: str, where: str) -> StoreError:
             f"{where}: cannot be reached or is busy ({message}); its data is unchanged. Is it "
             "up ('taxi-platform local up' starts the embedded one)?"
         )
-    return PermanentStoreError(f"{where}: {message}; the month is unchanged")
+    return PermanentStoreError(f"{where}: {message}; its data is unchanged")
 
 
 def _canceled(message: str, where: str) -> StoreError:

@@ -17,8 +17,8 @@ from taxi_platform.stores.postgres.types import column_definitions, postgres_typ
 from taxi_platform.trips.schema import DATA_FILE_MONTH
 
 HOW_TO_MIGRATE = (
-    "Change the column ('ALTER TABLE … ALTER COLUMN … TYPE …') or rename the table, then load its "
-    "months again with a backfill; docs/guarantees.md, 'When the schema changes'"
+    "Change that, or rename the table, then load its months again with a backfill; "
+    "docs/guarantees.md, 'When the schema changes'"
 )
 
 
@@ -75,11 +75,14 @@ def _columns(connection: psycopg.Connection, table: TableName) -> list[_Column]:
 def _obstacles(connection: psycopg.Connection, table: TableName) -> list[str]:
     """What a table of months has that would not hold for the months that are exchanged."""
     rows = connection.execute(
-        "SELECT format('the trigger %%I does not fire for loaded rows', tgname) FROM pg_trigger "
+        "SELECT format('the trigger %%I does not fire for loaded rows (DROP TRIGGER)', tgname) "
+        "FROM pg_trigger "
         "WHERE tgrelid = to_regclass(%(table)s) AND NOT tgisinternal AND tgtype & 4 > 0 "
-        "UNION SELECT format('the foreign key %%I would keep readers waiting', conname) "
+        "UNION SELECT format('the foreign key %%I would keep readers waiting (DROP CONSTRAINT)', "
+        "conname) "
         "FROM pg_constraint WHERE conrelid = to_regclass(%(table)s) AND contype = 'f' "
-        "UNION SELECT format('the foreign key %%I of %%s keeps its months from being replaced', "
+        "UNION SELECT format('the foreign key %%I of %%s keeps its months from being replaced "
+        "(DROP CONSTRAINT)', "
         "conname, conrelid::regclass) "
         "FROM pg_constraint WHERE confrelid = to_regclass(%(table)s) AND contype = 'f' ORDER BY 1",
         {"table": table.quoted},
@@ -184,13 +187,15 @@ class PostgresTable:
         problems = []
         is_ours = column.name in self.columns.names
         if column.not_null and (self._partition_key or not is_ours):
-            problems.append(f"{column.name} is NOT NULL")
+            problems.append(f"{column.name} is NOT NULL (ALTER COLUMN … DROP NOT NULL)")
         if column.generated and (self._partition_key or is_ours):
-            problems.append(f"{column.name} is generated")
+            problems.append(f"{column.name} is generated (ALTER COLUMN … DROP EXPRESSION)")
         if is_ours:
             wanted = postgres_type(self.columns.field(column.name).type)
             if column.type != wanted:
-                problems.append(f"{column.name} is {column.type} and not {wanted}")
+                problems.append(
+                    f"{column.name} is {column.type} and not {wanted} (ALTER COLUMN … TYPE)"
+                )
         return problems
 
     def _create(self, connection: psycopg.Connection) -> None:
