@@ -27,9 +27,9 @@ class MonthState(StrEnum):
     """The state of a month; the first that applies."""
 
     FAILED = "failed"
+    PARTLY = "partly"
     SYNTHETIC = "synthetic"
     LOADED = "loaded"
-    PARTLY = "partly"
     UNKNOWN = "unknown"
     NOT_DUE = "not due"
     OVERDUE = "overdue"
@@ -116,11 +116,10 @@ def month_statuses(
         lost = tuple(s for s, keys in recorded.items() if month.key in keys and s not in stores)
         if month in failed:
             state = MonthState.FAILED
+        elif stores and len(stores) < len(stored.by_store):
+            state = MonthState.PARTLY
         elif stores:
-            whole = len(stores) == len(stored.by_store)
-            state = MonthState.LOADED if whole else MonthState.PARTLY
-            if whole and month in synthetic:
-                state = MonthState.SYNTHETIC
+            state = MonthState.SYNTHETIC if month in synthetic else MonthState.LOADED
         elif not stored.by_store:
             state = MonthState.UNKNOWN
         else:

@@ -22,6 +22,7 @@ from rich.table import Table
 from taxi_platform.cli.terminal import console
 from taxi_platform.local.stack import LocalStack
 from taxi_platform.settings import Settings, load_settings
+from taxi_platform.sources.address import is_synthetic
 from taxi_platform.stores.answers import first_rows
 from taxi_platform.stores.base import StoreType
 from taxi_platform.trips.month import TripMonth
@@ -123,20 +124,19 @@ def run_demo(project_dir: Path, *, force: bool = False) -> bool:
 
 
 def _refuse_real_months(instance: "DagsterInstance") -> None:
-    from dagster import AssetKey, AssetRecordsFilter
+    from taxi_platform.assets.keys import RAW
+    from taxi_platform.automation.months import MonthRecords, metadata_of
+    from taxi_platform.io_managers.metadata import SOURCE
 
+    records = MonthRecords(instance, load_settings())
     for month in DEMO_MONTHS:
-        records = instance.fetch_materializations(
-            AssetRecordsFilter(AssetKey("raw_trips"), asset_partitions=[month.key]), limit=1
-        ).records
-        for record in records:
-            event = record.asset_materialization
-            source = event.metadata.get("source") if event else None
-            if source is not None and not str(source.value).startswith("synthetic:"):
-                raise DemoError(
-                    f"{month} was loaded from {source.value}; the demo would replace it by "
-                    "synthetic trips. Run it in another folder, or with --force"
-                )
+        record = records.latest(RAW, month)
+        source = metadata_of(record).get(SOURCE) if record else None
+        if source is not None and not is_synthetic(source):
+            raise DemoError(
+                f"{month} was loaded from {source}; the demo would replace it by synthetic trips. "
+                "Run it in another folder, or with --force"
+            )
 
 
 @contextmanager

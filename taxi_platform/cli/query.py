@@ -118,15 +118,12 @@ def _format(form: Format | None, output: Path | None) -> Format:
 
 
 def _show(store: "TableStore", statement: str, limit: int) -> None:
-    from itertools import chain
-
     from taxi_platform.cli.answer_table import show_answer
+    from taxi_platform.stores.answers import first_rows
 
-    # One more, to know whether there are more.
-    with store.query(statement, limit + 1) as answer:
-        rows = list(chain.from_iterable(answer.batches))
-    show_answer(console(), answer.schema, rows[:limit])
-    if len(rows) > limit:
+    found = first_rows(store, statement, limit)
+    show_answer(console(), found.schema, found.rows)
+    if found.more:
         say(f"the first {limit} rows; --limit shows more, --format csv all")
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import pyarrow as pa
+
 from taxi_platform.stores.base import TableStore
 
 BATCH_ROWS = 5_000
@@ -31,11 +33,17 @@ def fetched(
 
 @dataclass(frozen=True)
 class FirstRows:
-    """The beginning of an answer: column names, the first rows, and whether there are more."""
+    """The beginning of an answer: its schema, the first rows, and whether there are more."""
 
-    columns: Sequence[str]
+    schema: pa.Schema
     rows: Sequence[Sequence[Any]]
     more: bool
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        names: list[str] = self.schema.names
+        return names
 
 
 def first_rows(store: TableStore, statement: str, limit: int) -> FirstRows:
@@ -52,4 +60,4 @@ def first_rows(store: TableStore, statement: str, limit: int) -> FirstRows:
     # One more, to know whether there are more.
     with store.query(statement, limit + 1) as answer:
         rows = list(chain.from_iterable(answer.batches))
-    return FirstRows(answer.schema.names, rows[:limit], len(rows) > limit)
+    return FirstRows(answer.schema, rows[:limit], len(rows) > limit)

@@ -42,7 +42,8 @@ def row_hashes(rows: pa.RecordBatch) -> Hashes:
         else:
             _add_integers(whole, _bits(column), position, product)
     for first in range(0, len(codes), 4):
-        _add_integers(whole, _packed(codes[first : first + 4]), -2 - first, product)
+        position = rows.num_columns + first
+        _add_integers(whole, _packed(codes[first : first + 4]), position, product)
     # Amounts are summed as floats before they are hashed. The sign is the top bit, which integer
     # multiplication does not mix: an even number of sign changes (a reversal) would cancel out.
     whole += amounts.view(np.uint64) * np.uint64(_weight(-1))
