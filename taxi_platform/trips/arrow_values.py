@@ -6,6 +6,7 @@ import takes as long as cleaning a million rows.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,14 @@ def present(array: pa.Array) -> npt.NDArray[np.bool_]:
     """A boolean NumPy array that is True where the Arrow array is not null."""
     bits = np.frombuffer(array.is_valid().buffers()[1], dtype=np.uint8)
     return np.unpackbits(bits, count=len(array), bitorder="little").view(np.bool_)
+
+
+@cache
+def byte_table(chosen: bytes) -> npt.NDArray[np.bool_]:
+    """A table of 256 entries, indexed by byte, that is True for the chosen ones."""
+    table = np.zeros(256, dtype=np.bool_)
+    table[list(chosen)] = True
+    return table
 
 
 def characters(array: pa.StringArray, most: int) -> npt.NDArray[np.uint8] | None:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from taxi_platform.trips.arrow_values import integers
+from taxi_platform.trips.arrow_values import byte_table, integers
 from taxi_platform.trips.byte_streams import PIECE_BYTES
 
 NEWLINE, _RETURN, _QUOTE, _ZERO, _X, _COLON = b'\n\r"0x:'
@@ -15,13 +15,7 @@ _CASE = 0x20
 """The bit in which small and capital letters differ."""
 
 
-def _among(characters: bytes) -> npt.NDArray[np.bool_]:
-    found = np.zeros(256, dtype=np.bool_)
-    found[list(characters)] = True
-    return found
-
-
-_MAY_PRECEDE, _MAY_FOLLOW = _among(b",\n"), _among(b",\r\n")
+_MAY_PRECEDE, _MAY_FOLLOW = byte_table(b",\n"), byte_table(b",\r\n")
 """The characters beside a quoted field."""
 
 Bytes = npt.NDArray[np.uint8]

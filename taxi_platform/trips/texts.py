@@ -7,11 +7,10 @@ import re
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from taxi_platform.trips.arrow_values import characters, numbers_of, texts
+from taxi_platform.trips.arrow_values import byte_table, characters, numbers_of, texts
 from taxi_platform.trips.columns import Column
 from taxi_platform.trips.notes import About, Notes
 
@@ -133,11 +132,4 @@ def _letters(domain: str) -> bytes:
 def _are_letters(array: pa.StringArray, letters: bytes) -> bool:
     """Whether every text is one of some ASCII letters; checked on the bytes, which is fast."""
     found = characters(array, 1)
-    return found is not None and bool(_known(letters)[found].all())
-
-
-@cache
-def _known(letters: bytes) -> npt.NDArray[np.bool_]:
-    known = np.zeros(256, dtype=np.bool_)
-    known[list(letters)] = True
-    return known
+    return found is not None and bool(byte_table(letters)[found].all())
