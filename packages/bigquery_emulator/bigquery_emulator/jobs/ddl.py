@@ -131,13 +131,12 @@ class Definitions:
             raise unsupported("CREATE TABLE with both columns and a query")
         if not query and declared is None:
             raise invalid_query("CREATE TABLE needs columns or a query")
-        sql = self._translation.sql(query.copy()) if query else None
         fields = (
-            self._translation.described(sql)
-            if sql
+            self._translation.described(query)
+            if query
             else [declared_field(one) for one in declared or ()]
         )
-        self._create_with_rows(name, fields, sql)
+        self._create_with_rows(name, fields, self._translation.sql(query) if query else None)
         if old:
             catalog.drop_table(self._cursor, old)
         return target | {"ddlOperationPerformed": "REPLACE" if old else "CREATE"}
