@@ -123,7 +123,8 @@ class QueryRunner:
                     "deletedRowCount": str(counts["DELETE"]),
                 },
             }
-            self.jobs.record(cursor, job, Outcome(statistics))
+            written = table.name.reference()
+            self.jobs.record(cursor, job, Outcome(statistics, written=written))
 
     def _define(self, job: Job, request: QueryRequest) -> None:
         """Runs DDL, in one transaction with the job's outcome."""
@@ -133,7 +134,8 @@ class QueryRunner:
         with lock, self._translating(job, request) as translation:
             kind, more = Definitions(self.storage, translation).run()
             statistics = translation.statistics(kind, **more)
-            self.jobs.record(translation.cursor, job, Outcome(statistics))
+            written = more["ddlTargetTable"] if kind == "CREATE_TABLE_AS_SELECT" else None
+            self.jobs.record(translation.cursor, job, Outcome(statistics, written=written))
 
     @contextmanager
     def _translating(self, job: Job, request: QueryRequest) -> Iterator[Translation]:

@@ -31,6 +31,7 @@ class Translation:
         self.cursor = cursor
         self.location = location
         self.original = request.statement
+        self.text = request.text
         self.tables = TableNames(cursor, request.project, request.default, metadata_view, location)
         self._parameters = QueryParameters(request.parameters)
         self._translator = Translator(self.tables, self._parameters)
@@ -44,6 +45,22 @@ class Translation:
     def bound(self) -> dict[str, Any]:
         """The values of the parameters in what was translated so far."""
         return self._parameters.bound
+
+    def evaluated(self, resource: dict[str, Any]) -> dict[str, Any]:
+        """A resource from OPTIONS, with the moment of its expiration computed.
+
+        Raises:
+            ApiError: it is no TIMESTAMP.
+        """
+        given = resource.get("expirationTime")
+        if not isinstance(given, exp.Expr) or isinstance(given, exp.Null):
+            return resource | ({"expirationTime": None} if "expirationTime" in resource else {})
+        query = self._translator.analyzed(exp.select(given.copy()))
+        if [kind.name for _, kind in query_columns(query)] != ["TIMESTAMP"]:
+            raise invalid_query("expiration_timestamp must be a TIMESTAMP")
+        row = self.execute(f"SELECT epoch_ms(({self.sql(query)}))").fetchone()
+        moment = row[0] if row else None
+        return resource | {"expirationTime": None if moment is None else str(moment)}
 
     def described(self, query: exp.Expr) -> list[Field]:
         """The columns of a query that was analyzed.

@@ -268,10 +268,8 @@ class ExpressionTyper:
         return INT64
 
     def _window(self, node: exp.Window) -> Type:
-        if isinstance(node.this, exp.Identifier):  # of a WINDOW clause
-            kind = NULL
-        else:
-            kind = self.type(node.this)
+        # A WINDOW clause has a name there.
+        kind = NULL if isinstance(node.this, exp.Identifier) else self.type(node.this)
         self.types(node.args.get("partition_by") or ())
         for ordered in node.args["order"].expressions if node.args.get("order") else ():
             self.type(ordered.this)

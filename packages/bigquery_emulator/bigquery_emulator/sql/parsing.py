@@ -134,6 +134,17 @@ def parsed_statement(text: str) -> exp.Expr:
     return statement
 
 
+def view_query(text: str) -> str:
+    """The query of a CREATE VIEW, as it was written."""
+    depth, started = 0, False
+    for token in sqlglot.tokenize(text, read="bigquery"):
+        started = started or token.token_type is TokenType.VIEW
+        depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(token.token_type, 0)
+        if started and depth == 0 and token.token_type is TokenType.ALIAS:
+            return text[token.end + 1 :].strip().rstrip(";").strip()
+    raise invalid_query("Syntax error: CREATE VIEW needs a query")
+
+
 def _check_characters(text: str) -> None:
     """Refuses what SQLGlot takes for an operator, and BigQuery for a mistake."""
     for token in sqlglot.tokenize(text, read="bigquery"):

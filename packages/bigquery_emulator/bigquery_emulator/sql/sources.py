@@ -85,7 +85,7 @@ class FromClause:
             return Source(node.alias or node.name, common)
         alias = node.alias or node.name.rpartition(".")[2]
         new, fields = self._tables.resolve(node)
-        if isinstance(new, exp.Subquery) and not fields and not new.meta.get("resolved"):
+        if isinstance(new, exp.Subquery) and not new.meta.get("resolved"):
             return Source(alias, self._queries.columns(new, Scope()))
         return Source(alias, [(field["name"], type_of_field(field)) for field in fields])
 

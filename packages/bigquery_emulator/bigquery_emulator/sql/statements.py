@@ -52,6 +52,8 @@ class StatementAnalysis:
 
     def _target(self, node: Any) -> tuple[Table, Source]:
         table = self._tables.table_of(node)
+        if table.is_view:
+            raise invalid_query(f"The view {table.name} cannot be changed by DML")
         name = node.alias or node.name
         return table, Source(name, [(one["name"], type_of_field(one)) for one in table.fields])
 

@@ -8,6 +8,7 @@ import sqlglot
 from sqlglot import exp
 
 from bigquery_emulator.errors import ApiError, invalid_query, not_found, unsupported
+from bigquery_emulator.sql.parsing import parsed_statement
 from bigquery_emulator.storage import catalog
 from bigquery_emulator.storage.catalog import Table, TableName
 from bigquery_emulator.storage.column_types import Field
@@ -85,13 +86,13 @@ class TableNames:
         view = self._view_of(node)
         if view is None:
             table = self.table_of(node)
-            view = _node(table), table.fields
+            view = (_query_of(table), []) if table.is_view else (_node(table), table.fields)
         new, fields = view
         alias = node.alias or node.name.rpartition(".")[2]
         new.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
         if joins := node.args.get("joins"):
             new.set("joins", joins)
-        new.meta["resolved"] = True
+        new.meta["resolved"] = bool(fields) or isinstance(new, exp.Table)
         node.replace(new)
         return new, fields
 
@@ -121,6 +122,14 @@ class TableNames:
         if found is None:
             raise unsupported(name)
         return found
+
+
+def _query_of(view: Table) -> exp.Expr:
+    """A view's query, as it was written, in parentheses."""
+    query = parsed_statement(view.resource["view"]["query"])
+    if not isinstance(query, exp.Query):
+        raise invalid_query(f"The view {view.name} has no query")
+    return exp.Subquery(this=query.copy())
 
 
 def _node(table: Table) -> exp.Expr:

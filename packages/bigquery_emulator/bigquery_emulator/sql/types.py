@@ -119,6 +119,8 @@ def supertype(values: Iterable[tuple[Type, bool]]) -> Type | None:
     typed = [(kind, constant) for kind, constant in given if kind.name != "NULL"]
     if not typed:
         return given[0][0] if given else NULL
+    if all(kind.name == "STRUCT" for kind, _ in typed):
+        return _struct_supertype(typed)
     candidates = [kind for kind, constant in typed if not constant]
     candidates += [kind for kind, constant in typed if constant]
     wider = [Type(name) for kind in candidates for name in _COERCED.get(kind.name, {})]
@@ -128,15 +130,17 @@ def supertype(values: Iterable[tuple[Type, bool]]) -> Type | None:
             for kind, constant in typed
         ):
             return candidate
-    return _struct_supertype([kind for kind, _ in typed])
+    return None
 
 
-def _struct_supertype(kinds: list[Type]) -> Type | None:
-    if any(kind.name != "STRUCT" or len(kind.fields) != len(kinds[0].fields) for kind in kinds):
+def _struct_supertype(typed: list[tuple[Type, bool]]) -> Type | None:
+    """STRUCTs become one field by field, with the names of the first."""
+    first = typed[0][0]
+    if any(len(kind.fields) != len(first.fields) for kind, _ in typed):
         return None
     fields = []
-    for position, (name, _) in enumerate(kinds[0].fields):
-        common = supertype((kind.fields[position][1], False) for kind in kinds)
+    for position, (name, _) in enumerate(first.fields):
+        common = supertype((kind.fields[position][1], constant) for kind, constant in typed)
         if common is None:
             return None
         fields.append((name, common))
