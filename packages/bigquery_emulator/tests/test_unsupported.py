@@ -49,7 +49,7 @@ def assert_not_supported(answer: httpx.Response, what: str = "") -> None:
         "DECLARE x INT64 DEFAULT 1",
         "BEGIN TRANSACTION",
         "CALL d.p()",
-        "CREATE VIEW d.v AS SELECT 1 AS a",
+        "CREATE VIEW d.v (a) AS SELECT 1",
         "CREATE TEMP TABLE t AS SELECT 1 AS a",
         "CREATE FUNCTION d.f() AS (1)",
         "ALTER TABLE d.t DROP COLUMN x",

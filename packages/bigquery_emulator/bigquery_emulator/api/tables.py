@@ -7,7 +7,7 @@ from typing import Any
 
 from bigquery_emulator.api.http_calls import Call, etag, listed
 from bigquery_emulator.api.pages import Page, read_page
-from bigquery_emulator.errors import duplicate, not_found, precondition_failed, unsupported
+from bigquery_emulator.errors import duplicate, invalid, not_found, precondition_failed, unsupported
 from bigquery_emulator.storage import catalog
 from bigquery_emulator.storage.catalog import Table, TableName
 from bigquery_emulator.storage.column_types import checked_fields, field_named
@@ -143,6 +143,8 @@ def _named(cursor: Cursor, call: Call) -> tuple[Table, str | None]:
 
 def _rows_of(cursor: Cursor, call: Call) -> tuple[ResultTable, str, dict[str, Any]]:
     table, partition_id = _named(cursor, call)
+    if table.view_query is not None:
+        raise invalid(f"Cannot list a table of type VIEW: {table.name}")
     sizes = partition_sizes(cursor, table)
     rows = sum(size.num_rows for size in sizes if partition_id in (None, size.partition_id))
     where: str = "true"
@@ -178,7 +180,7 @@ def _summary(table: Table) -> dict[str, Any]:
         "kind": "bigquery#table",
         "id": str(name),
         "tableReference": name.reference(),
-        "type": "TABLE",
+        "type": "TABLE" if table.view_query is None else "VIEW",
         "creationTime": str(table.created_ms),
     }
 

@@ -45,8 +45,10 @@ class Definitions:
             return kind, self._create_schema()
         if kind == "DROP_SCHEMA":
             return kind, self._drop_schema()
-        if kind == "DROP_TABLE":
-            return kind, self._drop_table()
+        if kind in ("DROP_TABLE", "DROP_VIEW"):
+            return kind, self._drop_table(is_view=kind == "DROP_VIEW")
+        if kind == "CREATE_VIEW":
+            return kind, self._create_view()
         if kind == "ALTER_TABLE":
             return kind, self._alter_table()
         return kind, self._create_table()
@@ -82,7 +84,7 @@ class Definitions:
         project, _, dataset = node.db.rpartition(".")
         return project or node.catalog or self._translation.tables.project, dataset
 
-    def _drop_table(self) -> dict[str, Any]:
+    def _drop_table(self, *, is_view: bool) -> dict[str, Any]:
         name = self._translation.tables.name_of(self._statement.args["tables"][0])
         table = catalog.find_table_or_none(self._cursor, name)
         target = {"ddlTargetTable": name.reference()}
@@ -90,6 +92,7 @@ class Definitions:
             if not self._statement.args.get("exists"):
                 catalog.find_table(self._cursor, name)
             return target | {"ddlOperationPerformed": "SKIP"}
+        _check_kind(table, is_view=is_view)
         catalog.drop_table(self._cursor, table)
         return target | {"ddlOperationPerformed": "DROP"}
 
@@ -113,6 +116,30 @@ class Definitions:
                 raise invalid_query(f"Column already exists: {action.name}")
         catalog.save_table(self._cursor, table)
         return target | {"ddlOperationPerformed": "ALTER"}
+
+    def _create_view(self) -> dict[str, Any]:
+        name = self._translation.tables.name_of(self._statement.this)
+        check_table_id(name.table)
+        target = {"ddlTargetTable": name.reference()}
+        old = catalog.find_table_or_none(self._cursor, name)
+        if old and self._statement.args.get("exists"):
+            return target | {"ddlOperationPerformed": "SKIP"}
+        if old and not self._statement.args.get("replace"):
+            raise duplicate(f"Table {name}")
+        if old:
+            _check_kind(old, is_view=True)
+        query = self._statement.expression
+        fields = self._translation.described(self._translation.sql(query.copy()))
+        body = properties_of(self._statement) | {"schema": {"fields": fields}}
+        view = {"query": query.sql("bigquery"), "useLegacySql": False}
+        # It has no rows of its own: a query reads its query instead.
+        table = catalog.create_table(
+            self._cursor, self._storage.next_id(), name, checked_table(body) | {"view": view}
+        )
+        measure(self._cursor, table)
+        if old:
+            catalog.drop_table(self._cursor, old)
+        return target | {"ddlOperationPerformed": "REPLACE" if old else "CREATE"}
 
     def _create_table(self) -> dict[str, Any]:
         statement = self._statement
@@ -155,3 +182,9 @@ class Definitions:
             segments.fill_arrays(self._cursor, segment.relation, fields)
             changed.add(segment)
         measure(self._cursor, table)
+
+
+def _check_kind(table: catalog.Table, *, is_view: bool) -> None:
+    if (table.view_query is not None) != is_view:
+        kind = "view" if is_view else "table"
+        raise invalid_query(f"{table.name} is not a {kind}, or its type does not match")

@@ -128,13 +128,20 @@ def target_of(translation: Translation) -> Table:
     if isinstance(statement, exp.TruncateTable):
         if len(statement.expressions) != 1:
             raise unsupported("TRUNCATE of several tables")
-        return translation.tables.table_of(statement.expressions[0])
+        return _changeable(translation.tables.table_of(statement.expressions[0]))
     if isinstance(statement, exp.Delete) and not statement.this:
         # "DELETE t WHERE", without FROM.
         statement.set("this", statement.args["tables"][0])
         statement.set("tables", None)
     named = statement.this
-    return translation.tables.table_of(named.this if isinstance(named, exp.Schema) else named)
+    of = named.this if isinstance(named, exp.Schema) else named
+    return _changeable(translation.tables.table_of(of))
+
+
+def _changeable(table: Table) -> Table:
+    if table.view_query is not None:
+        raise invalid_query(f"{table.name} is not allowed for this operation because it is a VIEW")
+    return table
 
 
 def change_of(translation: Translation, table: Table, relation: str) -> Change:

@@ -39,6 +39,8 @@ def definition_kind(statement: Any) -> str:
         _check_alterations(statement)
         return "ALTER_TABLE"
     verb = "CREATE" if isinstance(statement, exp.Create) else statement.key.upper()
+    if kind == "VIEW" and verb in ("CREATE", "DROP") and not statement.args.get("cascade"):
+        return _view_definition(verb, statement)
     if (
         kind not in ("TABLE", "SCHEMA")
         or verb == "ALTER"
@@ -50,6 +52,19 @@ def definition_kind(statement: Any) -> str:
         check_supported(statement.expression)
         return "CREATE_TABLE_AS_SELECT"
     return f"{verb}_{kind}"
+
+
+def _view_definition(verb: str, statement: Any) -> str:
+    if verb == "DROP":
+        if len(statement.args["tables"]) > 1:
+            raise unsupported("DROP VIEW of several views")
+        return "DROP_VIEW"
+    if isinstance(statement.this, exp.Schema):
+        raise unsupported("CREATE VIEW with names of columns")
+    if extra := sorted(set(properties_of(statement)) - {"description", "friendlyName", "labels"}):
+        raise unsupported(f"{extra[0]} in CREATE VIEW")
+    check_supported(statement.expression)
+    return "CREATE_VIEW"
 
 
 def _check_alterations(statement: exp.Alter) -> None:

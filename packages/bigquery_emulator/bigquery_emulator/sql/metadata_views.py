@@ -53,7 +53,15 @@ def _constant(value: Any) -> exp.Expr:
 def _tables(_: Cursor, table: Table) -> list[Row]:
     name = table.name
     return [
-        [name.project, name.dataset, name.table, "BASE TABLE", "YES", "NO", (table.created_ms,)]
+        [
+            name.project,
+            name.dataset,
+            name.table,
+            "BASE TABLE" if table.view_query is None else "VIEW",
+            "YES" if table.view_query is None else "NO",
+            "NO",
+            (table.created_ms,),
+        ]
     ]
 
 
@@ -107,7 +115,7 @@ def _legacy_tables(cursor: Cursor, table: Table) -> list[Row]:
             table.modified_ms,
             sum(size.num_rows for size in sizes),
             sum(size.num_bytes for size in sizes),
-            1,
+            1 if table.view_query is None else 2,
         ]
     ]
 

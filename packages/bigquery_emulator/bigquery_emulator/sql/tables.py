@@ -80,6 +80,8 @@ class TableNames:
         """
         if not node.db and _names_cte(node):
             return
+        if (query := self.view_query(node)) is not None:
+            raise unsupported(f"the view {node.name} here: {query[:50]}")
         view = self._view_of(node)
         alias = node.alias or node.name.rpartition(".")[2]
         new = view or _node(self.table_of(node))
@@ -88,6 +90,11 @@ class TableNames:
             new.set("joins", joins)
         new.meta["resolved"] = True
         node.replace(new)
+
+    def view_query(self, node: exp.Table) -> str | None:
+        """The query of the view that is named, if the name is that of one."""
+        table = self.table_or_none(node)
+        return table.view_query if table is not None else None
 
     def table_or_none(self, node: exp.Table) -> Table | None:
         """The table of the catalog that is named, if the name is that of one."""

@@ -12,7 +12,7 @@ from sqlglot.errors import ErrorLevel, UnsupportedError
 
 from bigquery_emulator.errors import unsupported
 from bigquery_emulator.sql.parameters import QueryParameters
-from bigquery_emulator.sql.parsing import SUPPORTED
+from bigquery_emulator.sql.parsing import SUPPORTED, parsed_statement
 from bigquery_emulator.sql.tables import TableNames
 
 # Places where DuckDB wants a bare number.
@@ -42,6 +42,7 @@ class Translator:
         """
         holder = exp.Paren(this=statement)  # so that the statement itself can be replaced
         self._place_parameters(holder)
+        self._place_views(holder)
         for select in list(holder.find_all(exp.Select)):
             _name_columns(select)
             _expand_aliases(select)
@@ -52,6 +53,21 @@ class Translator:
             _rewrite(node)
         translated: exp.Expr = holder.this
         return translated
+
+    def _place_views(self, holder: exp.Expr) -> None:
+        """Replaces views by their queries, which may read views."""
+        left = list(holder.find_all(exp.Table))
+        while left:
+            node = left.pop()
+            query = self._tables.view_query(node)
+            if query is None:
+                continue
+            alias = exp.TableAlias(this=exp.to_identifier(node.alias or node.name, quoted=True))
+            subquery = exp.Subquery(this=parsed_statement(query), alias=alias)
+            if joins := node.args.get("joins"):
+                subquery.set("joins", joins)
+            node.replace(subquery)
+            left += subquery.this.find_all(exp.Table)
 
     def _place_parameters(self, holder: exp.Expr) -> None:
         position = 0

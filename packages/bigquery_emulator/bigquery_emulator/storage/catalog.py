@@ -90,6 +90,12 @@ class Table:
         return TimePartitioning.from_resource(self.resource.get("timePartitioning"), self.fields)
 
     @property
+    def view_query(self) -> str | None:
+        """The query of a view; None if it is a table."""
+        view: dict[str, Any] | None = self.resource.get("view")
+        return str(view["query"]) if view else None
+
+    @property
     def relation(self) -> str:
         """The rows, as SQL for a FROM clause."""
         return segments.rows_of(self.id, self.segments)
