@@ -65,7 +65,7 @@ format: $(READY) ## Format the code and fix what ruff can fix
 
 .PHONY: docs
 docs: $(READY) ## Write docs/data.md from the code
-	$(BIN)/python -m taxi_platform.trips.documentation > docs/data.md
+	$(BIN)/python -m taxi_platform.marts.documentation > docs/data.md
 
 .PHONY: screenshot
 screenshot: $(READY) ## Renew docs/asset-graph.png, with the system's Chromium

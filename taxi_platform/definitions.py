@@ -20,7 +20,8 @@ from dagster import (
 )
 
 import taxi_platform.defs
-from taxi_platform.assets.keys import ZONES, trip_keys
+from taxi_platform.assets.keys import ZONES, mart_keys, trip_keys
+from taxi_platform.assets.marts import mart_assets
 from taxi_platform.assets.trips import trip_assets
 from taxi_platform.assets.zones import zone_assets
 from taxi_platform.automation.alerts.sensors import alert_sensors
@@ -28,6 +29,7 @@ from taxi_platform.automation.executor import run_executor
 from taxi_platform.automation.jobs import jobs
 from taxi_platform.automation.published_months import published_months
 from taxi_platform.automation.schedule import monthly
+from taxi_platform.checks.marts import mart_checks
 from taxi_platform.checks.reconciliation import trip_checks
 from taxi_platform.io_managers.landing import RawFileIOManager, TripParquetIOManager
 from taxi_platform.io_managers.tables import TableIOManager, tables_of
@@ -85,8 +87,8 @@ def build_defs(chosen: Settings) -> Definitions:
         DagsterError: the definitions in ``defs`` cannot be loaded, or clash with the platform's.
     """
     platform = Definitions(
-        assets=[*trip_assets(chosen), *zone_assets(chosen)],
-        asset_checks=trip_checks(chosen),
+        assets=[*trip_assets(chosen), *mart_assets(chosen), *zone_assets(chosen)],
+        asset_checks=[*trip_checks(chosen), *mart_checks(chosen)],
         jobs=jobs(chosen),
         schedules=[monthly(chosen)],
         sensors=[published_months(chosen), *_gcs_sensors(chosen), *alert_sensors(chosen)],
@@ -146,7 +148,7 @@ def _automated(found: Definitions, chosen: Settings) -> Definitions:
     automated = {s.key for s in found.resolve_all_asset_specs() if s.automation_condition}
     if not automated:
         return found
-    running = chosen.automation or automated != {ZONES}
+    running = chosen.automation or not automated <= {ZONES, *mart_keys(chosen)}
     sensor = AutomationConditionSensorDefinition(
         "automation_conditions",
         target=AssetSelection.all(),

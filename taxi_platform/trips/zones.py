@@ -24,6 +24,28 @@ ZONE_SCHEMA = pa.schema(
     ]
 )
 
+_LETTERS = (
+    "EQXMSSQQQQBMMBQQBXQXBBSMBBQQBQXXBBBBBQBBMMMSMXXMBMXBQBBQQXXXBBBQBB"
+    "BMXQBBQMMBBXMBXQQSBQMMBMBQQXQQBQSMQQMMMBMBSSBBMMSMQSXMQQBQMXMMQQQQ"
+    "BQQXMQQMMMMMQQXMBBMMMBBSQMXQMMMMBMXXXMQSQXQSBBQQBXXXXMSBBBQQQMBQQQ"
+    "XXQMQSQSQXMBMXXSQQBQQXSBQMBQBBMMMMMMXMMMMXXXMMSMXXMXSQQXBBBQXQMMMU"
+    "N"
+)
+
+_BOROUGHS = {
+    "B": "Brooklyn",
+    "E": "EWR",
+    "M": "Manhattan",
+    "N": "N/A",
+    "Q": "Queens",
+    "S": "Staten Island",
+    "U": "Unknown",
+    "X": "Bronx",
+}
+
+BOROUGHS = {number: _BOROUGHS[letter] for number, letter in enumerate(_LETTERS, start=1)}
+"""The borough of each zone, for places without a zone lookup. Boroughs do not move."""
+
 PUBLISHED_NAMES = ("LocationID", "Borough", "Zone", "service_zone")
 
 
@@ -66,8 +88,6 @@ def parse_zones(content: bytes) -> pa.Table:
 def synthetic_zones() -> bytes:
     """Generates a zone lookup in the published format with made-up names, for demo and tests."""
     lines = [",".join(f'"{name}"' for name in PUBLISHED_NAMES)]
-    lines += [
-        f'{n},"Made-up Borough {n % 5}","Made-up Zone {n}","Boro Zone"' for n in range(1, 264)
-    ]
+    lines += [f'{n},"{BOROUGHS[n]}","Made-up Zone {n}","Boro Zone"' for n in range(1, 264)]
     lines += ['264,"Unknown","N/A","N/A"', '265,"N/A","Outside of NYC","N/A"']
     return "\r\n".join([*lines, ""]).encode()

@@ -353,4 +353,24 @@ def test_the_zones_are_loaded_by_themselves_and_not_again(
         == f"{publisher.template.rpartition('/')[0]}/taxi_zone_lookup.csv"
     )
     web.wait_for_ticks("automation_conditions", 1)
-    assert len(platform.runs(dagster__from_automation_condition="true")) == 1
+    requested = platform.runs(dagster__from_automation_condition="true")
+    assert sum(ZONES in (run.asset_selection or ()) for run in requested) == 1
+
+
+def test_a_month_that_is_loaded_again_replaces_its_marts_by_itself(
+    platform: UnattendedPlatform, web: WebServer, tmp_path: Path
+) -> None:
+    # It was loaded into BigQuery alone, by a job without marts, while the sensor was off.
+    loaded = platform.rows()[OLD.month][1]
+    wait_until(lambda: platform.trips_in_mart("congestion_days", OLD) == loaded, 240)
+    trips = cleaned_month(LandingZone(tmp_path), OLD, 1_600)
+    platform.put_into_gcs(OLD, trips.path)
+    wait_until(lambda: platform.trips_in_mart("congestion_days", OLD) == trips.rows, 240)
+
+    # The job of a month makes its marts, and nothing requests them once more.
+    for month in GREEN[:2]:
+        assert platform.trips_in_mart("congestion_days", month) == platform.kept_rows(month)
+    web.wait_for_ticks("automation_conditions", 2)
+    requested = platform.runs(dagster__from_automation_condition="true")
+    followed = [run.tags.get("dagster/partition") for run in requested]
+    assert sorted(filter(None, followed)) == [OLD.key] * 2

@@ -143,15 +143,21 @@ class UnattendedPlatform:
     def _rows_in_bigquery(self, color: str) -> dict[date, int]:
         dataset = self.environment["TAXI_BIGQUERY_DATASET"]
         query = f"SELECT data_file_month, COUNT(*) FROM {dataset}.{color}_trips GROUP BY 1"
-        with bigquery.Client(
-            project=self.environment["TAXI_GCP_PROJECT"],
-            credentials=AnonymousCredentials(),
-            client_options={"api_endpoint": self.environment["BIGQUERY_EMULATOR_HOST"]},
-        ) as client:
+        with self._bigquery() as client:
             try:
                 return {row[0]: row[1] for row in client.query_and_wait(query)}
             except NotFound:
                 return {}
+
+    def trips_in_mart(self, mart: str, month: TripMonth) -> int:
+        """The trips that a mart in BigQuery counts of a month."""
+        table = f"{self.environment['TAXI_BIGQUERY_DATASET']}.{month.color}_{mart}"
+        query = f"SELECT SUM(trips) FROM {table} WHERE data_file_month = '{month.month}'"
+        with self._bigquery() as client:
+            try:
+                return next(iter(client.query_and_wait(query)))[0] or 0
+            except NotFound:
+                return 0
 
     def make_bucket(self) -> None:
         with self._storage() as client:
@@ -163,6 +169,13 @@ class UnattendedPlatform:
             bucket = client.bucket(self.environment["TAXI_GCS_BUCKET"])
             blob = bucket.blob(f"data/{month.color}/{month.stem}.parquet")
             blob.upload_from_filename(str(file))
+
+    def _bigquery(self) -> bigquery.Client:
+        return bigquery.Client(
+            project=self.environment["TAXI_GCP_PROJECT"],
+            credentials=AnonymousCredentials(),
+            client_options={"api_endpoint": self.environment["BIGQUERY_EMULATOR_HOST"]},
+        )
 
     def _storage(self) -> storage.Client:
         return storage.Client(

@@ -7,6 +7,7 @@ from taxi_platform.trips.metered_trips import (
     CBD_CONGESTION_FEE,
     COORDINATES,
     METERED_COLUMNS,
+    METERED_MEASURES,
     METERED_RULES,
 )
 from taxi_platform.trips.synthetic_metered import synthetic_metered_months
@@ -40,6 +41,7 @@ TRIP_TYPE = TripType(
     location_column="pickup_location_id",
     end_location_column="dropoff_location_id",
     total="total_amount",
+    measures=METERED_MEASURES,
     filled={"passenger_count": "0"},
     synthetic=synthetic_metered_months(
         400_000,
