@@ -117,7 +117,7 @@ def _about_synthetic(months: list[TripMonth], chosen: Settings) -> str:
 
 
 def _landing_zone(chosen: Settings, fix: bool) -> Said:
-    from taxi_platform.landing.zone import LandingZone
+    from taxi_platform.landing.leftovers import abandoned, resumable
 
     folder = chosen.data_dir
     try:
@@ -133,10 +133,9 @@ def _landing_zone(chosen: Settings, fix: bool) -> Said:
         yield _wrong(f"{room}: two of the largest months need 5; free some or set TAXI_DATA_DIR")
     else:
         yield State.FINE, room
-    zone = LandingZone(folder)
-    for path in zone.resumable():
+    for path in resumable(folder):
         yield State.FINE, f"{path} is an interrupted download; the next run of its month resumes it"
-    for path in zone.abandoned():
+    for path in abandoned(folder):
         if fix:
             with suppress(FileNotFoundError):
                 path.unlink()

@@ -26,6 +26,9 @@ CONTENT = "sha256"
 SOURCE_GENERATION = "source_generation"
 """The metadata entry of a table with the generation of the GCS object it was loaded from."""
 
+VERSION_IN_PLACE = "version_in_place"
+"""The metadata entry of a cleaned month with the version that stores are loaded from."""
+
 REPORT_SECONDS = 5.0
 
 

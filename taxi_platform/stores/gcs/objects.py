@@ -15,12 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
-from taxi_platform.landing.files import (
-    TripParquet,
-    is_of_platform,
-    source_of_footer,
-    totals_of_footer,
-)
+from taxi_platform.landing.files import TripParquet
+from taxi_platform.landing.footers import is_of_platform, source_of_footer, totals_of_footer
 from taxi_platform.stores.deadlines import TOTAL_SECONDS, StreamWithDeadline
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.totals import MonthTotals
