@@ -19,6 +19,7 @@ from taxi_platform.io_managers.metadata import (
     VERSION_IN_PLACE,
     column_schema,
     every_few_seconds,
+    object_metadata,
     preview,
     source_metadata,
 )
@@ -95,6 +96,7 @@ class TripParquetIOManager(ConfigurableIOManager):
                 "warnings": MetadataValue.json(list(trips.warnings)),
                 "path": MetadataValue.path(trips.path),
                 "rejects_path": MetadataValue.path(trips.rejects_path),
+                **object_metadata(trips.stored),
                 "size_bytes": trips.size,
                 **source_metadata(trips.source),
                 "source_sha256": trips.source_sha256,

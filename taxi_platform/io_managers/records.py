@@ -12,7 +12,7 @@ from dagster import (
 )
 
 from taxi_platform.dagster_internals import DATA_VERSION_TAG
-from taxi_platform.io_managers.metadata import VERSION_IN_PLACE
+from taxi_platform.io_managers.metadata import GENERATION, VERSION_IN_PLACE
 from taxi_platform.landing.versions import Expected
 from taxi_platform.trips.month import TripMonth
 
@@ -56,8 +56,12 @@ def recorded(instance: DagsterInstance, asset: AssetKey, month: TripMonth) -> Re
 
 def _recorded(made: AssetMaterialization, by: str) -> Recorded:
     content = (made.tags or {}).get(DATA_VERSION_TAG)
-    latest = Expected(content, by) if content else None
-    if VERSION_IN_PLACE not in made.metadata:
+    said = {name: entry.value for name, entry in made.metadata.items()}
+    generation = int(str(said[GENERATION])) if GENERATION in said else None
+    latest = Expected(content, by, generation) if content else None
+    if VERSION_IN_PLACE not in said:
         return Recorded(latest, latest)
-    in_place = made.metadata[VERSION_IN_PLACE].value
-    return Recorded(latest, Expected(str(in_place), by) if in_place else None, True)
+    in_place = str(said[VERSION_IN_PLACE])
+    if latest and in_place == latest.content:
+        return Recorded(latest, latest, True)
+    return Recorded(latest, Expected(in_place, by) if in_place else None, True)
