@@ -19,15 +19,20 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from taxi_platform.environment import prepare_dagster_process
 from taxi_platform.errors import SettingsError
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.sources.download_limits import DOWNLOAD_BYTES, DOWNLOAD_SECONDS
 from taxi_platform.sources.template import SourceTemplate
 from taxi_platform.stores.base import StoreType, TableStore
+from taxi_platform.stores.gcs.client import bucket_zone
 from taxi_platform.stores.gcs.settings import GCSSettings
 from taxi_platform.stores.registry import STORES
 from taxi_platform.stores.settings import StoreSettings
 from taxi_platform.trips.types import TRIP_TYPES, default_colors
 
 GCS = "gcs"
+
+LANDING_CACHE_BYTES = 20 << 30
+"""Some two years of both colors: published, cleaned and rejected."""
 
 NEW_YORK = ZoneInfo("America/New_York")
 """In which the TLC's months end."""
@@ -48,6 +53,14 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(
         Path(".taxi/data"), description="Folder of the published, cleaned and rejected files."
+    )
+    landing: Literal["folder", "bucket"] = Field(
+        "folder",
+        description="Where these files are kept: `folder`, or for several hosts `bucket`, with the "
+        "folder as each host's cache.",
+    )
+    landing_cache_bytes: int = Field(
+        LANDING_CACHE_BYTES, ge=0, description="How large that cache may become."
     )
     first_month: str = Field("2019-01", description="First month of the partitions.")
     source_url: Annotated[InstanceOf[SourceTemplate], NoDecode] = Field(
@@ -253,6 +266,12 @@ class Settings(BaseSettings):
     def table_stores(self) -> list[StoreType]:
         """The table stores in use, in alphabetical order."""
         return [STORES[name] for name in self.stores if name in STORES]
+
+    def landing_zone(self) -> LandingZone:
+        """The landing zone."""
+        if self.landing == "folder":
+            return LandingZone(self.data_dir)
+        return bucket_zone(self.data_dir, self.gcs, self.landing_cache_bytes)
 
     def open_store(self, name: str) -> AbstractContextManager[TableStore]:
         """A store by name, open within a ``with`` block."""

@@ -224,13 +224,12 @@ def rejects(
 ) -> None:
     """Show the rejected rows of a month, by reason, with examples."""
     from taxi_platform.cli.rejects import describe_rejects, find_rejects
-    from taxi_platform.landing.zone import LandingZone
     from taxi_platform.settings import load_settings
     from taxi_platform.trips.month import TripMonth
 
     try:
         month = TripMonth.from_key(partition)
-        found = find_rejects(LandingZone(load_settings().data_dir), month, examples)
+        found = find_rejects(load_settings().landing_zone(), month, examples)
     except (ValueError, SettingsError, StoreError) as error:
         raise fail(str(error)) from error
     say(json.dumps(found, indent=2) if as_json else printable(describe_rejects(found)))
