@@ -10,7 +10,7 @@ from sqlglot import exp
 from bigquery_emulator.errors import invalid, unsupported
 from bigquery_emulator.jobs.destination import Destination
 from bigquery_emulator.sql.definitions import definition_kind
-from bigquery_emulator.sql.parsing import DEFINITIONS, parsed_statement
+from bigquery_emulator.sql.parsing import DEFINITIONS, parsed_statement, understood
 
 _HANDLED = {
     "clustering",
@@ -79,7 +79,8 @@ class QueryRequest:
             raise invalid("Required parameter is missing: query")
         statement = parsed_statement(query["query"])
         if isinstance(statement, DEFINITIONS):
-            definition_kind(statement)
+            with understood():
+                definition_kind(statement)
         default = query.get("defaultDataset") or {}
         destination = query.get("destinationTable")
         if destination and not isinstance(statement, exp.Query):

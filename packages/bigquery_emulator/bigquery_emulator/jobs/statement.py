@@ -15,6 +15,7 @@ from bigquery_emulator.jobs.query_request import QueryRequest
 from bigquery_emulator.sql.duckdb_errors import raise_for_duckdb
 from bigquery_emulator.sql.metadata_views import metadata_view
 from bigquery_emulator.sql.parameters import QueryParameters
+from bigquery_emulator.sql.parsing import understood
 from bigquery_emulator.sql.queries import query_columns
 from bigquery_emulator.sql.tables import TableNames
 from bigquery_emulator.sql.translation import Translator, duckdb_sql
@@ -35,11 +36,13 @@ class Translation:
         self.tables = TableNames(cursor, request.project, request.default, metadata_view, location)
         self._parameters = QueryParameters(request.parameters)
         self._translator = Translator(self.tables, self._parameters)
-        self.statement = self._translator.analyzed(request.statement.copy())
+        with understood():
+            self.statement = self._translator.analyzed(request.statement.copy())
 
     def sql(self, statement: exp.Expr) -> str:
         """A part of the statement as DuckDB's SQL; the part is used up."""
-        return duckdb_sql(self._translator.translated(statement))
+        with understood():
+            return duckdb_sql(self._translator.translated(statement))
 
     @property
     def bound(self) -> dict[str, Any]:

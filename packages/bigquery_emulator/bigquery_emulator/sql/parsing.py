@@ -8,8 +8,11 @@ of that means the same in DuckDB.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import duckdb
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
@@ -21,6 +24,7 @@ from bigquery_emulator.sql.functions import FUNCTIONS, Function, function, unnes
 from bigquery_emulator.sql.number_functions import NUMBERS
 from bigquery_emulator.sql.time_functions import TIME_FUNCTIONS
 
+_LOGGER = logging.getLogger(__name__)
 # SQLGlot logs what it cannot parse; here that is answered to the client.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
@@ -130,8 +134,27 @@ def parsed_statement(text: str) -> exp.Expr:
     if not isinstance(statement, _STATEMENTS):
         raise unsupported(f"{_statement_name(statement)} statements")
     if not isinstance(statement, DEFINITIONS):
-        check_supported(statement)
+        with understood():
+            check_supported(statement)
     return statement
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Answers 501 for SQL that parses, and that this code then stumbles over.
+
+    A tree may be of a shape that nobody thought of; what is not understood is not supported. The
+    error is logged, for whoever mends it.
+    """
+    try:
+        yield
+    except (ApiError, duckdb.Error):
+        raise
+    except RecursionError as error:
+        raise unsupported("queries as deeply nested as this") from error
+    except Exception as error:
+        _LOGGER.exception("a query that was not understood")
+        raise unsupported("this query, which it does not understand") from error
 
 
 def view_query(text: str) -> str:
