@@ -8,8 +8,12 @@ for each type, but cannot choose among them for the result of an aggregate.)
 
 from __future__ import annotations
 
+from bigquery_emulator.sql.aggregate_functions import AGGREGATE_MACROS
 from bigquery_emulator.sql.casts import cast_macros
 from bigquery_emulator.sql.duckdb_errors import OWN_MARK, UNSUPPORTED_MARK
+from bigquery_emulator.sql.json_functions import JSON_MACROS
+from bigquery_emulator.sql.more_functions import MORE_MACROS
+from bigquery_emulator.sql.text_formats import FORMAT_TEXT_MACROS
 from bigquery_emulator.sql.time_formats import FORMAT_MACROS
 
 _IS_FLOAT = "typeof(x) IN ('DOUBLE', 'FLOAT')"
@@ -112,6 +116,10 @@ CREATE OR REPLACE MACRO bq_replace(x, a, b) AS
 CREATE OR REPLACE MACRO bq_regexp_extract(x, p, g) AS
     CASE WHEN regexp_matches(bq_text(x), p)
     THEN regexp_extract(bq_text(x), p, CAST(g AS INTEGER)) END;
+CREATE OR REPLACE MACRO bq_regexp_extract_optional(x, p, g) AS
+    CASE WHEN regexp_matches(x, p) AND regexp_extract(x, p, CAST(g AS INTEGER)) = ''
+    THEN {_unsupported("REGEXP_EXTRACT of a group that may be absent", "VARCHAR")}
+    ELSE bq_regexp_extract(x, p, g) END;
 CREATE OR REPLACE MACRO bq_whitespace() AS
     ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(133) || chr(160) || chr(5760)
     || chr(8192) || chr(8193) || chr(8194) || chr(8195) || chr(8196) || chr(8197) || chr(8198)
@@ -175,7 +183,17 @@ CREATE OR REPLACE MACRO bq_element(x, i) AS CASE
 """
 
 
+_COUNTED = f"""
+CREATE OR REPLACE MACRO bq_no_null_counted(x) AS CASE WHEN x IS NULL
+    THEN error('The BigQuery {UNSUPPORTED_MARK} APPROX_TOP_COUNT of NULLs.') ELSE x END;
+"""
+
+
 def all_macros() -> str:
     """The SQL that creates every macro; it may be run again and again."""
     mark = f"CREATE OR REPLACE MACRO bq_error(m) AS error('{OWN_MARK}' || m);\n"
-    return mark + _NUMBERS + _TIMES + cast_macros("bq_error") + _STRINGS + FORMAT_MACROS + _ARRAYS
+    parts = (
+        *(mark, _NUMBERS, _TIMES, cast_macros("bq_error"), _STRINGS, FORMAT_MACROS, _ARRAYS),
+        *(JSON_MACROS, MORE_MACROS, AGGREGATE_MACROS, FORMAT_TEXT_MACROS, _COUNTED),
+    )
+    return "".join(parts)

@@ -175,6 +175,7 @@ NUMBERS: dict[type[exp.Expr], Function] = {
     exp.Variance: function("this", _called("var_samp")),
     exp.VariancePop: function("this", _called("var_pop")),
     # Arithmetic and functions.
+    exp.Cbrt: function("this", _called("cbrt")),
     exp.Abs: function("this"),
     exp.Acos: function("this", _called("acos")),
     exp.Add: function("this expression", _arithmetic(_added)),
