@@ -88,8 +88,15 @@ def _ignore_nulls(node: exp.IgnoreNulls) -> exp.Expr:
 
 
 def _respect_nulls(node: exp.RespectNulls) -> exp.Expr:
-    kept: exp.Expr = node.this.copy()
-    return kept
+    kept = node.this
+    listed = isinstance(kept, exp.Anonymous) and kept.this == "array_agg"
+    if not listed and not isinstance(kept, _RESPECTING):
+        raise unsupported("RESPECT NULLS of this function")
+    copied: exp.Expr = kept.copy()
+    return copied
+
+
+_RESPECTING = (exp.FirstValue, exp.LastValue, exp.NthValue, exp.Lag, exp.Lead)
 
 
 def _string_agg(node: exp.GroupConcat) -> exp.Expr:

@@ -10,7 +10,9 @@ from bigquery_emulator.errors import unsupported
 from bigquery_emulator.sql.functions import Function, function, macro
 
 JSON_MACROS = """
-CREATE OR REPLACE MACRO bq_json_valid(x) AS CASE WHEN json_valid(x) THEN x END;
+CREATE OR REPLACE MACRO bq_json_valid(x) AS CASE WHEN json_valid(x) THEN x
+    WHEN x IS NOT NULL THEN CAST(error('The BigQuery emulator does not support JSON '
+    || 'functions of text that is not JSON.') AS VARCHAR) END;
 CREATE OR REPLACE MACRO bq_json_scalar(x, p) AS CASE
     WHEN json_type(bq_json_valid(x), p) IN ('OBJECT', 'ARRAY', 'NULL') THEN NULL
     ELSE json_extract_string(bq_json_valid(x), p) END;

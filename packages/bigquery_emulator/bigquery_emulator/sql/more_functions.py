@@ -19,10 +19,13 @@ CREATE OR REPLACE MACRO bq_reverse(x) AS
 CREATE OR REPLACE MACRO bq_repeat(x, n) AS CASE
     WHEN n < 0 THEN bq_error('Second argument in REPEAT() cannot be negative')
     ELSE repeat(x, n) END;
+CREATE OR REPLACE MACRO bq_ascii(x) AS CASE WHEN ascii(x) > 127
+    THEN bq_error('Non-ASCII character in ASCII()') ELSE CAST(ascii(x) AS BIGINT) END;
 CREATE OR REPLACE MACRO bq_hex(x) AS lower(hex(x));
 CREATE OR REPLACE MACRO bq_digest(x) AS unhex(x);
+CREATE OR REPLACE MACRO bq_unicode(x) AS CASE WHEN x = '' THEN 0 ELSE unicode(x) END;
 CREATE OR REPLACE MACRO bq_code_points(a) AS
-    array_to_string(list_transform(a, lambda c: chr(CAST(c AS INTEGER))), '');
+    CASE WHEN len(list_filter(a, lambda c: c IS NULL)) = 0 THEN array_to_string(list_transform(a, lambda c: chr(CAST(c AS INTEGER))), '') END;
 CREATE OR REPLACE MACRO bq_chr(n) AS CASE WHEN n = 0 THEN '' ELSE chr(CAST(n AS INTEGER)) END;
 CREATE OR REPLACE MACRO bq_to_code_points(x) AS CASE WHEN x = '' THEN [] ELSE
     list_transform(string_split(x, ''), lambda c: CAST(unicode(c) AS BIGINT)) END;
@@ -148,7 +151,7 @@ MORE_FUNCTIONS: dict[type[exp.Expr], Function] = {
     exp.ArrayLast: function("this", plain("bq_last")),
     exp.ArrayReverse: function("this", plain("list_reverse")),
     exp.ArrayToString: function("this expression null", _joined),
-    exp.Ascii: function("this", plain("ascii")),
+    exp.Ascii: function("this", plain("bq_ascii")),
     exp.ByteLength: function("this", plain("strlen")),
     exp.Chr: function("expressions", lambda node: macro("bq_chr", node.expressions[0])),
     exp.CodePointsToString: function("this", plain("bq_code_points")),
@@ -171,7 +174,7 @@ MORE_FUNCTIONS: dict[type[exp.Expr], Function] = {
     exp.SHA2Digest: function("this length", _sha),
     exp.ToBase64: function("this", plain("to_base64")),
     exp.ToCodePoints: function("this", plain("bq_to_code_points")),
-    exp.Unicode: function("this", plain("unicode")),
+    exp.Unicode: function("this", plain("bq_unicode")),
     exp.Uuid: function(
         "this name is_string",
         lambda _: exp.Cast(this=macro("uuid"), to=exp.DataType.build("TEXT")),

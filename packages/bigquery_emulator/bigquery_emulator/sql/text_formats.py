@@ -22,6 +22,8 @@ _NOT_WRITTEN = ("ARRAY", "STRUCT", "BYTES", "FLOAT64")
 FORMAT_TEXT_MACROS = """
 CREATE OR REPLACE MACRO bq_pad_text(x, n) AS
     CASE WHEN length(x) >= abs(n) THEN x WHEN n < 0 THEN rpad(x, -n, ' ') ELSE lpad(x, n, ' ') END;
+CREATE OR REPLACE MACRO bq_radix(f, x) AS
+    CASE WHEN x < 0 THEN '-' || printf(f, -x) ELSE printf(f, x) END;
 CREATE OR REPLACE MACRO bq_grouped(x) AS format('{:,}', x);
 """
 
@@ -38,6 +40,8 @@ def _format(node: exp.Format) -> exp.Expr:
             parts.append(exp.Literal.string(plain))
         elif letter == "%":
             parts.append(exp.Literal.string("%"))
+        elif letter is None and re.match(r"%[-+ 0#']*[\d.*]", text[match.start() :]):
+            raise unsupported(f"FORMAT with a pattern such as {text}")
         elif letter is None:
             raise invalid_query(f"Invalid format specifier in FORMAT string: {text}")
         else:
@@ -61,7 +65,9 @@ def _value(value: Any, flags: str, width: str, precision: str | None, letter: st
     if letter in _OF_INTEGERS and kind.name in ("INT64", "NULL"):
         written = _integer(value, flags, width, precision, letter)
     elif letter in "feEgG" and kind.name in ("FLOAT64", "NULL") and "'" not in flags:
-        written = macro("printf", exp.Literal.string(f"{shape}{letter}"), value.copy())
+        # Zero has no sign.
+        unsigned = exp.Paren(this=exp.Add(this=value.copy(), expression=exp.Literal.number("0.0")))
+        written = macro("printf", exp.Literal.string(f"{shape}{letter}"), unsigned)
     elif letter == "s" and kind.name in ("STRING", "NULL") and precision is None:
         written = _padded(value.copy(), width, flags)
     elif letter == "t" and precision is None and kind.name not in _NOT_WRITTEN:
@@ -79,7 +85,14 @@ def _integer(
     if "'" in flags:
         plain = flags == "'" and letter in "di"
         return _padded(macro("bq_grouped", value.copy()), width, flags="") if plain else None
-    written = "d" if letter == "i" else letter
+    if letter not in "di":
+        # DuckDB writes negative numbers as unsigned ones.
+        return (
+            macro("bq_radix", exp.Literal.string(f"%{letter}"), value.copy())
+            if not (flags or width)
+            else None
+        )
+    written = "d"
     return macro("printf", exp.Literal.string(f"%{flags}{width}{written}"), value.copy())
 
 
