@@ -148,7 +148,8 @@ CREATE OR REPLACE MACRO bq_zone(z) AS
 CREATE OR REPLACE MACRO bq_moment(x, z) AS
     CASE WHEN bq_earlier(x, z) AT TIME ZONE z = x THEN bq_earlier(x, z)
     ELSE x AT TIME ZONE z END;
-CREATE OR REPLACE MACRO bq_in_range(x) AS CASE WHEN year(x) NOT BETWEEN 1 AND 9999
+CREATE OR REPLACE MACRO bq_in_range(x) AS CASE
+    WHEN x < TIMESTAMP '0001-01-01' OR x >= TIMESTAMP '10000-01-01'
     THEN bq_error('Date or time value out of range') ELSE x END;
 CREATE OR REPLACE MACRO bq_in_zone(x, z) AS
     bq_in_range(bq_moment(CAST(x AS TIMESTAMP), bq_zone(z)));

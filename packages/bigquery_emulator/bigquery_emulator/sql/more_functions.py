@@ -25,7 +25,8 @@ CREATE OR REPLACE MACRO bq_hex(x) AS lower(hex(x));
 CREATE OR REPLACE MACRO bq_digest(x) AS unhex(x);
 CREATE OR REPLACE MACRO bq_unicode(x) AS CASE WHEN x = '' THEN 0 ELSE unicode(x) END;
 CREATE OR REPLACE MACRO bq_code_points(a) AS
-    CASE WHEN len(list_filter(a, lambda c: c IS NULL)) = 0 THEN array_to_string(list_transform(a, lambda c: chr(CAST(c AS INTEGER))), '') END;
+    CASE WHEN len(list_filter(a, lambda c: c IS NULL)) = 0 THEN
+    array_to_string(list_transform(a, lambda c: chr(CAST(c AS INTEGER))), '') END;
 CREATE OR REPLACE MACRO bq_chr(n) AS CASE WHEN n = 0 THEN '' ELSE chr(CAST(n AS INTEGER)) END;
 CREATE OR REPLACE MACRO bq_to_code_points(x) AS CASE WHEN x = '' THEN [] ELSE
     list_transform(string_split(x, ''), lambda c: CAST(unicode(c) AS BIGINT)) END;

@@ -83,7 +83,8 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
     ),
     exp.Star: function("except_ replace"),
     exp.Pivot: function(
-        "expressions fields unpivot alias default_on_null value_columns_first columns prefixed_pivot_columns"
+        "expressions fields unpivot alias default_on_null value_columns_first columns "
+        "prefixed_pivot_columns"
     ),
     exp.PivotAlias: function("this alias"),
     exp.Subquery: function("this alias with_ pivots"),

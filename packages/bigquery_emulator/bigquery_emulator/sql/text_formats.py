@@ -33,21 +33,7 @@ def _format(node: exp.Format) -> exp.Expr:
     if text is None:
         raise unsupported("FORMAT with a computed format")
     values = list(node.expressions)
-    parts: list[exp.Expr] = []
-    for match in _SPECIFIER.finditer(text):
-        flags, width, precision, letter, plain = match.groups()
-        if plain is not None:
-            parts.append(exp.Literal.string(plain))
-        elif letter == "%":
-            parts.append(exp.Literal.string("%"))
-        elif letter is None and re.match(r"%[-+ 0#']*[\d.*]", text[match.start() :]):
-            raise unsupported(f"FORMAT with a pattern such as {text}")
-        elif letter is None:
-            raise invalid_query(f"Invalid format specifier in FORMAT string: {text}")
-        else:
-            if not values:
-                raise invalid_query(f"Too few arguments to FORMAT for pattern {text}")
-            parts.append(_value(values.pop(0), flags, width, precision, letter))
+    parts = [_part(match, text, values) for match in _SPECIFIER.finditer(text)]
     if values:
         raise invalid_query(f"Too many arguments to FORMAT for pattern {text}")
     if not parts:
@@ -56,6 +42,20 @@ def _format(node: exp.Format) -> exp.Expr:
     for one in parts[1:]:
         joined = exp.DPipe(this=joined, expression=one)
     return exp.Paren(this=joined)
+
+
+def _part(match: re.Match[str], text: str, values: list[Any]) -> exp.Expr:
+    """What stands for one part of a format; a specifier uses up one of the values."""
+    flags, width, precision, letter, plain = match.groups()
+    if plain is not None or letter == "%":
+        return exp.Literal.string(plain or "%")
+    if letter is None:
+        if re.match(r"%[-+ 0#']*[\d.*]", text[match.start() :]):
+            raise unsupported(f"FORMAT with a pattern such as {text}")
+        raise invalid_query(f"Invalid format specifier in FORMAT string: {text}")
+    if not values:
+        raise invalid_query(f"Too few arguments to FORMAT for pattern {text}")
+    return _value(values.pop(0), flags, width, precision, letter)
 
 
 def _value(value: Any, flags: str, width: str, precision: str | None, letter: str) -> exp.Expr:
