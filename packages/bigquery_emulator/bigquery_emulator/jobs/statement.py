@@ -35,7 +35,8 @@ class Translation:
         self.text = request.text
         self.tables = TableNames(cursor, request.project, request.default, metadata_view, location)
         self._parameters = QueryParameters(request.parameters)
-        self._translator = Translator(self.tables, self._parameters)
+        self._variables = request.variables
+        self._translator = Translator(self.tables, self._parameters, request.variables)
         with understood():
             self.statement = self._translator.analyzed(request.statement.copy())
 
@@ -80,6 +81,10 @@ class Translation:
             )
         return [field_of_type(name, kind) for name, kind in columns]
 
+    def run(self, sql: str) -> Cursor:
+        """Runs what was translated; DuckDB's errors are the caller's."""
+        return self.cursor.execute(sql, self.bound | self._variables.bound(sql))
+
     def execute(self, sql: str) -> Cursor:
         """Runs what was translated, with the query's parameters.
 
@@ -87,7 +92,7 @@ class Translation:
             ApiError: DuckDB's complaint, as BigQuery would make it.
         """
         try:
-            return self.cursor.execute(sql, self.bound)
+            return self.run(sql)
         except duckdb.Error as error:
             raise_for_duckdb(error)
 
