@@ -35,11 +35,14 @@ WITH_SIGINT := $(BIN)/python -c \
   'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])'
 
 PORT ?= 3000
+WORKERS ?=
 
 .PHONY: dev
-dev: $(READY) ## Start the embedded stack and the UI on http://127.0.0.1:3000, or at another PORT
-	$(BIN)/taxi-platform local up
-	@$(WITH_SIGINT) $(BIN)/dg dev --host 127.0.0.1 --port $(PORT)
+dev: $(READY) ## Start the embedded stack and the UI on http://127.0.0.1:3000, or at another PORT; with WORKERS=2, runs are executed by workers
+	$(BIN)/taxi-platform local up $(if $(WORKERS),--workers)
+	@trap 'kill $$worker 2>/dev/null; wait' EXIT; \
+	  $(if $(WORKERS),$(BIN)/taxi-platform worker --concurrency $(WORKERS) & worker=$$!;) \
+	  $(WITH_SIGINT) $(BIN)/dg dev --host 127.0.0.1 --port $(PORT)
 
 TWO := --numprocesses 2 --dist
 

@@ -63,16 +63,22 @@ class Hosts:
             self.platform.environment = common
         wait_until(lambda: {s.name for s in self.states()} - before, START_SECONDS)
 
-    def behind_cables(self, host: str, stack: ExitStack) -> list[Cable]:
+    @contextmanager
+    def behind_cables(self, host: str) -> Iterator[list[Cable]]:
         """Lets a host reach all servers through cables, from its next start on."""
-        environment, cables = self.platform.environment, {}
-        for variable in _ADDRESSES:
-            address = environment.get(variable, "")
-            port = address if address.isdigit() else str(urlsplit(address).port)
-            cables[variable] = stack.enter_context(Cable(int(port)))
-            changed = address.replace(port, str(cables[variable].port))
-            self.changed.setdefault(host, {})[variable] = changed
-        return list(cables.values())
+        environment = self.platform.environment
+        with ExitStack() as stack:
+            cables, changed = [], {}
+            for variable in _ADDRESSES:
+                address = environment[variable]
+                port = address if address.isdigit() else str(urlsplit(address).port)
+                cables.append(stack.enter_context(Cable(int(port))))
+                changed[variable] = address.replace(port, str(cables[-1].port))
+            self.changed[host] = changed
+            try:
+                yield cables
+            finally:
+                del self.changed[host]
 
     def states(self) -> list[WorkerState]:
         return workers(self.platform.instance)

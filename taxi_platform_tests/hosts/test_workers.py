@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import psutil
 import pytest
@@ -160,29 +159,27 @@ def test_a_message_that_comes_late_executes_nothing(hosts: Hosts) -> None:
 def test_a_host_that_was_cut_off_changes_nothing_when_it_comes_back(hosts: Hosts) -> None:
     for name in ("one", "two"):
         hosts.drain(name)
-    partition = "yellow|2020-04"
-    with ExitStack() as stack:
-        cables = hosts.behind_cables("two", stack)
+    partition, following = "yellow|2020-04", "yellow|2020-05"
+    with hosts.behind_cables("two") as cables:
         hosts.start("two")
         contents, run = long_month(hosts, partition)
-        hosts.start("one")
         for cable in cables:
             cable.cut()
         begun = time.monotonic()
+        hosts.start("one")
         again = hosts.wait_for_run(partition, SUCCESS, seconds=DONE_SECONDS)
         assert again.parent_run_id == run.run_id, "it ended before it was cut off"
         assert time.monotonic() - begun < DONE_SECONDS
         for cable in cables:
             cable.mend()
-        following = "yellow|2020-05"
-        more = publish(hosts.published, following, 500)
+        # Its worker is one again.
         hosts.drain("one")
+        more = publish(hosts.published, following, 500)
         hosts.request(following)
         hosts.wait_for_run(following, SUCCESS)
         require_loaded_once(hosts, following, more)
         require_loaded_once(hosts, partition, contents)
         hosts.drain("two")
-    hosts.changed.clear()
 
 
 def test_without_workers_runs_wait_in_the_queue(hosts: Hosts) -> None:
