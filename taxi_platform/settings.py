@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, InstanceOf, SecretStr, ValidationError, field_validator, model_validator
@@ -133,6 +134,12 @@ class Settings(BaseSettings):
     smtp_user: str | None = Field(None, description="User of the SMTP server, if it requires one.")
     smtp_password: SecretStr = Field(SecretStr(""), description="That user's password.")
 
+    celery_broker: SecretStr | None = Field(
+        None,
+        description="Address of the Redis, or other broker of Celery, through which workers are "
+        "given runs; without it, runs are processes of the code server.",
+    )
+    queue: str = Field("dagster", description="Queue from which a worker takes runs.")
     retry_deadline_seconds: float = Field(
         1800,
         ge=0,
@@ -281,6 +288,7 @@ class Settings(BaseSettings):
         """Every secret value of the settings, to be redacted from messages."""
         parts = (self, self.gcs, *self.tables.values())
         found = [secret for part in parts for secret in _secrets(part)]
+        found += [p for p in [urlsplit(_of(self.celery_broker)).password] if p]
         return found + self.source_url.secrets()
 
 
@@ -295,6 +303,10 @@ def _one_or_more(names: tuple[str, ...], known: Collection[str]) -> tuple[str, .
 def _secrets(part: BaseSettings) -> list[str]:
     values = [getattr(part, name) for name in type(part).model_fields]
     return [v.get_secret_value() for v in values if isinstance(v, SecretStr) and v]
+
+
+def _of(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
 
 
 def variable_of(part: type[BaseSettings], field: str) -> str:

@@ -15,6 +15,7 @@ from taxi_platform.cli.local import local_app
 from taxi_platform.cli.query import query
 from taxi_platform.cli.status import status
 from taxi_platform.cli.terminal import accept_all_characters, console, fail, say
+from taxi_platform.cli.worker import worker
 from taxi_platform.environment import read_env_file
 from taxi_platform.errors import SettingsError, StoreError
 from taxi_platform.printable import printable
@@ -283,6 +284,7 @@ def backfill(
 
 app.command()(query)
 app.command()(status)
+app.command()(worker)
 
 
 def _month(color: str, text: str) -> "TripMonth":
