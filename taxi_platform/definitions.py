@@ -25,12 +25,12 @@ from taxi_platform.assets.marts import mart_assets
 from taxi_platform.assets.trips import trip_assets
 from taxi_platform.assets.zones import zone_assets
 from taxi_platform.automation.alerts.sensors import alert_sensors
+from taxi_platform.automation.executor import run_executor
 from taxi_platform.automation.jobs import jobs
 from taxi_platform.automation.published_months import published_months
 from taxi_platform.automation.schedule import monthly
 from taxi_platform.checks.marts import mart_checks
 from taxi_platform.checks.reconciliation import trip_checks
-from taxi_platform.interrupts import interruptible_executor
 from taxi_platform.io_managers.landing import RawFileIOManager, TripParquetIOManager
 from taxi_platform.io_managers.tables import TableIOManager, tables_of
 from taxi_platform.io_managers.zones import zone_tables
@@ -95,7 +95,7 @@ def build_defs(chosen: Settings) -> Definitions:
         resources=build_resources(chosen),
         # One process per run: starting a process for each step takes four times as long as a small
         # month. Runs are executed in parallel instead.
-        executor=interruptible_executor,
+        executor=run_executor,
     )
     users_own = _users_own()
     if users_own is None:

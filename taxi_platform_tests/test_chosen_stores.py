@@ -8,7 +8,7 @@ import pytest
 from dagster import DagsterInstance, Definitions
 from typer.testing import CliRunner
 
-from taxi_platform.assets.keys import mart_keys, trip_keys
+from taxi_platform.assets.keys import ZONES, mart_keys, trip_keys
 from taxi_platform.automation.months import MonthRecords
 from taxi_platform.checks.reconciliation import TABLE_CHECK
 from taxi_platform.cli.main import app
@@ -65,7 +65,8 @@ def test_assets_jobs_sensors_and_checks_are_those_of_the_stores(
     assert {sensor.name for sensor in repository.sensor_defs} == sensors
     assert [schedule.name for schedule in repository.schedule_defs] == ["monthly"]
     ingested = repository.get_job("ingest_month").asset_layer.executable_asset_keys
-    whole = {*trip_keys(chosen), *mart_keys(chosen)}
+    zones = {ZONES} if chosen.table_stores else set()
+    whole = {*trip_keys(chosen), *mart_keys(chosen), *zones}
     assert ingested == whole, "the job is not the whole way"
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
     assert checked == (assets | made) - {"raw_trips", "taxi_zones"}

@@ -28,7 +28,13 @@ from taxi_platform.stores.base import StoreType
 from taxi_platform.trips.month import TripMonth
 
 if TYPE_CHECKING:
-    from dagster import DagsterEvent, DagsterInstance, EventLogEntry
+    from dagster import (
+        AssetKey,
+        DagsterEvent,
+        DagsterInstance,
+        EventLogEntry,
+        ExecuteInProcessResult,
+    )
 
 DEMO_MONTHS = (TripMonth.from_key("green|2024-01"), TripMonth.from_key("yellow|2021-01"))
 """One month of each color and of each published format, Parquet and gzipped CSV."""
@@ -118,6 +124,7 @@ def run_demo(project_dir: Path, *, force: bool = False) -> bool:
             _refuse_real_months(instance)
         with _progress(output) as progress:
             runs = [_materialize(month, instance, progress) for month in DEMO_MONTHS]
+            _load_zones(instance, progress)
     results = [_ask_stores(month, *run) for month, run in zip(DEMO_MONTHS, runs, strict=True)]
     _print_results(output, results)
     return _print_verdict(output, results)
@@ -161,13 +168,46 @@ def _materialize(
         The metadata of ``cleaned_trips``, and the seconds that each asset took.
     """
     from taxi_platform.assets.keys import trip_keys
+
+    result = _run(month.key, trip_keys(load_settings()), instance, progress, month.key)
+    cleaned = result.asset_materializations_for_node("cleaned_trips")[0].metadata
+    seconds = {
+        e.step_key or "": e.step_success_data.duration_ms / 1000
+        for e in result.all_events
+        if e.is_step_success
+    }
+    return {name: value.value for name, value in cleaned.items()}, seconds
+
+
+def _load_zones(instance: "DagsterInstance", progress: Progress) -> None:
+    """Loads made-up zones, unless real ones are there."""
+    from taxi_platform.assets.keys import ZONES
+    from taxi_platform.io_managers.metadata import SOURCE
+
+    event = instance.get_latest_materialization_event(ZONES)
+    loaded = event.asset_materialization if event else None
+    source = loaded.metadata.get(SOURCE) if loaded else None
+    if loaded is None or (source is not None and is_synthetic(str(source.value))):
+        _run("taxi_zones", [ZONES], instance, progress)
+
+
+def _run(
+    what: str,
+    keys: "Sequence[AssetKey]",
+    instance: "DagsterInstance",
+    progress: Progress,
+    partition_key: str | None = None,
+) -> "ExecuteInProcessResult":
+    """Materializes assets and shows progress.
+
+    Raises:
+        DemoError: an asset failed.
+    """
     from taxi_platform.dagster_internals import make_new_run_id
     from taxi_platform.definitions import build_defs
 
-    chosen = load_settings()
-    keys = trip_keys(chosen)
-    job = build_defs(chosen).resolve_implicit_global_asset_job_def()
-    task = progress.add_task(month.key, total=len(keys), step="")
+    job = build_defs(load_settings()).resolve_implicit_global_asset_job_def()
+    task = progress.add_task(what, total=len(keys), step="")
     run_id = make_new_run_id()
 
     def watch(entry: "EventLogEntry", _cursor: str) -> None:
@@ -180,10 +220,9 @@ def _materialize(
     with _watched(instance, run_id, watch):
         result = job.execute_in_process(
             instance=instance,
-            partition_key=month.key,
+            partition_key=partition_key,
             run_id=run_id,
-            # Without zones: synthetic zones must not replace real ones.
-            asset_selection=keys,
+            asset_selection=list(keys),
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
@@ -193,14 +232,8 @@ def _materialize(
         progress.update(task, step="failed")
         if _was_interrupted(result.all_events):
             raise KeyboardInterrupt
-        raise DemoError(_failure(month, result.all_events))
-    cleaned = result.asset_materializations_for_node("cleaned_trips")[0].metadata
-    seconds = {
-        e.step_key or "": e.step_success_data.duration_ms / 1000
-        for e in result.all_events
-        if e.is_step_success
-    }
-    return {name: value.value for name, value in cleaned.items()}, seconds
+        raise DemoError(_failure(what, result.all_events))
+    return result
 
 
 @contextmanager
@@ -226,14 +259,14 @@ def _was_interrupted(events: "Sequence[DagsterEvent]") -> bool:
     return any(e is not None and e.cls_name == "DagsterExecutionInterruptedError" for e in errors)
 
 
-def _failure(month: TripMonth, events: "Sequence[DagsterEvent]") -> str:
+def _failure(what: str, events: "Sequence[DagsterEvent]") -> str:
     for event in events:
         if event.is_step_failure:
             data = event.step_failure_data
             said = data.user_failure_data
             text = said.description if said and said.description else data.error_display_string
-            return f"{event.step_key} of {month} failed: {text}"
-    return f"the run of {month} failed"
+            return f"{event.step_key} of {what} failed: {text}"
+    return f"the run of {what} failed"
 
 
 def _ask_stores(month: TripMonth, cleaned: dict[str, Any], seconds: dict[str, float]) -> DemoResult:

@@ -17,11 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from dagster import DagsterRunStatus
+from dagster import DagsterEventType, DagsterRunStatus
 from psycopg import sql
 
 from taxi_platform.assets.keys import ZONES
+from taxi_platform.automation.executor import CAUSE_TAG
 from taxi_platform.automation.months import newest_months
+from taxi_platform.io_managers.failures import next_step
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.settings import load_settings
 from taxi_platform.trips.month import TripMonth
@@ -260,6 +262,14 @@ def test_a_permanent_fault_fails_alone_is_reported_once_and_repaired_by_the_comm
     web.wait_for_ticks("published_months", 2)
     web.wait_for_ticks("alerts_by_webhook", 2)
     assert [len(platform.runs_of(month)) for month in (damaged, cut_off)] == [1, 1]
+    for month, said in ((damaged, "raw_trips failed: "), (cut_off, "the check days_present ")):
+        (run,) = platform.runs_of(month)
+        assert run.tags[CAUSE_TAG].startswith(f"{month.key}: {said}")
+        log = platform.instance.all_logs(run.run_id)
+        ends = [entry.dagster_event_type is DagsterEventType.RUN_FAILURE for entry in log]
+        last = log[ends.index(True) - 1]
+        assert last.user_message.startswith(f"{month.key}: {said}")
+        assert last.user_message.endswith(next_step(month))
     for sent in (webhook.text(), mailbox.text()):
         assert sent.count(f"{damaged.key}: raw_trips failed") == 1
         assert sent.count(f"{cut_off.key}: the check") == 1

@@ -95,10 +95,10 @@ def test_update_may_read_another_table(client: bigquery.Client, fares: str) -> N
         ("INSERT INTO {t} (fare) VALUES (1)", "Required field k cannot be null"),
         ("INSERT INTO {t} (k, absent) VALUES (1, 2)", "Column absent is not present"),
         ("INSERT INTO {t} (k) VALUES (1, 2)", "Inserted row has wrong column count"),
-        ("INSERT INTO {t} (k) VALUES (1.5)", "cannot be assigned to a column of type INTEGER"),
+        ("INSERT INTO {t} (k) VALUES (1.5)", "FLOAT64 which cannot be inserted into column k"),
         ("INSERT INTO {t} (k) SELECT 1.5", "cannot be inserted into column k"),
-        ("UPDATE {t} SET k = fare WHERE TRUE", "cannot be assigned to a column of type INTEGER"),
-        ("UPDATE {t} SET s = k WHERE TRUE", "cannot be assigned to a column of type STRING"),
+        ("UPDATE {t} SET k = fare WHERE TRUE", "FLOAT64 which cannot be inserted into column k"),
+        ("UPDATE {t} SET s = k WHERE TRUE", "INT64 which cannot be inserted into column s"),
         (
             "UPDATE {t} SET s = n FROM UNNEST(['p', 'q']) AS n WHERE k = 1",
             "must match at most one source row",

@@ -34,14 +34,13 @@ def assert_not_supported(answer: httpx.Response, what: str = "") -> None:
         "SELECT CAST(DATE '2024-01-01' AS STRING FORMAT 'YYYY')",
         "SELECT ST_GEOGPOINT(1, 2)",
         "SELECT FORMAT('%d', 1)",
-        "SELECT FORMAT_DATE('%Q', DATE '2024-01-01')",
+        "SELECT FORMAT_DATE('%O', DATE '2024-01-01')",
         "SELECT PARSE_DATE('%m', '01')",
         "SELECT NUMERIC '1' / 3",
         "SELECT AVG(x) FROM UNNEST([NUMERIC '1']) AS x",
         "SELECT ARRAY_AGG(x LIMIT 1) FROM UNNEST([1]) AS x",
         "SELECT DATE '2024-01-01' + INTERVAL '1:2' HOUR TO MINUTE",
         "SELECT AS STRUCT 1 AS a",
-        "SELECT * FROM UNNEST([1]) AS x",
         "SELECT * FROM d.t FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()",
         "SELECT * FROM d.t TABLESAMPLE SYSTEM (10 PERCENT)",
         "SELECT * FROM (SELECT 1 AS a, 'x' AS b) PIVOT (SUM(a) FOR b IN ('x'))",
@@ -49,7 +48,7 @@ def assert_not_supported(answer: httpx.Response, what: str = "") -> None:
         "DECLARE x INT64 DEFAULT 1",
         "BEGIN TRANSACTION",
         "CALL d.p()",
-        "CREATE VIEW d.v (a) AS SELECT 1",
+        "CREATE VIEW d.v AS SELECT 1 AS a",
         "CREATE TEMP TABLE t AS SELECT 1 AS a",
         "CREATE FUNCTION d.f() AS (1)",
         "ALTER TABLE d.t DROP COLUMN x",
@@ -72,13 +71,6 @@ def test_sql_that_is_not_listed(http: httpx.Client, sql: str) -> None:
 @pytest.mark.parametrize(
     "expression",
     [
-        "x * 10",
-        "x + x",
-        "-x - x",
-        "1 - x * 10 + 5",
-        "(x * 10) / 2",
-        "x / 1e-10",
-        "1 / (x * 10)",
         "SAFE_DIVIDE(x, 1e-10)",
         "POW(x, 2)",
         "EXP(x)",
@@ -88,7 +80,7 @@ def test_sql_that_is_not_listed(http: httpx.Client, sql: str) -> None:
         "CAST('inf' AS FLOAT64) + 1",
     ],
 )
-def test_numbers_beyond_the_range_of_floats(http: httpx.Client, expression: str) -> None:
+def test_infinite_numbers_that_may_be_overflows(http: httpx.Client, expression: str) -> None:
     query = f"SELECT {expression} FROM UNNEST([1e308]) AS x"
     answer = http.post("/queries", json={"query": query, "useLegacySql": False})
     assert_not_supported(answer, "double overflow")
@@ -171,26 +163,3 @@ def test_uncovered_calls(http: httpx.Client, method: str, path: str) -> None:
 def test_googles_client_raises_its_own_error(client: bigquery.Client) -> None:
     with pytest.raises(google.api_core.exceptions.MethodNotImplemented, match="does not support"):
         client.query("SELECT NUMERIC '1' / 3").result()
-
-
-def test_comparisons_of_nan(client: bigquery.Client, http: httpx.Client, dataset: str) -> None:
-    table = f"{dataset}.t"
-    client.query_and_wait(
-        f"CREATE TABLE {table} AS SELECT CAST('nan' AS FLOAT64) AS fare, 1 AS k "
-        "UNION ALL SELECT 2, 2"
-    )
-    for refused in (
-        f"SELECT k FROM {table} WHERE fare > 1",
-        f"SELECT MAX(Fare) FROM {table}",
-        f"SELECT fare FROM {table} ORDER BY 1",
-        f"SELECT f FROM (SELECT fare + 1 AS f FROM {table}) WHERE f = 1",
-        f"DELETE FROM {table} WHERE fare = 2",
-    ):
-        body = {"query": refused, "useLegacySql": False}
-        assert_not_supported(http.post("/queries", json=body), "NaN")
-    sql = f"SELECT k, IS_NAN(fare) FROM {table} WHERE k < 3 ORDER BY k"
-    assert [row.values() for row in client.query_and_wait(sql)] == [(1, True), (2, False)]
-
-    client.query_and_wait(f"DELETE FROM {table} WHERE k = 1")
-
-    assert [row[0] for row in client.query_and_wait(f"SELECT MAX(fare) FROM {table}")] == [2.0]

@@ -21,6 +21,7 @@ from bigquery_emulator.api.jobs import JobApi
 from bigquery_emulator.api.tables import TableApi
 from bigquery_emulator.api.uploads import UploadApi
 from bigquery_emulator.errors import ApiError, unsupported
+from bigquery_emulator.jobs.copy import Copier
 from bigquery_emulator.jobs.gcs import GcsObjects
 from bigquery_emulator.jobs.job import Jobs
 from bigquery_emulator.jobs.load import Loader
@@ -43,7 +44,8 @@ def create_app(data_dir: Path, gcs_url: str) -> Starlette:
     results = ResultStore(storage)
     jobs = Jobs(storage)
     loader = Loader(storage, jobs, GcsObjects(gcs_url, storage.temp_dir))
-    job_api = JobApi(storage, jobs, loader, QueryRunner(storage, jobs, results))
+    queries = QueryRunner(storage, jobs, results)
+    job_api = JobApi(storage, jobs, loader, Copier(storage, jobs), queries)
     routes = _routes(DatasetApi(storage), TableApi(storage, results), job_api)
     uploads = UploadApi(job_api, storage.temp_dir)
     upload_routes = [
@@ -85,6 +87,7 @@ def _routes(datasets: DatasetApi, tables: TableApi, jobs: JobApi) -> list[Route]
         ("PATCH", _DATASETS + "/{dataset}", datasets.patch),
         ("PUT", _DATASETS + "/{dataset}", datasets.update),
         ("DELETE", _DATASETS + "/{dataset}", datasets.delete),
+        ("GET", _DATASETS + "/{dataset}/routines", datasets.list_routines),
         ("GET", _TABLES, tables.list),
         ("POST", _TABLES, tables.insert),
         ("GET", _TABLES + "/{table}", tables.get),

@@ -46,6 +46,12 @@ class DatasetApi:
         body: dict[str, Any] = {"kind": "bigquery#datasetList", "etag": etag(page)} | token
         return body | ({"datasets": page} if page else {})
 
+    def list_routines(self, call: Call) -> dict[str, Any]:
+        """Lists the routines of a dataset: there are none, as none can be created."""
+        with self.storage.snapshot() as cursor:
+            _named(cursor, call)
+        return {}
+
     def patch(self, call: Call) -> dict[str, Any]:
         """Changes what the request names; a null removes it."""
         return self._changed(call, replace=False)

@@ -25,7 +25,7 @@ def checked_configuration(configuration: dict[str, Any]) -> dict[str, Any]:
     if len(kinds) != 1:
         raise invalid("Required parameter is missing: configuration of exactly one kind of job")
     kind = kinds[0]
-    if kind in ("copy", "extract"):
+    if kind == "extract":
         raise unsupported(f"{kind} jobs")
     meant = {key for key, value in configuration.items() if value not in (None, {}, [], "")}
     if extra := sorted(meant - _COMMON - {kind}):
@@ -89,6 +89,11 @@ def status(job: Job) -> dict[str, Any]:
 def _shown_configuration(job: Job) -> dict[str, Any]:
     configuration = job.configuration
     result = job.outcome.result if job.outcome else None
+    written = job.outcome.written if job.outcome else None
+    if written:
+        # Clients look there for what CREATE TABLE AS SELECT and DML wrote.
+        query = configuration["query"] | {"destinationTable": written}
+        return configuration | {"query": query}
     if result and "query" in configuration and "destinationTable" not in configuration["query"]:
         # BigQuery shows where it keeps a query's rows, and clients page through that table.
         table = {

@@ -12,6 +12,7 @@ from bigquery_emulator.api.http_calls import Call, etag, listed
 from bigquery_emulator.api.job_resource import checked_configuration, listed_job, reference, shown
 from bigquery_emulator.api.pages import Page, read_page
 from bigquery_emulator.errors import ApiError, invalid, unsupported
+from bigquery_emulator.jobs.copy import Copier, CopyRequest
 from bigquery_emulator.jobs.job import Job, JobName, Jobs, Outcome, new_job_id
 from bigquery_emulator.jobs.load import Files, Loader, LoadRequest
 from bigquery_emulator.jobs.query import QueryRunner
@@ -44,6 +45,7 @@ class JobApi:
     storage: Storage
     jobs: Jobs
     loader: Loader
+    copier: Copier
     queries: QueryRunner
 
     def insert(self, call: Call) -> dict[str, Any]:
@@ -175,7 +177,10 @@ class JobApi:
 
     def _started(self, project: str, configuration: dict[str, Any], named: dict[str, Any]) -> Job:
         work: Callable[[Job], Outcome | None]
-        if configuration["jobType"] == "LOAD":
+        if configuration["jobType"] == "COPY":
+            copy = CopyRequest.from_configuration(configuration["copy"])
+            work, datasets = self.copier.work(copy), copy.datasets
+        elif configuration["jobType"] == "LOAD":
             load = LoadRequest.from_configuration(configuration["load"], uploaded=False)
             work = self.loader.work(load)
             datasets = [load.destination.name.dataset]

@@ -8,6 +8,8 @@ from typing import Any
 from bigquery_emulator.api.http_calls import Call, etag, listed
 from bigquery_emulator.api.pages import Page, read_page
 from bigquery_emulator.errors import duplicate, invalid, not_found, precondition_failed, unsupported
+from bigquery_emulator.jobs.query_request import QueryRequest
+from bigquery_emulator.jobs.statement import Translation
 from bigquery_emulator.storage import catalog
 from bigquery_emulator.storage.catalog import Table, TableName
 from bigquery_emulator.storage.column_types import checked_fields, field_named
@@ -38,6 +40,8 @@ class TableApi:
         name = TableName(call.path["project"], call.path["dataset"], reference.get("tableId") or "")
         check_table_id(name.table)
         resource = checked_table(call.body)
+        if "view" in resource:
+            resource["schema"] = {"fields": self._view_columns(call, resource["view"])}
         with (
             self.storage.locks.held_for(name.project, name.dataset, name.table),
             self.storage.transaction() as cursor,
@@ -47,6 +51,15 @@ class TableApi:
             table = catalog.create_table(cursor, self.storage.next_id(), name, resource)
             measure(cursor, table)
             return _shown(cursor, table, call)
+
+    def _view_columns(self, call: Call, view: dict[str, Any]) -> list[Any]:
+        """The columns of a view's query, which is checked so."""
+        configuration = {"query": view["query"], "useLegacySql": False}
+        request = QueryRequest.from_configuration(configuration, call.path["project"])
+        with self.storage.snapshot() as cursor:
+            dataset = catalog.find_dataset(cursor, call.path["project"], call.path["dataset"])
+            translation = Translation(cursor, request, dataset.location)
+            return translation.described(translation.statement)
 
     def get(self, call: Call) -> dict[str, Any]:
         """Shows a table; with a decorator, with the size of the partition."""
@@ -86,13 +99,17 @@ class TableApi:
             if call.if_match and call.if_match != _etag(table):
                 raise precondition_failed()
             changes = checked_table_properties(call.body)
+            if changes.get("view"):
+                if not table.is_view:
+                    raise invalid(f"The table {table.name} cannot become a view")
+                table.resource["schema"] = {"fields": self._view_columns(call, changes["view"])}
             wanted = (changes.pop("schema", None) or {}).get("fields")
             if wanted is not None:
                 change_schema(cursor, table, checked_fields(wanted))
             changes = checked_layout_change(table, changes)
             fixed: dict[str, Any] = {
                 key: table.resource[key]
-                for key in ("schema", "timePartitioning")
+                for key in ("schema", "timePartitioning", "view")
                 if key in table.resource
             }
             table.resource = merged_resource(fixed if replace else table.resource, changes)
@@ -143,7 +160,7 @@ def _named(cursor: Cursor, call: Call) -> tuple[Table, str | None]:
 
 def _rows_of(cursor: Cursor, call: Call) -> tuple[ResultTable, str, dict[str, Any]]:
     table, partition_id = _named(cursor, call)
-    if table.view_query is not None:
+    if table.is_view:
         raise invalid(f"Cannot list a table of type VIEW: {table.name}")
     sizes = partition_sizes(cursor, table)
     rows = sum(size.num_rows for size in sizes if partition_id in (None, size.partition_id))
@@ -174,15 +191,27 @@ def _etag(table: Table) -> str:
 
 
 def _summary(table: Table) -> dict[str, Any]:
-    keys = ("clustering", "friendlyName", "labels", "requirePartitionFilter", "timePartitioning")
+    keys = (
+        "clustering",
+        "expirationTime",
+        "friendlyName",
+        "labels",
+        "requirePartitionFilter",
+        "timePartitioning",
+    )
     name = table.name
-    return {key: table.resource[key] for key in keys if key in table.resource} | {
-        "kind": "bigquery#table",
-        "id": str(name),
-        "tableReference": name.reference(),
-        "type": "TABLE" if table.view_query is None else "VIEW",
-        "creationTime": str(table.created_ms),
-    }
+    view = {"view": {"useLegacySql": False}} if table.is_view else {}
+    return (
+        view
+        | {key: table.resource[key] for key in keys if key in table.resource}
+        | {
+            "kind": "bigquery#table",
+            "id": str(name),
+            "tableReference": name.reference(),
+            "type": "VIEW" if table.is_view else "TABLE",
+            "creationTime": str(table.created_ms),
+        }
+    )
 
 
 def _shown(
@@ -193,9 +222,9 @@ def _shown(
         size for size in partition_sizes(cursor, table) if partition_id in (None, size.partition_id)
     ]
     return (
-        table.resource
-        | _summary(table)
-        | _sizes(sizes)
+        _summary(table)
+        | table.resource
+        | (_sizes(sizes) if not table.is_view else {})
         | {
             "etag": _etag(table),
             "selfLink": call.base_url + _path(table.name),

@@ -6,18 +6,19 @@ from typing import Any
 
 from sqlglot import exp
 
-from bigquery_emulator.errors import ApiError, duplicate, invalid_query, unsupported
+from bigquery_emulator.errors import ApiError, duplicate, invalid, invalid_query, unsupported
+from bigquery_emulator.jobs.alterations import Alterations
 from bigquery_emulator.jobs.statement import Translation
 from bigquery_emulator.sql.declared_columns import declared_field
 from bigquery_emulator.sql.definitions import definition_kind, properties_of
+from bigquery_emulator.sql.parsing import view_query
 from bigquery_emulator.storage import catalog, segments
 from bigquery_emulator.storage.catalog import TableName
-from bigquery_emulator.storage.column_types import Field, field_named
+from bigquery_emulator.storage.column_types import Field
 from bigquery_emulator.storage.database import Storage
 from bigquery_emulator.storage.partition_sizes import measure
 from bigquery_emulator.storage.quoting import quoted
 from bigquery_emulator.storage.resources import check_table_id, checked_table
-from bigquery_emulator.storage.schema_change import add_column, relax_column
 
 Done = tuple[str, dict[str, Any]]
 
@@ -46,12 +47,10 @@ class Definitions:
         if kind == "DROP_SCHEMA":
             return kind, self._drop_schema()
         if kind in ("DROP_TABLE", "DROP_VIEW"):
-            return kind, self._drop_table(is_view=kind == "DROP_VIEW")
-        if kind == "CREATE_VIEW":
-            return kind, self._create_view()
-        if kind == "ALTER_TABLE":
+            return kind, self._drop_table(view=kind == "DROP_VIEW")
+        if kind in ("ALTER_TABLE", "ALTER_VIEW"):
             return kind, self._alter_table()
-        return kind, self._create_table()
+        return kind, self._create_table(view=kind == "CREATE_VIEW")
 
     def _create_schema(self) -> dict[str, Any]:
         project, dataset = self._dataset_name(self._statement.this)
@@ -84,7 +83,7 @@ class Definitions:
         project, _, dataset = node.db.rpartition(".")
         return project or node.catalog or self._translation.tables.project, dataset
 
-    def _drop_table(self, *, is_view: bool) -> dict[str, Any]:
+    def _drop_table(self, *, view: bool) -> dict[str, Any]:
         name = self._translation.tables.name_of(self._statement.args["tables"][0])
         table = catalog.find_table_or_none(self._cursor, name)
         target = {"ddlTargetTable": name.reference()}
@@ -92,7 +91,9 @@ class Definitions:
             if not self._statement.args.get("exists"):
                 catalog.find_table(self._cursor, name)
             return target | {"ddlOperationPerformed": "SKIP"}
-        _check_kind(table, is_view=is_view)
+        if table.is_view != view:
+            found, other = ("VIEW", "DROP TABLE") if table.is_view else ("TABLE", "DROP VIEW")
+            raise invalid(f"Cannot drop {name} which has type {found}. Please do not use {other}.")
         catalog.drop_table(self._cursor, table)
         return target | {"ddlOperationPerformed": "DROP"}
 
@@ -103,45 +104,10 @@ class Definitions:
         if may_lack and catalog.find_table_or_none(self._cursor, name) is None:
             return target | {"ddlOperationPerformed": "SKIP"}
         table = catalog.find_table(self._cursor, name)
-        for action in self._statement.args["actions"]:
-            existing = field_named(table.fields, action.name)
-            if isinstance(action, exp.AlterColumn):
-                if existing is None:
-                    raise invalid_query(f"Column not found: {action.name}")
-                if existing["mode"] == "REQUIRED":
-                    relax_column(self._cursor, table, existing)
-            elif existing is None:
-                add_column(self._cursor, table, declared_field(action))
-            elif not action.args.get("exists"):
-                raise invalid_query(f"Column already exists: {action.name}")
-        catalog.save_table(self._cursor, table)
+        Alterations(self._translation, table).run(self._statement.args["actions"])
         return target | {"ddlOperationPerformed": "ALTER"}
 
-    def _create_view(self) -> dict[str, Any]:
-        name = self._translation.tables.name_of(self._statement.this)
-        check_table_id(name.table)
-        target = {"ddlTargetTable": name.reference()}
-        old = catalog.find_table_or_none(self._cursor, name)
-        if old and self._statement.args.get("exists"):
-            return target | {"ddlOperationPerformed": "SKIP"}
-        if old and not self._statement.args.get("replace"):
-            raise duplicate(f"Table {name}")
-        if old:
-            _check_kind(old, is_view=True)
-        query = self._statement.expression
-        fields = self._translation.described(self._translation.sql(query.copy()))
-        body = properties_of(self._statement) | {"schema": {"fields": fields}}
-        view = {"query": query.sql("bigquery"), "useLegacySql": False}
-        # It has no rows of its own: a query reads its query instead.
-        table = catalog.create_table(
-            self._cursor, self._storage.next_id(), name, checked_table(body) | {"view": view}
-        )
-        measure(self._cursor, table)
-        if old:
-            catalog.drop_table(self._cursor, old)
-        return target | {"ddlOperationPerformed": "REPLACE" if old else "CREATE"}
-
-    def _create_table(self) -> dict[str, Any]:
+    def _create_table(self, *, view: bool) -> dict[str, Any]:
         statement = self._statement
         named = statement.this
         declared = named.expressions if isinstance(named, exp.Schema) else None
@@ -151,26 +117,38 @@ class Definitions:
         target = {"ddlTargetTable": name.reference()}
         if old and statement.args.get("exists"):
             return target | {"ddlOperationPerformed": "SKIP"}
-        if old and not statement.args.get("replace"):
+        if old and (not statement.args.get("replace") or old.is_view != view):
             raise duplicate(f"Table {name}")
         query: Any = statement.expression
         if query and declared is not None:
             raise unsupported("CREATE TABLE with both columns and a query")
         if not query and declared is None:
             raise invalid_query("CREATE TABLE needs columns or a query")
-        sql = self._translation.sql(query.copy()) if query else None
         fields = (
-            self._translation.described(sql)
-            if sql
+            self._translation.described(query)
+            if query
             else [declared_field(one) for one in declared or ()]
         )
-        self._create_with_rows(name, fields, sql)
+        if view:
+            self._create_view(name, fields)
+        else:
+            self._create_with_rows(name, fields, self._translation.sql(query) if query else None)
         if old:
             catalog.drop_table(self._cursor, old)
         return target | {"ddlOperationPerformed": "REPLACE" if old else "CREATE"}
 
+    def _create_view(self, name: TableName, fields: list[Field]) -> None:
+        text = view_query(self._translation.text)
+        body = self._translation.evaluated(properties_of(self._statement))
+        body |= {
+            "schema": {"fields": fields},
+            "view": {"query": text, "useLegacySql": False},
+        }
+        catalog.create_table(self._cursor, self._storage.next_id(), name, checked_table(body))
+
     def _create_with_rows(self, name: TableName, fields: list[Field], sql: str | None) -> None:
-        body = properties_of(self._statement) | {"schema": {"fields": fields}}
+        properties = self._translation.evaluated(properties_of(self._statement))
+        body = properties | {"schema": {"fields": fields}}
         table = catalog.create_table(
             self._cursor, self._storage.next_id(), name, checked_table(body)
         )
@@ -182,9 +160,3 @@ class Definitions:
             segments.fill_arrays(self._cursor, segment.relation, fields)
             changed.add(segment)
         measure(self._cursor, table)
-
-
-def _check_kind(table: catalog.Table, *, is_view: bool) -> None:
-    if (table.view_query is not None) != is_view:
-        kind = "view" if is_view else "table"
-        raise invalid_query(f"{table.name} is not a {kind}, or its type does not match")

@@ -131,8 +131,8 @@ class Destination:
                 raise not_found(f"Table {self.name}")
             table, partition_id = self._created(cursor, incoming, next_id())
             return Target(cursor, table, partition_id, next_id)
-        if table.view_query is not None:
-            raise invalid(f"{self.name} is not allowed for this operation because it is a VIEW")
+        if table.is_view:
+            raise invalid(f"Cannot write to the view {self.name}")
         self._check_layout(table)
         partition_id = checked_partition_id(table.partitioning, self.partition_id, str(self.name))
         if self.write == "WRITE_EMPTY" and any(

@@ -14,11 +14,8 @@ from sqlglot import exp
 from bigquery_emulator.errors import invalid_query, unsupported
 from bigquery_emulator.jobs.statement import Translation
 from bigquery_emulator.sql.duckdb_errors import raise_for_duckdb
-from bigquery_emulator.sql.functions import macro
-from bigquery_emulator.sql.macros import assignable
 from bigquery_emulator.storage import segments
 from bigquery_emulator.storage.catalog import Table
-from bigquery_emulator.storage.column_types import Field, field_named, standard_name
 from bigquery_emulator.storage.partition_sizes import partition_sizes
 from bigquery_emulator.storage.quoting import quoted
 
@@ -98,7 +95,6 @@ def changed_rows(
         return Counter({"DELETE": rows})
     segment = changed.new(next_id)
     change = change_of(translation, table, segment.relation)
-    translation.check_nans()
     if kind != "INSERT":
         cursor.execute(f"INSERT INTO {segment.relation} SELECT * FROM {table.relation}")
     counts = change.run(translation)
@@ -128,20 +124,13 @@ def target_of(translation: Translation) -> Table:
     if isinstance(statement, exp.TruncateTable):
         if len(statement.expressions) != 1:
             raise unsupported("TRUNCATE of several tables")
-        return _changeable(translation.tables.table_of(statement.expressions[0]))
+        return translation.tables.table_of(statement.expressions[0])
     if isinstance(statement, exp.Delete) and not statement.this:
         # "DELETE t WHERE", without FROM.
         statement.set("this", statement.args["tables"][0])
         statement.set("tables", None)
     named = statement.this
-    of = named.this if isinstance(named, exp.Schema) else named
-    return _changeable(translation.tables.table_of(of))
-
-
-def _changeable(table: Table) -> Table:
-    if table.view_query is not None:
-        raise invalid_query(f"{table.name} is not allowed for this operation because it is a VIEW")
-    return table
+    return translation.tables.table_of(named.this if isinstance(named, exp.Schema) else named)
 
 
 def change_of(translation: Translation, table: Table, relation: str) -> Change:
@@ -160,9 +149,9 @@ def change_of(translation: Translation, table: Table, relation: str) -> Change:
         return _insert(translation, statement, table, relation)
     _put_target(statement.this, relation)
     if isinstance(statement, exp.Update):
-        return _update(translation, statement, table, relation)
+        return _update(translation, statement, relation)
     if isinstance(statement, exp.Merge):
-        return _merge(translation, statement, table)
+        return _merge(translation, statement)
     if statement.args.get("where") is None:
         raise invalid_query("DELETE must have a WHERE clause")
     return Change("DELETE", translation.sql(statement.copy()))
@@ -180,46 +169,19 @@ def _put_target(node: exp.Table, relation: str) -> None:
 
 def _insert(translation: Translation, statement: exp.Insert, table: Table, relation: str) -> Change:
     named: Any = statement.this
-    columns = table.fields
+    names = [column["name"] for column in table.fields]
     if isinstance(named, exp.Schema):
-        columns = [_column(table, one.name) for one in named.expressions]
-    rows: Any = statement.expression
-    if isinstance(rows, exp.Values):
-        for row in rows.expressions:
-            _check_count(len(row.expressions), columns)
-            for value, column in zip(list(row.expressions), columns, strict=True):
-                _assign(column, value)
-        sql = translation.sql(rows.copy())
-    else:
-        sql = translation.sql(rows.copy())
-        _check_assignable(translation, sql, columns)
-    names = ", ".join(quoted(column["name"]) for column in columns)
-    return Change("INSERT", f"INSERT INTO {relation} ({names}) {sql}")
+        names = [one.name for one in named.expressions]
+    columns = ", ".join(quoted(name) for name in names)
+    sql = translation.sql(statement.expression.copy())
+    return Change("INSERT", f"INSERT INTO {relation} ({columns}) {sql}")
 
 
-def _check_count(given: int, columns: list[Field]) -> None:
-    if given != len(columns):
-        raise invalid_query(
-            f"Inserted row has wrong column count; Has {given}, expected {len(columns)}"
-        )
-
-
-def _check_assignable(translation: Translation, sql: str, columns: list[Field]) -> None:
-    described = translation.execute(f"DESCRIBE {sql}").fetchall()
-    _check_count(len(described), columns)
-    for position, (row, column) in enumerate(zip(described, columns, strict=True), start=1):
-        if column["mode"] != "REPEATED" and not assignable(column["type"], str(row[1])):
-            raise invalid_query(
-                f"Query column {position} has type {row[1]} which cannot be inserted into column "
-                f"{column['name']}, which has type {standard_name(column)}"
-            )
-
-
-def _update(translation: Translation, statement: exp.Update, table: Table, relation: str) -> Change:
+def _update(translation: Translation, statement: exp.Update, relation: str) -> Change:
     where = statement.args.get("where")
     if where is None:
         raise invalid_query("UPDATE must have a WHERE clause")
-    _check_assignments(table, statement.expressions)
+    _check_assignments(statement.expressions)
     translated = translation.sql(statement.copy())
     from_ = statement.args.get("from_")
     if from_ is None:
@@ -234,68 +196,24 @@ def _update(translation: Translation, statement: exp.Update, table: Table, relat
     return Change("UPDATE", translated, check, refusal)
 
 
-def _merge(translation: Translation, statement: exp.Merge, table: Table) -> Change:
-    source = statement.args["using"].alias_or_name
+def _merge(translation: Translation, statement: exp.Merge) -> Change:
     for when in statement.args["whens"].expressions:
         action: Any = when.args["then"]
         if isinstance(action, exp.Update):
-            _check_assignments(table, action.expressions)
+            _check_assignments(action.expressions)
         elif isinstance(action, exp.Insert):
-            _complete_insert(table, action, source)
+            complete = isinstance(action.this, exp.Tuple) and isinstance(
+                action.expression, exp.Tuple
+            )
+            if not complete:
+                raise unsupported("this INSERT in a MERGE")
     sql = translation.sql(statement.copy())
     return Change("MERGE", f"{sql} RETURNING merge_action")
 
 
-def _complete_insert(table: Table, action: exp.Insert, source: str) -> None:
-    """Writes out INSERT ROW, and checks what an INSERT of a MERGE assigns."""
-    if isinstance(action.this, exp.Var) and action.this.name.upper() == "ROW":
-        names = [column["name"] for column in table.fields]
-        action.set("this", exp.Tuple(expressions=[exp.column(n, quoted=True) for n in names]))
-        values = [exp.column(name, table=source, quoted=True) for name in names]
-        action.set("expression", exp.Tuple(expressions=values))
-    named, values = action.this, action.expression
-    if not isinstance(named, exp.Tuple) or not isinstance(values, exp.Tuple):
-        raise unsupported("INSERT without columns in a MERGE")
-    columns = [_column(table, one.name) for one in named.expressions]
-    _check_count(len(values.expressions), columns)
-    for value, column in zip(list(values.expressions), columns, strict=True):
-        _assign(column, value)
-
-
-def _check_assignments(table: Table, assignments: list[exp.Expr]) -> None:
+def _check_assignments(assignments: list[exp.Expr]) -> None:
     for assignment in assignments:
         if not isinstance(assignment, exp.EQ) or not isinstance(assignment.this, exp.Column):
             raise unsupported("this kind of assignment")
-        target = assignment.this
-        if target.db:
+        if assignment.this.db:
             raise unsupported("assignments to fields of a STRUCT")
-        column = _column(table, target.name)
-        # DuckDB wants the bare name.
-        target.replace(exp.column(column["name"], quoted=True))
-        _assign(column, assignment.expression)
-
-
-def _column(table: Table, name: str) -> Field:
-    column = field_named(table.fields, name)
-    if column is None:
-        raise invalid_query(f"Column {name} is not present in table {table.name}")
-    return column
-
-
-def _assign(column: Field, value: exp.Expr) -> None:
-    """Guards a value that is assigned: DuckDB would cast what BigQuery refuses."""
-    if isinstance(value, exp.Column) and value.name.upper() == "DEFAULT" and not value.table:
-        value.replace(exp.Null())
-        return
-    if isinstance(value, exp.Null | exp.Var):
-        return
-    if isinstance(value, exp.Literal) and (value.is_string or column["type"] == "NUMERIC"):
-        return  # constants take the column's type
-    if column["mode"] == "REPEATED" or column["type"] == "RECORD":
-        return
-    # A holder keeps the place while the value moves into the call.
-    holder = exp.Null()
-    value.replace(holder)
-    guard = macro(f"bq_assign_{column['type'].lower()}", value)
-    guard.meta["trusted"] = True
-    holder.replace(guard)

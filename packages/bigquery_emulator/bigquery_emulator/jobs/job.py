@@ -50,6 +50,7 @@ class Outcome:
         statistics: the API's JobStatistics, but for the times.
         error: the API's ErrorProto, if the job failed.
         result: where a query's rows are: `results.ResultTable` as a dict.
+        written: the API's tableReference of the table that DML or CREATE TABLE AS SELECT wrote.
         started_ms: when it started.
         ended_ms: when it ended.
     """
@@ -57,6 +58,7 @@ class Outcome:
     statistics: dict[str, Any] = field(default_factory=dict)
     error: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
+    written: dict[str, Any] | None = None
     started_ms: int = 0
     ended_ms: int = 0
 
@@ -157,7 +159,7 @@ class Jobs:
         """
         self._enter(job)
         kind = job.configuration["jobType"]
-        self._threads[kind].submit(self._run, job, work)
+        self._threads["QUERY" if kind == "QUERY" else "LOAD"].submit(self._run, job, work)
         return job
 
     def _enter(self, job: Job) -> None:

@@ -21,10 +21,8 @@ from bigquery_emulator.jobs.query_request import QueryRequest
 from bigquery_emulator.jobs.statement import Translation
 from bigquery_emulator.sql.definitions import definition_kind
 from bigquery_emulator.sql.metadata_views import metadata_view
-from bigquery_emulator.sql.name_checks import check_names
 from bigquery_emulator.sql.parsing import DEFINITIONS
 from bigquery_emulator.sql.tables import TableNames
-from bigquery_emulator.sql.type_checks import check_types
 from bigquery_emulator.storage import catalog, segments
 from bigquery_emulator.storage.catalog import TableName
 from bigquery_emulator.storage.database import Storage
@@ -60,10 +58,10 @@ class QueryRunner:
         with self.storage.snapshot() as cursor:
             translation = Translation(cursor, request, location)
             statement = translation.statement
-            check_types(statement, translation.tables.table_or_none)
             if isinstance(statement, exp.Query):
                 check_reading(translation)
-                fields = translation.described(translation.sql(statement))
+                fields = translation.described(statement)
+                translation.execute(f"EXPLAIN {translation.sql(statement)}")
                 return Outcome(translation.statistics("SELECT", schema={"fields": fields}))
             if isinstance(statement, DEFINITIONS):
                 return Outcome(translation.statistics(definition_kind(statement)))
@@ -77,9 +75,8 @@ class QueryRunner:
         """Keeps the rows in an anonymous table, from which pages are read."""
         with self._translating(job, request) as translation:
             check_reading(translation)
-            check_types(translation.statement, translation.tables.table_or_none)
+            fields = translation.described(translation.statement)
             sql = translation.sql(translation.statement)
-            fields = translation.described(sql)
             relation = self.results.create(translation.cursor, fields)
             row = translation.execute(f"INSERT INTO {relation} {sql}").fetchone()
             result = ResultTable(relation, fields, int(row[0]) if row else 0)
@@ -113,7 +110,6 @@ class QueryRunner:
             cursor = translation.cursor
             kind = kind_of(translation.statement)
             table = target_of(translation)
-            check_types(translation.statement, translation.tables.table_or_none)
             counts = changed_rows(translation, table, self.storage.next_id)
             # Before the new sizes are known: what was read is counted.
             statistics = translation.statistics(kind)
@@ -127,7 +123,8 @@ class QueryRunner:
                     "deletedRowCount": str(counts["DELETE"]),
                 },
             }
-            self.jobs.record(cursor, job, Outcome(statistics))
+            written = table.name.reference()
+            self.jobs.record(cursor, job, Outcome(statistics, written=written))
 
     def _define(self, job: Job, request: QueryRequest) -> None:
         """Runs DDL, in one transaction with the job's outcome."""
@@ -135,10 +132,10 @@ class QueryRunner:
         drops_dataset = isinstance(request.statement, exp.Drop)
         lock = locks.held_for_everything() if drops_dataset else self._locked_for_target(request)
         with lock, self._translating(job, request) as translation:
-            check_types(translation.statement, translation.tables.table_or_none)
             kind, more = Definitions(self.storage, translation).run()
             statistics = translation.statistics(kind, **more)
-            self.jobs.record(translation.cursor, job, Outcome(statistics))
+            written = more["ddlTargetTable"] if kind == "CREATE_TABLE_AS_SELECT" else None
+            self.jobs.record(translation.cursor, job, Outcome(statistics, written=written))
 
     @contextmanager
     def _translating(self, job: Job, request: QueryRequest) -> Iterator[Translation]:
@@ -158,18 +155,17 @@ class QueryRunner:
 
 
 def check_reading(translation: Translation) -> None:
-    """Refuses what BigQuery refuses of a SELECT, and DuckDB would not.
+    """Refuses a SELECT of tables that require a partition filter, without one.
 
     Raises:
-        ApiError: a name is unknown, or a table that requires a partition filter has none.
+        ApiError: it is such a one.
     """
-    check_names(translation.statement, translation.tables.table_or_none)
     filtered = {
         column.name.lower()
-        for clause in translation.statement.find_all(exp.Where, exp.Join)
+        for clause in translation.original.find_all(exp.Where, exp.Join)
         for column in clause.find_all(exp.Column)
     }
-    for node in translation.statement.find_all(exp.Table):
+    for node in translation.original.find_all(exp.Table):
         table = translation.tables.table_or_none(node)
         if table is None or not table.resource.get("requirePartitionFilter"):
             continue

@@ -42,6 +42,7 @@ class QueryRequest:
     Attributes:
         project: where the job runs, and where tables without a project are looked for.
         statement: the parsed SQL; to be copied, never changed.
+        text: the SQL as it came.
         default: project and dataset of tables without a dataset.
         parameters: the API's queryParameters.
         destination: the table for the rows, if the client chose one.
@@ -49,6 +50,7 @@ class QueryRequest:
 
     project: str
     statement: exp.Expr
+    text: str
     default: tuple[str, str] | None
     parameters: list[dict[str, Any]]
     destination: Destination | None
@@ -85,6 +87,7 @@ class QueryRequest:
         return cls(
             project=project,
             statement=statement,
+            text=query["query"],
             default=(default.get("projectId") or project, default["datasetId"])
             if default
             else None,

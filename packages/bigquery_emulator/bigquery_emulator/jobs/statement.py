@@ -14,11 +14,12 @@ from bigquery_emulator.errors import invalid_query
 from bigquery_emulator.jobs.query_request import QueryRequest
 from bigquery_emulator.sql.duckdb_errors import raise_for_duckdb
 from bigquery_emulator.sql.metadata_views import metadata_view
-from bigquery_emulator.sql.nan_checks import check_nan_comparisons
 from bigquery_emulator.sql.parameters import QueryParameters
+from bigquery_emulator.sql.queries import query_columns
 from bigquery_emulator.sql.tables import TableNames
 from bigquery_emulator.sql.translation import Translator, duckdb_sql
-from bigquery_emulator.storage.column_types import Field, field_of_duckdb
+from bigquery_emulator.sql.types import field_of_type
+from bigquery_emulator.storage.column_types import Field
 from bigquery_emulator.storage.database import Cursor
 from bigquery_emulator.storage.partition_sizes import partition_sizes
 
@@ -29,11 +30,12 @@ class Translation:
     def __init__(self, cursor: Cursor, request: QueryRequest, location: str) -> None:
         self.cursor = cursor
         self.location = location
-        self._original = request.statement
-        self.statement = request.statement.copy()
+        self.original = request.statement
+        self.text = request.text
         self.tables = TableNames(cursor, request.project, request.default, metadata_view, location)
         self._parameters = QueryParameters(request.parameters)
         self._translator = Translator(self.tables, self._parameters)
+        self.statement = self._translator.analyzed(request.statement.copy())
 
     def sql(self, statement: exp.Expr) -> str:
         """A part of the statement as DuckDB's SQL; the part is used up."""
@@ -44,35 +46,36 @@ class Translation:
         """The values of the parameters in what was translated so far."""
         return self._parameters.bound
 
-    def described(self, sql: str) -> list[Field]:
-        """The columns of a SELECT that was translated.
+    def evaluated(self, resource: dict[str, Any]) -> dict[str, Any]:
+        """A resource from OPTIONS, with the moment of its expiration computed.
 
         Raises:
-            ApiError: it does not bind, or has two columns of one name.
+            ApiError: it is no TIMESTAMP.
         """
-        self.check_nans()
-        rows = self.execute(f"DESCRIBE {sql}").fetchall()
-        names = [str(row[0]).lower() for row in rows]
+        given = resource.get("expirationTime")
+        if not isinstance(given, exp.Expr) or isinstance(given, exp.Null):
+            return resource | ({"expirationTime": None} if "expirationTime" in resource else {})
+        query = self._translator.analyzed(exp.select(given.copy()))
+        if [kind.name for _, kind in query_columns(query)] != ["TIMESTAMP"]:
+            raise invalid_query("expiration_timestamp must be a TIMESTAMP")
+        row = self.execute(f"SELECT epoch_ms(({self.sql(query)}))").fetchone()
+        moment = row[0] if row else None
+        return resource | {"expirationTime": None if moment is None else str(moment)}
+
+    def described(self, query: exp.Expr) -> list[Field]:
+        """The columns of a query that was analyzed.
+
+        Raises:
+            ApiError: two columns have one name, or one has a type that no column has.
+        """
+        columns = query_columns(query)
+        names = [name.lower() for name, _ in columns]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise invalid_query(
                 "Duplicate column names in the result are not supported. Found duplicate(s): "
                 + ", ".join(twice)
             )
-        return [field_of_duckdb(str(row[0]), str(row[1])) for row in rows]
-
-    def check_nans(self) -> None:
-        """Refuses what depends on the tables that are read, after they were resolved.
-
-        Raises:
-            ApiError: the statement compares NaN values.
-        """
-        nan_columns = {
-            name.lower()
-            for table in self.tables.used.values()
-            for size in partition_sizes(self.cursor, table)
-            for name in size.nan_columns
-        }
-        check_nan_comparisons(self._original, nan_columns)
+        return [field_of_type(name, kind) for name, kind in columns]
 
     def execute(self, sql: str) -> Cursor:
         """Runs what was translated, with the query's parameters.

@@ -19,6 +19,8 @@ def option_value(value: exp.Expr) -> Any:
     """
     if isinstance(value, exp.Boolean):
         return bool(value.this)
+    if isinstance(value, exp.Null):
+        return None
     if isinstance(value, exp.Array):
         pairs = [pair.expressions for pair in value.expressions]
         return {str(literal(key)): str(literal(text)) for key, text in pairs}

@@ -9,15 +9,18 @@ from typing import Any
 
 from sqlglot import exp
 
-from bigquery_emulator.errors import unsupported
+from bigquery_emulator.errors import invalid_query, unsupported
 from bigquery_emulator.sql.declared_columns import declared_field, option_value
 from bigquery_emulator.sql.parsing import check_supported
 
-_UNDERSTOOD = set("this kind exists replace properties expression tables cascade actions".split())
+_UNDERSTOOD = set(
+    "this kind exists replace properties expression tables cascade restrict actions".split()
+)
 _ADDED_COLUMN = {"this", "kind", "constraints", "exists"}
 _TRUNCATIONS = (exp.DateTrunc, exp.TimestampTrunc, exp.DatetimeTrunc)
 _OPTIONS = {
     "description": "description",
+    "expiration_timestamp": "expirationTime",
     "friendly_name": "friendlyName",
     "labels": "labels",
     "require_partition_filter": "requirePartitionFilter",
@@ -35,14 +38,12 @@ def definition_kind(statement: Any) -> str:
         if value and name not in _UNDERSTOOD:
             raise unsupported(f"{name.upper()} in {statement.key.upper()}")
     kind = str(statement.args.get("kind") or "").upper()
-    if isinstance(statement, exp.Alter) and kind == "TABLE":
+    if isinstance(statement, exp.Alter) and kind in ("TABLE", "VIEW"):
         _check_alterations(statement)
-        return "ALTER_TABLE"
+        return f"ALTER_{kind}"
     verb = "CREATE" if isinstance(statement, exp.Create) else statement.key.upper()
-    if kind == "VIEW" and verb in ("CREATE", "DROP") and not statement.args.get("cascade"):
-        return _view_definition(verb, statement)
     if (
-        kind not in ("TABLE", "SCHEMA")
+        kind not in ("TABLE", "SCHEMA", "VIEW")
         or verb == "ALTER"
         or (verb == "DROP" and len(statement.args["tables"]) > 1)
     ):
@@ -50,21 +51,10 @@ def definition_kind(statement: Any) -> str:
     properties_of(statement)
     if verb == "CREATE" and statement.expression:
         check_supported(statement.expression)
-        return "CREATE_TABLE_AS_SELECT"
+        return "CREATE_VIEW" if kind == "VIEW" else "CREATE_TABLE_AS_SELECT"
+    if verb == "CREATE" and kind == "VIEW":
+        raise invalid_query("Syntax error: CREATE VIEW needs a query")
     return f"{verb}_{kind}"
-
-
-def _view_definition(verb: str, statement: Any) -> str:
-    if verb == "DROP":
-        if len(statement.args["tables"]) > 1:
-            raise unsupported("DROP VIEW of several views")
-        return "DROP_VIEW"
-    if isinstance(statement.this, exp.Schema):
-        raise unsupported("CREATE VIEW with names of columns")
-    if extra := sorted(set(properties_of(statement)) - {"description", "friendlyName", "labels"}):
-        raise unsupported(f"{extra[0]} in CREATE VIEW")
-    check_supported(statement.expression)
-    return "CREATE_VIEW"
 
 
 def _check_alterations(statement: exp.Alter) -> None:
@@ -73,10 +63,16 @@ def _check_alterations(statement: exp.Alter) -> None:
         meant = {name for name, value in action.args.items() if value}
         adds = isinstance(action, exp.ColumnDef) and meant <= _ADDED_COLUMN
         relaxes = isinstance(action, exp.AlterColumn) and meant == {"this", "drop", "allow_null"}
-        if not adds and not relaxes:
-            raise unsupported("ALTER TABLE but for ADD COLUMN and ALTER COLUMN ... DROP NOT NULL")
+        drops = isinstance(action, exp.Drop) and action.args.get("kind") == "COLUMN"
+        sets = isinstance(action, exp.AlterSet) and meant == {"expressions"}
+        if not (adds or relaxes or drops or sets) and not isinstance(
+            action, exp.AlterRename | exp.RenameColumn
+        ):
+            raise unsupported(f"{action.key.upper()} in ALTER TABLE")
         if adds:
             declared_field(action)
+        if sets:
+            options_of([one for part in action.expressions for one in part.expressions])
 
 
 def properties_of(statement: exp.Expr) -> dict[str, Any]:
@@ -91,12 +87,29 @@ def properties_of(statement: exp.Expr) -> dict[str, Any]:
         elif isinstance(one, exp.LocationProperty):
             resource["location"] = one.this.name
         elif isinstance(one, exp.Property) and type(one) is exp.Property:
-            option = str(one.name).lower()
-            if option not in _OPTIONS:
-                raise unsupported(f"the option {option}")
-            resource[_OPTIONS[option]] = option_value(one.args["value"])
+            resource |= options_of([one])
         else:
             raise unsupported(f"{one.key.removesuffix('property').upper()} in CREATE")
+    return resource
+
+
+def options_of(options: list[Any]) -> dict[str, Any]:
+    """OPTIONS, as the API has them; one that is computed is still an expression.
+
+    Raises:
+        ApiError: an option is not supported.
+    """
+    resource: dict[str, Any] = {}
+    for one in options:
+        option = str(one.name).lower()
+        if option not in _OPTIONS:
+            raise unsupported(f"the option {option}")
+        value = one.args["value"]
+        if option == "expiration_timestamp":
+            check_supported(value)
+            resource[_OPTIONS[option]] = value
+        else:
+            resource[_OPTIONS[option]] = option_value(value)
     return resource
 
 

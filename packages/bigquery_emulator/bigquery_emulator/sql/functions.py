@@ -14,6 +14,8 @@ from typing import Any
 from sqlglot import exp
 
 from bigquery_emulator.errors import unsupported
+from bigquery_emulator.sql.scopes import type_of
+from bigquery_emulator.sql.types import FLOAT64, array_of
 
 Builder = Callable[[Any], exp.Expr]
 
@@ -184,11 +186,14 @@ def unnested(node: exp.Unnest) -> exp.Expr:
     position = offset.copy() if isinstance(offset, exp.Identifier) else exp.to_identifier("offset")
     counted = node.copy()
     counted.set("offset", exp.to_identifier("_position", quoted=True))
-    counted.set("alias", exp.TableAlias(columns=[element.copy()]))
+    counted.set(
+        "alias",
+        exp.TableAlias(this=exp.to_identifier("_counted"), columns=[element.copy()]),
+    )
     one = exp.Literal.number(1)
     from_zero = exp.Sub(this=exp.column("_position", quoted=True), expression=one)
     columns = [exp.column(element), exp.alias_(from_zero, position)]
-    return exp.select(*columns).from_(counted).subquery(exp.to_identifier("_unnested", quoted=True))
+    return exp.select(*columns).from_(counted).subquery(element.copy())
 
 
 def _bytes(node: exp.ByteString) -> exp.Expr:
@@ -196,6 +201,15 @@ def _bytes(node: exp.ByteString) -> exp.Expr:
     if not text.isascii() or "\\" in text:
         raise unsupported("BYTES literals with other than ASCII characters")
     return macro("encode", exp.Literal.string(text))
+
+
+def _series(node: exp.GenerateSeries) -> exp.Expr:
+    start, end = node.args["start"], node.args["end"]
+    step = node.args.get("step") or exp.Cast(
+        this=exp.Literal.number(1), to=exp.DataType.build("BIGINT")
+    )
+    floats = type_of(node) == array_of(FLOAT64)
+    return macro("bq_float_series" if floats else "bq_series", start, end, step)
 
 
 def _struct(node: exp.Struct) -> exp.Expr:
@@ -231,7 +245,6 @@ FUNCTIONS: dict[type[exp.Expr], Function] = {
     exp.LogicalAnd: function("this", plain("bool_and")),
     exp.LogicalOr: function("this", plain("bool_or")),
     exp.Max: function("this"),
-    exp.Min: function("this"),
     exp.NthValue: function("this offset"),
     exp.Ntile: function("this"),
     exp.PercentRank: function(""),
@@ -239,10 +252,7 @@ FUNCTIONS: dict[type[exp.Expr], Function] = {
     exp.RowNumber: function(""),
     # Conditions.
     exp.Coalesce: function("this expressions"),
-    exp.Greatest: function("this expressions ignore_nulls"),
     exp.If: function("this true false"),
-    exp.Least: function("this expressions ignore_nulls"),
-    exp.Nullif: function("this expression"),
     # Strings.
     exp.ByteString: function("this is_bytes", _bytes),
     exp.Concat: function("expressions safe coalesce", _concat),
@@ -250,7 +260,7 @@ FUNCTIONS: dict[type[exp.Expr], Function] = {
     exp.Left: function("this expression", pair("bq_left")),
     exp.Length: function("this binary", plain("bq_length")),
     exp.Like: function("this expression", _like),
-    exp.Lower: function("this"),
+    exp.Lower: function("this", plain("bq_lower")),
     exp.Pad: function("this expression fill_pattern is_left", _pad),
     exp.RawString: function("this", lambda node: exp.Literal.string(node.this)),
     exp.RegexpExtract: function(
@@ -280,11 +290,11 @@ FUNCTIONS: dict[type[exp.Expr], Function] = {
     ),
     exp.Substring: function("this start length", _substring),
     exp.Trim: function("this expression position", _trim),
-    exp.Upper: function("this"),
+    exp.Upper: function("this", plain("bq_upper")),
     # Arrays and structs.
     exp.Array: function("expressions value_constructor struct_name_inheritance"),
     exp.ArraySize: function("this", plain("len")),
     exp.Bracket: function("this expressions offset safe", _bracket),
-    exp.GenerateSeries: function("start end step is_end_exclusive"),
+    exp.GenerateSeries: function("start end step is_end_exclusive", _series),
     exp.Struct: function("expressions", _struct),
 }

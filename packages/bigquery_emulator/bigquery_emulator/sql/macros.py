@@ -6,11 +6,11 @@ results nor result types depend on guesses made from the SQL text. (DuckDB has m
 for each type, but cannot choose among them for the result of an aggregate.)
 """
 
-# ruff: noqa: S608 - SQL is put together from constants
-
 from __future__ import annotations
 
-from bigquery_emulator.sql.duckdb_errors import UNSUPPORTED_MARK
+from bigquery_emulator.sql.casts import cast_macros
+from bigquery_emulator.sql.duckdb_errors import OWN_MARK, UNSUPPORTED_MARK
+from bigquery_emulator.sql.time_formats import FORMAT_MACROS
 
 _IS_FLOAT = "typeof(x) IN ('DOUBLE', 'FLOAT')"
 _IS_NUMERIC = "typeof(x) LIKE 'DECIMAL%'"
@@ -18,100 +18,74 @@ _IS_STRING = "typeof(x) = 'VARCHAR'"
 _IS_BYTES = "typeof(x) = 'BLOB'"
 _IS_TIMESTAMP = "typeof(x) = 'TIMESTAMP WITH TIME ZONE'"
 _TEXT = "CAST(x AS VARCHAR)"
-_INTEGER_TEXT = f"regexp_full_match(trim({_TEXT}), '[+-]?([0-9]+|0[xX][0-9a-fA-F]+)')"
-_DATE_TEXT = f"regexp_full_match({_TEXT}, '[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}')"
+
+
+def _letters(change: str) -> str:
+    """A map of the letters that become other ones than DuckDB says, as SQL."""
+    found = {
+        chr(code): getattr(chr(code), change)()
+        for code in range(128, 0x1E944)
+        if not 0xD800 <= code < 0xE000 and len(getattr(chr(code), change)()) > 1
+    }
+    pairs = ", ".join(f"'{one}': '{other}'" for one, other in found.items())
+    return f"MAP {{{pairs}}}"
+
+
+_UPPER, _LOWER = _letters("upper"), _letters("lower")
 
 
 def _unsupported(what: str, kind: str) -> str:
     return f"CAST(error('The BigQuery {UNSUPPORTED_MARK} {what}.') AS {kind})"
 
 
-def _casts(prefix: str, cast: str, bad: str) -> str:
-    """The macros of CAST or SAFE_CAST.
-
-    Args:
-        prefix: of the macros' names.
-        cast: DuckDB's cast to use, CAST or TRY_CAST.
-        bad: a format of what stands for a value that cannot be cast, of a message and a type.
-    """
-
-    def refused(message: str, kind: str) -> str:
-        return bad.format(message=message, kind=kind)
-
-    # Times print their fraction with three digits or six, floats without a needless ".0".
-    fraction = f"regexp_extract({_TEXT}, '\\.([0-9]+)', 1)"
-    padded = f"rpad({fraction}, CASE WHEN length({fraction}) <= 3 THEN 3 ELSE 6 END, '0')"
-    return rf"""
-CREATE OR REPLACE MACRO {prefix}_int64(x) AS CASE
-    WHEN x IS NULL THEN NULL
-    WHEN {_IS_FLOAT} THEN {cast}(round({cast}(x AS DOUBLE)) AS BIGINT)
-    WHEN {_IS_STRING} AND NOT {_INTEGER_TEXT} THEN {refused("'Bad int64 value: ' || x", "BIGINT")}
-    ELSE {cast}(x AS BIGINT) END;
-CREATE OR REPLACE MACRO {prefix}_float64(x) AS CASE
-    WHEN typeof(x) = 'BOOLEAN' THEN {refused("'Invalid cast from BOOL to FLOAT64'", "DOUBLE")}
-    ELSE {cast}(x AS DOUBLE) END;
-CREATE OR REPLACE MACRO {prefix}_numeric(x) AS {cast}(x AS DECIMAL(38,9));
-CREATE OR REPLACE MACRO {prefix}_bool(x) AS CASE
-    WHEN {_IS_STRING} AND lower({_TEXT}) NOT IN ('true', 'false')
-    THEN {refused("'Bad bool value: ' || x", "BOOLEAN")}
-    ELSE {cast}(x AS BOOLEAN) END;
-CREATE OR REPLACE MACRO {prefix}_string(x) AS CASE
-    WHEN {_IS_BYTES} OR typeof(x) LIKE '%]' OR typeof(x) LIKE 'STRUCT%'
-    THEN {_unsupported("casts of BYTES, ARRAY and STRUCT to STRING", "VARCHAR")}
-    WHEN {_IS_FLOAT} AND {_TEXT} = 'nan' THEN 'NaN'
-    WHEN {_IS_FLOAT} THEN regexp_replace({_TEXT}, '\.0$', '')
-    WHEN {_IS_NUMERIC} THEN rtrim(rtrim({_TEXT}, '0'), '.')
-    WHEN typeof(x) LIKE 'TIME%' AND {fraction} <> ''
-    THEN regexp_replace({_TEXT}, '\.[0-9]+', '.' || {padded})
-    ELSE {_TEXT} END;
-CREATE OR REPLACE MACRO {prefix}_bytes(x) AS CASE
-    WHEN {_IS_STRING} THEN encode({_TEXT}) ELSE {cast}(x AS BLOB) END;
-CREATE OR REPLACE MACRO {prefix}_date(x) AS CASE
-    WHEN {_IS_STRING} AND NOT {_DATE_TEXT} THEN {refused("'Invalid date: ' || x", "DATE")}
-    ELSE {cast}(x AS DATE) END;
-CREATE OR REPLACE MACRO {prefix}_datetime(x) AS {cast}(x AS TIMESTAMP);
-CREATE OR REPLACE MACRO {prefix}_timestamp(x) AS {cast}(x AS TIMESTAMPTZ);
-CREATE OR REPLACE MACRO {prefix}_time(x) AS CASE
-    WHEN {_IS_TIMESTAMP} THEN {cast}({cast}(x AS TIMESTAMP) AS TIME) ELSE {cast}(x AS TIME) END;
-"""
-
-
 _NUMBERS = f"""
-CREATE OR REPLACE MACRO bq_float(x) AS CASE
-    WHEN {_IS_NUMERIC} THEN {_unsupported("this function for NUMERIC values", "DOUBLE")}
-    WHEN {_IS_STRING} THEN CAST(error('A number is needed, not a STRING') AS DOUBLE)
-    ELSE CAST(x AS DOUBLE) END;
-CREATE OR REPLACE MACRO bq_int(x) AS CASE
-    WHEN {_IS_NUMERIC} OR {_IS_FLOAT} OR {_IS_STRING}
-    THEN {_unsupported("this function for other values than INT64", "BIGINT")}
-    ELSE CAST(x AS BIGINT) END;
--- Only from a DATE can a DATE be taken. Naming "a" once keeps a long chain from doubling each time.
-CREATE OR REPLACE MACRO bq_minus(a, b) AS CASE WHEN typeof(b) = 'DATE'
-    THEN error('The BigQuery {UNSUPPORTED_MARK} differences of DATEs; use DATE_DIFF.')
-    ELSE a - b END;
--- DuckDB goes on with Infinity where BigQuery ends with an overflow. Whether an operand was
--- infinite from the start is not known here, so neither is supported.
+CREATE OR REPLACE MACRO bq_int(x) AS CAST(x AS BIGINT);
+-- DuckDB goes on with Infinity where BigQuery ends with an overflow. Where it is not known whether
+-- an operand was infinite from the start, neither is supported.
 CREATE OR REPLACE MACRO bq_finite(x) AS CASE
     WHEN {_IS_FLOAT} AND isinf(CAST(x AS DOUBLE))
     THEN error('The BigQuery {UNSUPPORTED_MARK} infinite results of arithmetic (double overflow).')
     ELSE x END;
+CREATE OR REPLACE MACRO bq_no_overflow(x, infinite) AS CASE
+    WHEN isinf(x) AND NOT coalesce(infinite, false) THEN bq_error('double overflow') ELSE x END;
 CREATE OR REPLACE MACRO bq_quotient(a, b) AS a / b;
-CREATE OR REPLACE MACRO bq_safe_divide(a, b) AS bq_float(a) / nullif(bq_float(b), 0);
+CREATE OR REPLACE MACRO bq_safe_divide(a, b) AS a / nullif(b, 0);
 CREATE OR REPLACE MACRO bq_div(a, b) AS bq_int(a) // bq_int(b);
 CREATE OR REPLACE MACRO bq_mod(a, b) AS bq_int(a) % bq_int(b);
-CREATE OR REPLACE MACRO bq_round(x) AS round(bq_float(x));
-CREATE OR REPLACE MACRO bq_round_to(x, n) AS round(bq_float(x), CAST(n AS INTEGER));
-CREATE OR REPLACE MACRO bq_ceil(x) AS ceil(bq_float(x));
-CREATE OR REPLACE MACRO bq_floor(x) AS floor(bq_float(x));
-CREATE OR REPLACE MACRO bq_trunc(x) AS trunc(bq_float(x));
+CREATE OR REPLACE MACRO bq_sign(x) AS CASE WHEN {_IS_FLOAT} AND isnan(CAST(x AS DOUBLE)) THEN x
+    WHEN x > 0 THEN 1 WHEN x < 0 THEN -1 WHEN x = 0 THEN 0 END;
+CREATE OR REPLACE MACRO bq_round_to(x, n) AS round(x, CAST(n AS INTEGER));
+CREATE OR REPLACE MACRO bq_round_numeric(x, n) AS
+    CAST(round(x, CAST(n AS INTEGER)) AS DECIMAL(38,9));
+CREATE OR REPLACE MACRO bq_trunc_to(x, n) AS trunc(x, CAST(n AS INTEGER));
+CREATE OR REPLACE MACRO bq_gt(a, b) AS
+    CASE WHEN isnan(a) AND b IS NOT NULL THEN false ELSE a > b END;
+CREATE OR REPLACE MACRO bq_gte(a, b) AS
+    CASE WHEN isnan(a) AND b IS NOT NULL THEN false ELSE a >= b END;
+CREATE OR REPLACE MACRO bq_lt(a, b) AS bq_gt(b, a);
+CREATE OR REPLACE MACRO bq_lte(a, b) AS bq_gte(b, a);
+CREATE OR REPLACE MACRO bq_between(x, a, b) AS bq_gte(x, a) AND bq_gte(b, x);
+CREATE OR REPLACE MACRO bq_no_nan(x) AS CASE WHEN isnan(x)
+    THEN CAST(error('The BigQuery {UNSUPPORTED_MARK} quantiles of NaN.') AS DOUBLE) ELSE x END;
 """
 
 _STRINGS = f"""
+CREATE OR REPLACE MACRO bq_text_in_zone(x, z) AS CASE
+    WHEN bq_try_string_datetime(x) IS NOT NULL THEN bq_in_zone(bq_try_string_datetime(x), z)
+    ELSE bq_cast_string_timestamp(x) END;
 CREATE OR REPLACE MACRO bq_text(x) AS CASE
     WHEN {_IS_BYTES} THEN {_unsupported("this function for BYTES", "VARCHAR")}
-    WHEN NOT {_IS_STRING} AND x IS NOT NULL
-    THEN CAST(error('A STRING is needed, not another type') AS VARCHAR)
     ELSE {_TEXT} END;
+-- Some letters become several: DuckDB knows only one for one.
+CREATE OR REPLACE MACRO bq_upper(x) AS CASE WHEN strlen(x) = length(x) THEN upper(x)
+    ELSE array_to_string(list_transform(string_split(x, ''),
+        lambda c: coalesce({_UPPER}[c], upper(c))), '') END;
+-- A sigma at the end of a word is written otherwise.
+CREATE OR REPLACE MACRO bq_lower(x) AS CASE WHEN strlen(x) = length(x) THEN lower(x)
+    ELSE array_to_string(list_transform(
+        string_split(regexp_replace(
+            x, '([\\p{{L}}\\p{{Mn}}])Σ([^\\p{{L}}]|$)', '\\1ς\\2', 'g'), ''),
+        lambda c: coalesce({_LOWER}[c], lower(c))), '') END;
 CREATE OR REPLACE MACRO bq_length(x) AS CASE
     WHEN {_IS_BYTES} THEN octet_length(CAST(x AS BLOB)) ELSE length(bq_text(x)) END;
 CREATE OR REPLACE MACRO bq_start(x, p) AS
@@ -119,19 +93,19 @@ CREATE OR REPLACE MACRO bq_start(x, p) AS
 CREATE OR REPLACE MACRO bq_substr(x, p) AS
     substring(bq_text(x), bq_start(bq_text(x), bq_int(p)));
 CREATE OR REPLACE MACRO bq_substr_length(x, p, n) AS CASE
-    WHEN n < 0 THEN CAST(error('Third argument in SUBSTR() cannot be negative') AS VARCHAR)
+    WHEN n < 0 THEN CAST(bq_error('Third argument in SUBSTR() cannot be negative') AS VARCHAR)
     ELSE substring(bq_text(x), bq_start(bq_text(x), bq_int(p)), bq_int(n)) END;
 CREATE OR REPLACE MACRO bq_left(x, n) AS CASE
-    WHEN n < 0 THEN CAST(error('Second argument in LEFT() cannot be negative') AS VARCHAR)
+    WHEN n < 0 THEN CAST(bq_error('Second argument in LEFT() cannot be negative') AS VARCHAR)
     ELSE left(bq_text(x), n) END;
 CREATE OR REPLACE MACRO bq_right(x, n) AS CASE
-    WHEN n < 0 THEN CAST(error('Second argument in RIGHT() cannot be negative') AS VARCHAR)
+    WHEN n < 0 THEN CAST(bq_error('Second argument in RIGHT() cannot be negative') AS VARCHAR)
     ELSE right(bq_text(x), n) END;
 CREATE OR REPLACE MACRO bq_lpad(x, n, p) AS CASE
-    WHEN n < 0 OR p = '' THEN CAST(error('Invalid arguments of LPAD') AS VARCHAR)
+    WHEN n < 0 OR p = '' THEN CAST(bq_error('Invalid arguments of LPAD') AS VARCHAR)
     ELSE lpad(bq_text(x), CAST(n AS INTEGER), p) END;
 CREATE OR REPLACE MACRO bq_rpad(x, n, p) AS CASE
-    WHEN n < 0 OR p = '' THEN CAST(error('Invalid arguments of RPAD') AS VARCHAR)
+    WHEN n < 0 OR p = '' THEN CAST(bq_error('Invalid arguments of RPAD') AS VARCHAR)
     ELSE rpad(bq_text(x), CAST(n AS INTEGER), p) END;
 CREATE OR REPLACE MACRO bq_replace(x, a, b) AS
     CASE WHEN a = '' THEN bq_text(x) ELSE replace(bq_text(x), a, b) END;
@@ -146,58 +120,62 @@ CREATE OR REPLACE MACRO bq_whitespace() AS
 """
 
 _TIMES = f"""
+-- A DATETIME in a zone: the earlier moment, if it comes twice. The offset of the day before is the
+-- one in force before a change.
+CREATE OR REPLACE MACRO bq_offset(u, z) AS
+    (u AT TIME ZONE z) - CAST(u AS TIMESTAMP);
+CREATE OR REPLACE MACRO bq_earlier(x, z) AS
+    CAST(x AS TIMESTAMPTZ) - bq_offset(CAST(x AS TIMESTAMPTZ) - to_days(1), z);
+CREATE OR REPLACE MACRO bq_zone(z) AS
+    CASE WHEN regexp_full_match(z, '[+-].*') THEN 'GMT' || z ELSE z END;
+CREATE OR REPLACE MACRO bq_moment(x, z) AS
+    CASE WHEN bq_earlier(x, z) AT TIME ZONE z = x THEN bq_earlier(x, z)
+    ELSE x AT TIME ZONE z END;
+CREATE OR REPLACE MACRO bq_in_zone(x, z) AS bq_moment(CAST(x AS TIMESTAMP), bq_zone(z));
+CREATE OR REPLACE MACRO bq_less(x, a, b) AS x - (a - b);
+CREATE OR REPLACE MACRO bq_time_trunc(u, x) AS
+    CAST(date_trunc(u, DATE '1970-01-01' + x) AS TIME);
+CREATE OR REPLACE MACRO bq_week(x, d) AS
+    CAST((dayofyear(x) + 6 - (dayofweek(x) - d + 7) % 7) // 7 AS BIGINT);
+CREATE OR REPLACE MACRO bq_last_day(x, i) AS CAST(x + i - to_days(1) AS DATE);
+CREATE OR REPLACE MACRO bq_floor_div(x, n) AS
+    CAST((x - (x % n + n) % n) // n AS BIGINT);
+CREATE OR REPLACE MACRO bq_unix_date(x) AS date_diff('day', DATE '1970-01-01', x);
+CREATE OR REPLACE MACRO bq_empty_format(x) AS CASE WHEN x IS NOT NULL THEN '' END;
 CREATE OR REPLACE MACRO bq_diff(u, x, b) AS
     CASE WHEN {_IS_TIMESTAMP} THEN date_sub(u, b, x) ELSE date_diff(u, b, x) END;
 -- DuckDB's own difference in weeks does not count Mondays.
-CREATE OR REPLACE MACRO bq_week_diff(n, x, b) AS CASE
-    WHEN {_IS_TIMESTAMP} THEN {_unsupported("differences of TIMESTAMPs in weeks", "BIGINT")}
-    ELSE date_diff(
-        'day', date_trunc('week', b + to_days(n)), date_trunc('week', x + to_days(n))) // 7 END;
-CREATE OR REPLACE MACRO bq_shift_date(x DATE, i) AS CAST(x + i AS DATE),
-    (x TIMESTAMP, i) AS x + i,
-    (x TIMESTAMPTZ, i) AS x + i;
+CREATE OR REPLACE MACRO bq_week_diff(n, x, b) AS date_diff(
+    'day', date_trunc('week', b + to_days(n)), date_trunc('week', x + to_days(n))) // 7;
+CREATE OR REPLACE MACRO bq_in_range(x) AS CASE WHEN year(x) NOT BETWEEN 1 AND 9999
+    THEN bq_error('Date or time value out of range') ELSE x END;
+CREATE OR REPLACE MACRO bq_shift(x, i) AS bq_in_range(x + i);
+CREATE OR REPLACE MACRO bq_shift_date(x, i) AS CAST(bq_in_range(x + i) AS DATE);
 """
 
 _ARRAYS = """
+CREATE OR REPLACE MACRO bq_series(a, b, s) AS CASE
+    WHEN s = 0 THEN bq_error('Sequence step cannot be 0.') ELSE generate_series(a, b, s) END;
+CREATE OR REPLACE MACRO bq_float_series(a, b, s) AS CASE
+    WHEN s = 0 THEN bq_error('Sequence step cannot be 0.')
+    WHEN a IS NULL OR b IS NULL OR s IS NULL THEN NULL
+    ELSE list_filter(
+        list_transform(
+            generate_series(0, CAST(greatest(floor((b - a) / s) + 1, -1) AS BIGINT)),
+            lambda i: a + i * s),
+        lambda x: CASE WHEN s > 0 THEN x <= b ELSE x >= b END) END;
+CREATE OR REPLACE MACRO bq_in_array(x, a) AS CASE
+    WHEN a IS NULL OR len(a) = 0 THEN false
+    WHEN list_contains(a, x) THEN true
+    WHEN x IS NULL OR len(list_filter(a, lambda e: e IS NULL)) > 0 THEN NULL
+    ELSE false END;
 CREATE OR REPLACE MACRO bq_element(x, i) AS CASE
     WHEN x IS NOT NULL AND (i < 1 OR i > len(x))
-    THEN error('Array index ' || (i - 1) || ' is out of bounds') ELSE x[i] END;
+    THEN bq_error('Array index ' || (i - 1) || ' is out of bounds') ELSE x[i] END;
 """
-
-# What may be assigned to a column of each type without a cast; anything else is refused.
-_ASSIGNED: dict[str, tuple[str, ...]] = {
-    "STRING": ("VARCHAR",),
-    "BYTES": ("BLOB",),
-    "INTEGER": ("BIGINT", "HUGEINT", "INTEGER"),
-    "FLOAT": ("DOUBLE", "BIGINT", "HUGEINT", "INTEGER", "DECIMAL(38,9)"),
-    "NUMERIC": ("DECIMAL(38,9)", "BIGINT", "HUGEINT", "INTEGER"),
-    "BOOLEAN": ("BOOLEAN",),
-    "DATE": ("DATE",),
-    "DATETIME": ("TIMESTAMP", "DATE"),
-    "TIMESTAMP": ("TIMESTAMP WITH TIME ZONE",),
-    "TIME": ("TIME",),
-}
-
-
-def assignable(kind: str, duckdb_type: str) -> bool:
-    """Whether a value of that DuckDB type may be assigned to a column of BigQuery's type."""
-    # A bare NULL may be assigned to anything; DuckDB types it so.
-    return duckdb_type in ('"NULL"', "NULL") or duckdb_type in _ASSIGNED.get(kind, (duckdb_type,))
-
-
-def _assignment(kind: str, allowed: tuple[str, ...]) -> str:
-    listed = ", ".join(f"'{name}'" for name in allowed)
-    message = f"A value of another type cannot be assigned to a column of type {kind}"
-    # The refusal must have no type of its own, and must not be computed for a NULL.
-    return (
-        f"CREATE OR REPLACE MACRO bq_assign_{kind.lower()}(x) AS CASE "
-        f"WHEN x IS NULL OR typeof(x) IN ({listed}) THEN x ELSE error('{message}') END;"
-    )
 
 
 def all_macros() -> str:
     """The SQL that creates every macro; it may be run again and again."""
-    casts = _casts("bq_to", "CAST", "CAST(error({message}) AS {kind})")
-    safe_casts = _casts("bq_safe_to", "TRY_CAST", "CAST(NULL AS {kind})")
-    assignments = "\n".join(_assignment(kind, names) for kind, names in _ASSIGNED.items())
-    return casts + safe_casts + _NUMBERS + _STRINGS + _TIMES + _ARRAYS + assignments
+    mark = f"CREATE OR REPLACE MACRO bq_error(m) AS error('{OWN_MARK}' || m);\n"
+    return mark + _NUMBERS + _TIMES + cast_macros("bq_error") + _STRINGS + FORMAT_MACROS + _ARRAYS

@@ -9,15 +9,20 @@ from sqlglot import exp
 
 from bigquery_emulator.storage import catalog
 from bigquery_emulator.storage.catalog import Table
-from bigquery_emulator.storage.column_types import standard_name
+from bigquery_emulator.storage.column_types import Field, api_type, standard_name
 from bigquery_emulator.storage.database import Cursor
 from bigquery_emulator.storage.partition_sizes import partition_sizes
 
 Row = list[Any]
 
 
-def metadata_view(cursor: Cursor, project: str, dataset: str, view: str) -> exp.Expr | None:
+def metadata_view(
+    cursor: Cursor, project: str, dataset: str, view: str
+) -> tuple[exp.Expr, list[Field]] | None:
     """A metadata view as a subquery with its rows written out, or None if there is no such view.
+
+    Returns:
+        The subquery, for DuckDB, and its columns.
 
     Raises:
         ApiError: there is no such dataset.
@@ -29,6 +34,8 @@ def metadata_view(cursor: Cursor, project: str, dataset: str, view: str) -> exp.
     rows = [row for table in tables for row in rows_of(cursor, table)]
     # A first row of typed NULLs gives the columns their types; the condition removes it.
     typed = [exp.cast(exp.Null(), kind, dialect="bigquery") for kind in columns.values()]
+    for one in typed:
+        one.meta["native_cast"] = True
     tuples = [exp.Tuple(expressions=typed)]
     tuples += [exp.Tuple(expressions=[_constant(value) for value in row]) for row in rows]
     names = [exp.to_identifier(name, quoted=True) for name in columns]
@@ -36,7 +43,10 @@ def metadata_view(cursor: Cursor, project: str, dataset: str, view: str) -> exp.
     values = exp.Values(expressions=tuples, alias=alias)
     first = exp.column(next(iter(columns)), quoted=True)
     present = exp.Not(this=exp.Is(this=first, expression=exp.Null()))
-    return exp.Subquery(this=exp.select("*").from_(values).where(present))
+    fields = [
+        {"name": name, "type": api_type(kind), "mode": "NULLABLE"} for name, kind in columns.items()
+    ]
+    return exp.Subquery(this=exp.select("*").from_(values).where(present)), fields
 
 
 def _constant(value: Any) -> exp.Expr:
@@ -53,15 +63,7 @@ def _constant(value: Any) -> exp.Expr:
 def _tables(_: Cursor, table: Table) -> list[Row]:
     name = table.name
     return [
-        [
-            name.project,
-            name.dataset,
-            name.table,
-            "BASE TABLE" if table.view_query is None else "VIEW",
-            "YES" if table.view_query is None else "NO",
-            "NO",
-            (table.created_ms,),
-        ]
+        [name.project, name.dataset, name.table, "BASE TABLE", "YES", "NO", (table.created_ms,)]
     ]
 
 
@@ -115,7 +117,7 @@ def _legacy_tables(cursor: Cursor, table: Table) -> list[Row]:
             table.modified_ms,
             sum(size.num_rows for size in sizes),
             sum(size.num_bytes for size in sizes),
-            1 if table.view_query is None else 2,
+            1,
         ]
     ]
 

@@ -14,14 +14,14 @@ from typing import Any
 from sqlglot import exp
 
 from bigquery_emulator.errors import invalid, invalid_query, unsupported
-from bigquery_emulator.storage.column_types import api_type, duckdb_type
+from bigquery_emulator.storage.column_types import Field, api_type, duckdb_type
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter's DuckDB type, and its value as it is bound."""
+    """A parameter's type, as the API has that of a column, and its value as it is bound."""
 
-    duckdb_type: str
+    field: Field
     value: Any
 
 
@@ -56,10 +56,13 @@ class QueryParameters:
         parameter = self._parameters[name]
         bound = f"q_{name}"
         self._used[bound] = parameter.value
-        return exp.Cast(
+        reference = exp.Cast(
             this=exp.Parameter(this=exp.Var(this=bound)),
-            to=exp.DataType.build(parameter.duckdb_type, dialect="duckdb"),
+            to=exp.DataType.build(duckdb_type(parameter.field), dialect="duckdb"),
         )
+        # Marked, so that the cast is not taken for one of the query's own.
+        reference.meta["bound"] = parameter.field
+        return reference
 
     @property
     def bound(self) -> dict[str, Any]:
@@ -71,17 +74,17 @@ def _parameter(kind: dict[str, Any], value: dict[str, Any]) -> Parameter:
     name = str(kind.get("type") or "").upper()
     if name == "ARRAY":
         element = kind.get("arrayType") or {}
-        item_type = _scalar_type(element)
         items = value.get("arrayValues") or []
-        return Parameter(f"{item_type}[]", [_scalar(element, item.get("value")) for item in items])
-    return Parameter(_scalar_type(kind), _scalar(kind, value.get("value")))
+        values = [_scalar(element, item.get("value")) for item in items]
+        return Parameter(_scalar_field(element) | {"mode": "REPEATED"}, values)
+    return Parameter(_scalar_field(kind), _scalar(kind, value.get("value")))
 
 
-def _scalar_type(kind: dict[str, Any]) -> str:
+def _scalar_field(kind: dict[str, Any]) -> Field:
     name = api_type(str(kind.get("type") or ""))
     if name == "RECORD":
         raise unsupported("STRUCT parameters")
-    return duckdb_type({"type": name})
+    return {"name": "", "type": name, "mode": "NULLABLE"}
 
 
 def _scalar(kind: dict[str, Any], value: str | None) -> Any:

@@ -13,8 +13,10 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
+from sqlglot.tokenizer_core import TokenType
 
 from bigquery_emulator.errors import ApiError, invalid_query, unsupported
+from bigquery_emulator.sql.float_comparisons import FLOAT_COMPARISONS
 from bigquery_emulator.sql.functions import FUNCTIONS, Function, function, unnested
 from bigquery_emulator.sql.number_functions import NUMBERS
 from bigquery_emulator.sql.time_functions import TIME_FUNCTIONS
@@ -27,13 +29,7 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
     **dict.fromkeys(
         (
             exp.And,
-            exp.EQ,
-            exp.GT,
-            exp.GTE,
             exp.Is,
-            exp.LT,
-            exp.LTE,
-            exp.NEQ,
             exp.NullSafeEQ,
             exp.NullSafeNEQ,
             exp.Or,
@@ -42,11 +38,8 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
         _BINARY,
     ),
     exp.Alias: function("this alias"),
-    exp.AtTimeZone: function("this zone"),
-    exp.Between: function("this low high symmetric"),
     exp.Boolean: function("this"),
     exp.CTE: function("this alias"),
-    exp.Case: function("this ifs default"),
     exp.Column: function("this table db catalog"),
     exp.Cube: function("expressions"),
     exp.DataType: function("this expressions nested"),
@@ -60,7 +53,6 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
     exp.GroupingSets: function("expressions"),
     exp.Having: function("this"),
     exp.Identifier: function("this quoted"),
-    exp.In: function("this expressions query unnest"),
     exp.Intersect: function("this expression distinct with_ order limit offset"),
     exp.Join: function("this on using side kind"),
     exp.Limit: function("expression this"),
@@ -69,7 +61,6 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
     exp.Not: function("this"),
     exp.Null: function(""),
     exp.Offset: function("expression this"),
-    exp.Order: function("this expressions"),
     exp.Ordered: function("this desc nulls_first"),
     exp.Parameter: function("this"),
     exp.Paren: function("this"),
@@ -78,7 +69,7 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
     exp.Rollup: function("expressions"),
     exp.Select: function(
         "expressions from_ joins where group having qualify order limit offset with_ distinct "
-        "windows"
+        "windows kind"
     ),
     exp.Star: function("except_ replace"),
     exp.Subquery: function("this alias with_"),
@@ -86,11 +77,10 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
     exp.TableAlias: function("this columns"),
     exp.Tuple: function("expressions"),
     exp.Union: function("this expression distinct with_ order limit offset"),
-    exp.Unnest: function("expressions alias offset", unnested),
+    exp.Unnest: function("expressions alias offset explode_array", unnested),
     exp.Var: function("this"),
     exp.WeekStart: function("this"),
     exp.Where: function("this"),
-    exp.Window: function("this partition_by order spec over alias"),
     exp.WindowSpec: function("kind start start_side end end_side"),
     exp.With: function("expressions recursive"),
 }
@@ -105,7 +95,7 @@ _DATA_CHANGES: dict[type[exp.Expr], Function] = {
     exp.When: function("matched source condition then"),
     exp.Whens: function("expressions"),
 }
-SUPPORTED = _STRUCTURE | _DATA_CHANGES | FUNCTIONS | NUMBERS | TIME_FUNCTIONS
+SUPPORTED = _STRUCTURE | _DATA_CHANGES | FUNCTIONS | NUMBERS | TIME_FUNCTIONS | FLOAT_COMPARISONS
 DEFINITIONS = (exp.Alter, exp.Create, exp.Drop)
 _STATEMENTS = (
     exp.Query,
@@ -125,6 +115,7 @@ def parsed_statement(text: str) -> exp.Expr:
         ApiError: it is not SQL, or SQL that is not supported.
     """
     try:
+        _check_characters(text)
         statements = [one for one in sqlglot.parse(text, read="bigquery") if one is not None]
     except (ParseError, TokenError) as error:
         raise invalid_query(f"Syntax error: {_first_line(error)}") from error
@@ -141,6 +132,26 @@ def parsed_statement(text: str) -> exp.Expr:
     if not isinstance(statement, DEFINITIONS):
         check_supported(statement)
     return statement
+
+
+def view_query(text: str) -> str:
+    """The query of a CREATE VIEW, as it was written."""
+    depth, started = 0, False
+    for token in sqlglot.tokenize(text, read="bigquery"):
+        started = started or token.token_type is TokenType.VIEW
+        depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(token.token_type, 0)
+        if started and depth == 0 and token.token_type is TokenType.ALIAS:
+            return text[token.end + 1 :].strip().rstrip(";").strip()
+    raise invalid_query("Syntax error: CREATE VIEW needs a query")
+
+
+def _check_characters(text: str) -> None:
+    """Refuses what SQLGlot takes for an operator, and BigQuery for a mistake."""
+    for token in sqlglot.tokenize(text, read="bigquery"):
+        if token.token_type is TokenType.MOD and token.text == "%":
+            raise invalid_query(
+                f'Syntax error: Illegal input character "%" at [{token.line}:{token.col}]'
+            )
 
 
 def _first_line(error: ParseError | TokenError) -> str:
@@ -177,13 +188,6 @@ def _is_meant(value: Any) -> bool:
 
 
 def _check_details(node: exp.Expr) -> None:
-    if isinstance(node, exp.Select) and any(isinstance(one, exp.Star) for one in node.expressions):
-        sources = [node.args.get("from_"), *(node.args.get("joins") or ())]
-        if any(source and isinstance(source.this, exp.Unnest) for source in sources):
-            # BigQuery spreads the fields of an array's structs here, DuckDB does not.
-            raise unsupported("SELECT * over UNNEST; name the columns")
-    if isinstance(node, exp.Unnest) and not isinstance(node.parent, exp.In):
-        _check_unnest(node)
     if isinstance(node, exp.Join) and str(node.args.get("kind") or "").upper() not in (
         "",
         "INNER",
@@ -195,13 +199,6 @@ def _check_details(node: exp.Expr) -> None:
         raise invalid_query("Syntax error: Expected keyword ALL or keyword DISTINCT")
     if isinstance(node, exp.Intersect | exp.Except) and not node.args.get("distinct"):
         raise unsupported("INTERSECT ALL and EXCEPT ALL")
-
-
-def _check_unnest(node: exp.Unnest) -> None:
-    alias = node.args.get("alias")
-    if isinstance(node.expressions[0], exp.Column) and not (alias and alias.columns):
-        # Without an alias the name means the element in BigQuery, the array in DuckDB.
-        raise unsupported("an array in FROM without UNNEST and an alias")
 
 
 def _unlisted(node: exp.Expr) -> ApiError:

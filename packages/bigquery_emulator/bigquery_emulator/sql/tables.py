@@ -8,11 +8,13 @@ import sqlglot
 from sqlglot import exp
 
 from bigquery_emulator.errors import ApiError, invalid_query, not_found, unsupported
+from bigquery_emulator.sql.parsing import parsed_statement
 from bigquery_emulator.storage import catalog
 from bigquery_emulator.storage.catalog import Table, TableName
+from bigquery_emulator.storage.column_types import Field
 from bigquery_emulator.storage.database import Cursor
 
-MetadataView = Callable[[Cursor, str, str, str], exp.Expr | None]
+MetadataView = Callable[[Cursor, str, str, str], tuple[exp.Expr, list[Field]] | None]
 
 
 class TableNames:
@@ -72,29 +74,27 @@ class TableNames:
         self.used[name] = table
         return table
 
-    def resolve(self, node: exp.Table) -> None:
-        """Replaces a table of a FROM clause by DuckDB's; a CTE's name stays.
+    def resolve(self, node: exp.Table) -> tuple[exp.Expr, list[Field]]:
+        """Puts DuckDB's table in the place of one that a FROM clause names.
+
+        Returns:
+            What took its place, and its columns.
 
         Raises:
             ApiError: there is no such table.
         """
-        if not node.db and _names_cte(node):
-            return
-        if (query := self.view_query(node)) is not None:
-            raise unsupported(f"the view {node.name} here: {query[:50]}")
         view = self._view_of(node)
+        if view is None:
+            table = self.table_of(node)
+            view = (_query_of(table), []) if table.is_view else (_node(table), table.fields)
+        new, fields = view
         alias = node.alias or node.name.rpartition(".")[2]
-        new = view or _node(self.table_of(node))
         new.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
         if joins := node.args.get("joins"):
             new.set("joins", joins)
-        new.meta["resolved"] = True
+        new.meta["resolved"] = bool(fields) or isinstance(new, exp.Table)
         node.replace(new)
-
-    def view_query(self, node: exp.Table) -> str | None:
-        """The query of the view that is named, if the name is that of one."""
-        table = self.table_or_none(node)
-        return table.view_query if table is not None else None
+        return new, fields
 
     def table_or_none(self, node: exp.Table) -> Table | None:
         """The table of the catalog that is named, if the name is that of one."""
@@ -105,7 +105,7 @@ class TableNames:
         except ApiError:
             return None
 
-    def _view_of(self, node: exp.Table) -> exp.Expr | None:
+    def _view_of(self, node: exp.Table) -> tuple[exp.Expr, list[Field]] | None:
         name, dataset, project = node.name, node.db, node.catalog or self.project
         if name.upper().startswith("INFORMATION_SCHEMA."):
             view = name.upper().partition(".")[2]
@@ -122,6 +122,14 @@ class TableNames:
         if found is None:
             raise unsupported(name)
         return found
+
+
+def _query_of(view: Table) -> exp.Expr:
+    """A view's query, as it was written, in parentheses."""
+    query = parsed_statement(view.resource["view"]["query"])
+    if not isinstance(query, exp.Query):
+        raise invalid_query(f"The view {view.name} has no query")
+    return exp.Subquery(this=query.copy())
 
 
 def _node(table: Table) -> exp.Expr:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sqlglot import exp
 
-from bigquery_emulator.errors import invalid_query, unsupported
+from bigquery_emulator.errors import unsupported
+from bigquery_emulator.sql.casts import cast_to
+from bigquery_emulator.sql.conversions import NATIVE
 from bigquery_emulator.sql.functions import Function, function, literal, macro
-from bigquery_emulator.storage.column_types import api_type
+from bigquery_emulator.sql.scopes import set_type, type_of
+from bigquery_emulator.sql.time_formats import formatted, read_format
+from bigquery_emulator.sql.types import (
+    DATE,
+    DATETIME,
+    STRING,
+    TIME,
+    TIMESTAMP,
+    Type,
+    duckdb_name,
+)
 
-_CAST_MACRO = {
-    "STRING": "string",
-    "BYTES": "bytes",
-    "INTEGER": "int64",
-    "FLOAT": "float64",
-    "NUMERIC": "numeric",
-    "BOOLEAN": "bool",
-    "DATE": "date",
-    "DATETIME": "datetime",
-    "TIMESTAMP": "timestamp",
-    "TIME": "time",
-}
+_CLOCK_UNITS = {"MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR"}
 # How long BigQuery's units are: the DuckDB function that makes an interval, and how many of it.
 _INTERVALS = {
     "MICROSECOND": ("to_microseconds", 1),
@@ -50,41 +50,16 @@ _EXTRACTED = {
     "MINUTE": "minute",
     "SECOND": "second",
 }
-# Elements that strftime and strptime of DuckDB and of BigQuery agree on.
-_FORMAT = re.compile(r"(?:[^%]|%[YmdHMSjyBbAaFT%])*")
-
-
-def cast_to(value: exp.Expr, type_name: str, *, safe: bool = False) -> exp.Expr:
-    """A value converted to a BigQuery type, as CAST or SAFE_CAST does it.
-
-    Raises:
-        ApiError: no such type, or one that values cannot be cast to here.
-    """
-    name = _CAST_MACRO.get(api_type(type_name))
-    if name is None:
-        raise unsupported(f"casts to {type_name}")
-    return macro(f"bq_{'safe_' if safe else ''}to_{name}", value)
 
 
 def _cast(node: exp.Cast) -> exp.Expr:
     if isinstance(node, exp.TryCast) and not node.args.get("safe"):
         raise unsupported("this cast")
-    to = node.to
-    if to.args.get("nested"):
-        return _array_cast(node)
-    if to.expressions:
-        raise unsupported("parameterized types")
-    return cast_to(node.this, to.sql("bigquery"), safe=isinstance(node, exp.TryCast))
-
-
-def _array_cast(node: exp.Cast) -> exp.Expr:
-    """ARRAY<T>[...]: an array constant whose elements have the type."""
-    array: Any = node.this
-    element = node.to.expressions[0]
-    if not isinstance(array, exp.Array) or element.args.get("nested"):
-        raise unsupported("casts of ARRAY and STRUCT")
-    api_type(element.sql("bigquery"))
-    return exp.Cast(this=array, to=node.to.copy())
+    kind = type_of(node)
+    if node.meta.get(NATIVE) or kind is None or kind.name in ("ARRAY", "STRUCT"):
+        to = node.to if kind is None else duckdb_name(kind)
+        return exp.Cast(this=node.this, to=to)
+    return cast_to(node.this, kind, safe=isinstance(node, exp.TryCast))
 
 
 def interval(amount: exp.Expr, unit: exp.Expr | None) -> exp.Expr:
@@ -109,22 +84,39 @@ def _shifted(node: Any, *, sign: int) -> exp.Expr:
     length = interval(node.expression, node.args.get("unit"))
     if sign < 0:
         length = exp.Neg(this=length)
-    if isinstance(node, exp.DateAdd | exp.DateSub):
+    if type_of(node) == DATE:
         return macro("bq_shift_date", node.this, length)
+    if type_of(node) != TIME:
+        return macro("bq_shift", node.this, length)
     return exp.Paren(this=exp.Add(this=node.this, expression=length))
 
 
 def _truncated(node: Any) -> exp.Expr:
-    unit = node.args.get("unit")
+    zone, unit = node.args.get("zone"), node.args.get("unit")
+    if type_of(node) == TIME:
+        return macro("bq_time_trunc", exp.Literal.string(str(unit.name).lower()), node.this)
+    if zone is None:
+        return _bucket(node.this, unit)
+    local = in_zone(node.this, zone)
+    if str(unit.name).upper() in _CLOCK_UNITS:
+        # What is cut off is the same in the zone and outside, also in an hour that comes twice.
+        return macro("bq_less", node.this, local, _bucket(local.copy(), unit))
+    return macro("bq_in_zone", _bucket(local, unit), zone.copy())
+
+
+def _bucket(value: exp.Expr, unit: Any) -> exp.Expr:
     # Buckets, because DuckDB's date_trunc makes a TIMESTAMP of a DATE.
     if isinstance(unit, exp.WeekStart):
         before = _WEEKDAYS.index(str(unit.name).upper())
         offset = macro("to_days", exp.Literal.number(-before))
-        return macro("time_bucket", interval(exp.Literal.number(1), unit), node.this, offset)
+        return macro("time_bucket", interval(exp.Literal.number(1), unit), value, offset)
     name = str(unit.name).upper()
+    if name == "WEEK":  # weeks begin on Sundays
+        offset = macro("to_days", exp.Literal.number(-1))
+        return macro("time_bucket", interval(exp.Literal.number(1), unit), value, offset)
     if name not in _INTERVALS:
         raise unsupported(f"truncation to {name}")
-    return macro("time_bucket", interval(exp.Literal.number(1), exp.Var(this=name)), node.this)
+    return macro("time_bucket", interval(exp.Literal.number(1), exp.Var(this=name)), value)
 
 
 def _difference(node: Any) -> exp.Expr:
@@ -146,16 +138,16 @@ def _extracted(node: exp.Extract) -> exp.Expr:
     value = node.expression
     part = node.this
     if isinstance(part, exp.WeekStart):
-        raise unsupported("EXTRACT(WEEK(day))")
+        first = (8 - _WEEKDAYS.index(str(part.name).upper())) % 7
+        return macro("bq_week", value, exp.Literal.number(first))
     name = str(part.name).upper()
     if name in ("DATE", "TIME", "DATETIME"):
-        return cast_to(value, name)
+        return cast_to(value, Type(name))
     if name == "DAYOFWEEK":
         day = macro("date_part", exp.Literal.string("dow"), value)
         return exp.Paren(this=exp.Add(this=day, expression=exp.Literal.number(1)))
     if name == "WEEK":
-        text = macro("strftime", value, exp.Literal.string("%U"))
-        return exp.Cast(this=text, to=exp.DataType.build("BIGINT"))
+        return macro("bq_week", value, exp.Literal.number(0))
     if name in ("MILLISECOND", "MICROSECOND"):
         # DuckDB's include the seconds.
         within = macro("date_part", exp.Literal.string(name.lower()), value)
@@ -166,79 +158,98 @@ def _extracted(node: exp.Extract) -> exp.Expr:
     return macro("date_part", exp.Literal.string(_EXTRACTED[name]), value)
 
 
-def _in_zone(value: exp.Expr, zone: exp.Expr) -> exp.Expr:
-    return exp.Paren(this=exp.AtTimeZone(this=value, zone=zone))
+def in_zone(value: exp.Expr, zone: exp.Expr) -> exp.Expr:
+    """A TIMESTAMP as the DATETIME of a zone."""
+    local = exp.Paren(this=exp.AtTimeZone(this=value.copy(), zone=zone_name(zone)))
+    set_type(local, DATETIME)
+    return local
+
+
+def zone_name(zone: exp.Expr) -> exp.Expr:
+    """A zone as DuckDB names it; offsets are named otherwise there."""
+    text = literal(zone)
+    if text is not None and not text.startswith(("+", "-")):
+        return zone.copy()
+    return macro("bq_zone", zone.copy())
 
 
 def _to_date(node: exp.Date) -> exp.Expr:
     zone = node.args.get("zone")
-    return cast_to(_in_zone(node.this, zone) if zone else node.this, "DATE")
+    return cast_to(in_zone(node.this, zone) if zone else node.this, DATE)
 
 
 def _to_datetime(node: Any) -> exp.Expr:
-    zone = node.args.get("expression")
-    if zone is not None and literal(zone) is None:
-        raise unsupported("DATETIME of a date and a time")
-    return cast_to(_in_zone(node.this, zone) if zone else node.this, "DATETIME")
+    second = node.args.get("expression")
+    if second is not None and type_of(second) == TIME:
+        return exp.Paren(this=exp.Add(this=node.this.copy(), expression=second.copy()))
+    return cast_to(in_zone(node.this, second) if second else node.this, DATETIME)
 
 
 def _to_timestamp(node: exp.Timestamp) -> exp.Expr:
     zone = node.args.get("zone")
-    if zone:
-        return _in_zone(cast_to(node.this, "DATETIME"), zone)
-    return cast_to(node.this, "TIMESTAMP")
+    if not zone:
+        return cast_to(node.this, TIMESTAMP)
+    if type_of(node.this) == STRING:
+        return macro("bq_text_in_zone", node.this, zone)
+    return macro("bq_in_zone", cast_to(node.this, DATETIME), zone)
 
 
-def _now(kind: str) -> Any:
+def _now(kind: Type) -> Any:
     def build(node: exp.Expr) -> exp.Expr:
-        now = macro("now")
-        if kind == "TIMESTAMP":
+        now = set_typed(macro("now"), TIMESTAMP)
+        if kind == TIMESTAMP:
             return now
         zone = node.args.get("this") or exp.Literal.string("UTC")
-        return cast_to(_in_zone(now, zone), kind)
+        return cast_to(in_zone(now, zone), kind)
 
     return build
 
 
-def _checked_format(node: exp.Expr) -> exp.Expr:
-    given = node.args.get("format")
-    text = literal(given)
-    if text is None or not _FORMAT.fullmatch(text):
-        raise unsupported(f"the format {text!r} of this function")
-    text = text.replace("%F", "%Y-%m-%d").replace("%T", "%H:%M:%S")
-    return exp.Literal.string(text)
+def set_typed(node: exp.Expr, kind: Type) -> exp.Expr:
+    """The expression, with its type noted."""
+    set_type(node, kind)
+    return node
 
 
 def _formatted(node: exp.TimeToStr) -> exp.Expr:
-    return macro("strftime", node.this, _checked_format(node))
+    kind = type_of(node.this) or DATE
+    zone = node.args.get("zone")
+    value = in_zone(node.this, zone) if zone else node.this
+    return formatted(value, kind, node.args["format"], utc=zone is None)
 
 
-def _parsed(kind: str) -> Any:
+def _parsed(kind: Type) -> Any:
     def build(node: exp.Expr) -> exp.Expr:
-        format_ = _checked_format(node)
-        if "%Y" not in format_.this and "%y" not in format_.this:
+        format_ = read_format(node.args.get("format"))
+        if kind != TIME and "%Y" not in format_.this and "%y" not in format_.this:
             raise unsupported("parsing of times without a year")
-        return cast_to(macro("strptime", node.this, format_), kind)
+        value = set_typed(macro("strptime", node.this, format_), DATETIME)
+        if zone := node.args.get("zone"):
+            return macro("bq_in_zone", value, zone)
+        return cast_to(value, kind)
 
     return build
 
 
 def _date_array(node: exp.GenerateDateArray) -> exp.Expr:
-    step: Any = node.args.get("step")
+    step: Any = node.args.get("step") or macro("to_days", exp.Literal.number(1))
     series = macro("generate_series", node.args["start"], node.args["end"], step)
     return exp.Cast(this=series, to=exp.DataType.build("DATE[]", dialect="duckdb"))
 
 
 def _last_day(node: exp.LastDay) -> exp.Expr:
-    unit = node.args.get("unit")
-    if unit and str(unit.name).upper() != "MONTH":
-        raise unsupported("LAST_DAY of other than months")
-    return macro("last_day", node.this)
+    unit: Any = node.args.get("unit") or exp.Var(this="MONTH")
+    value = cast_to(node.this, DATE)
+    if str(unit.name).upper() == "MONTH" and not isinstance(unit, exp.WeekStart):
+        return macro("last_day", value)
+    return macro("bq_last_day", _bucket(value, unit), interval(exp.Literal.number(1), unit))
 
 
-def _unix_seconds(node: exp.UnixSeconds) -> exp.Expr:
-    seconds = macro("floor", macro("epoch", node.this))
-    return exp.Cast(this=seconds, to=exp.DataType.build("BIGINT"))
+def _unix(per_second: int) -> Any:
+    def build(node: exp.Expr) -> exp.Expr:
+        return macro("bq_floor_div", macro("epoch_us", node.this), exp.Literal.number(per_second))
+
+    return build
 
 
 def _from_unix(node: exp.UnixToTime) -> exp.Expr:
@@ -247,30 +258,37 @@ def _from_unix(node: exp.UnixToTime) -> exp.Expr:
     if per_second is None:
         raise unsupported("this conversion of Unix time")
     micros = exp.Mul(this=macro("bq_int", node.this), expression=exp.Literal.number(per_second))
-    return macro("make_timestamptz", exp.Paren(this=micros))
+    return macro("bq_in_range", macro("make_timestamptz", exp.Paren(this=micros)))
 
 
 def _interval_alone(node: exp.Interval) -> exp.Expr:
-    if not isinstance(node.parent, exp.GenerateDateArray):
-        raise invalid_query("INTERVAL is only supported within date and time functions")
-    return interval(node.this, node.args.get("unit"))
+    if not isinstance(node.parent, exp.GenerateDateArray | exp.Add | exp.Sub):
+        raise unsupported("INTERVAL but for date and time functions and operators")
+    if isinstance(node.args.get("unit"), exp.IntervalSpan):
+        raise unsupported("intervals of several units")
+    length = interval(node.this, node.args.get("unit"))
+    length.meta["unit"] = str(node.args["unit"].name).upper()
+    return length
 
 
+def _parts(name: str, parts: str) -> Any:
+    return lambda node: macro(name, *[node.args[part] for part in parts.split()])
+
+
+_EPOCH = exp.Cast(this=exp.Literal.string("1970-01-01"), to=exp.DataType.build("DATE"))
 _SHIFT = "this expression unit"
 _DIFFERENCE = "this expression unit date_part_boundary"
 TIME_FUNCTIONS: dict[type[exp.Expr], Function] = {
     exp.Cast: function("this to", _cast),
     exp.TryCast: function("this to safe", _cast),
-    exp.CurrentDate: function("this", _now("DATE")),
-    exp.CurrentDatetime: function("this", _now("DATETIME")),
-    exp.CurrentTimestamp: function("", _now("TIMESTAMP")),
+    exp.AtTimeZone: function("this zone", lambda node: in_zone(node.this, node.args["zone"])),
+    exp.CurrentDate: function("this", _now(DATE)),
+    exp.CurrentDatetime: function("this", _now(DATETIME)),
+    exp.CurrentTimestamp: function("", _now(TIMESTAMP)),
     exp.Date: function("this zone", _to_date),
     exp.DateAdd: function(_SHIFT, lambda node: _shifted(node, sign=1)),
     exp.DateDiff: function(_DIFFERENCE, _difference),
-    exp.DateFromParts: function(
-        "year month day",
-        lambda node: macro("make_date", node.args["year"], node.args["month"], node.args["day"]),
-    ),
+    exp.DateFromParts: function("year month day", _parts("make_date", "year month day")),
     exp.DateSub: function(_SHIFT, lambda node: _shifted(node, sign=-1)),
     exp.DateTrunc: function("this unit", _truncated),
     exp.Datetime: function("this expression", _to_datetime),
@@ -282,19 +300,34 @@ TIME_FUNCTIONS: dict[type[exp.Expr], Function] = {
     exp.GenerateDateArray: function("start end step", _date_array),
     exp.Interval: function("this unit", _interval_alone),
     exp.LastDay: function("this unit", _last_day),
-    exp.ParseDatetime: function("this format default_year", _parsed("DATETIME")),
-    exp.StrToDate: function("this format default_year", _parsed("DATE")),
-    exp.StrToTime: function("this format default_year", _parsed("TIMESTAMP")),
-    exp.TimeToStr: function("this format", _formatted),
+    exp.ParseDatetime: function("this format default_year", _parsed(DATETIME)),
+    exp.StrToDate: function("this format default_year", _parsed(DATE)),
+    exp.StrToTime: function("this format zone default_year", _parsed(TIMESTAMP)),
+    exp.ParseTime: function("this format", _parsed(TIME)),
+    exp.TimeToStr: function("this format zone", _formatted),
+    exp.TimeAdd: function(_SHIFT, lambda node: _shifted(node, sign=1)),
+    exp.TimeDiff: function(_DIFFERENCE, _difference),
+    exp.TimeFromParts: function("hour min sec", _parts("make_time", "hour min sec")),
+    exp.TimeSub: function(_SHIFT, lambda node: _shifted(node, sign=-1)),
+    exp.TimeTrunc: function("this unit", _truncated),
+    exp.TimestampFromParts: function(
+        "year month day hour min sec", _parts("make_timestamp", "year month day hour min sec")
+    ),
     exp.Timestamp: function("this zone with_tz", _to_timestamp),
     exp.TimestampAdd: function(_SHIFT, lambda node: _shifted(node, sign=1)),
     exp.TimestampDiff: function(_DIFFERENCE, _difference),
     exp.TimestampSub: function(_SHIFT, lambda node: _shifted(node, sign=-1)),
-    exp.TimestampTrunc: function("this unit", _truncated),
-    exp.TsOrDsToDate: function("this", lambda node: cast_to(node.this, "DATE")),
-    exp.TsOrDsToDatetime: function("this", lambda node: cast_to(node.this, "DATETIME")),
-    exp.TsOrDsToTime: function("this", lambda node: cast_to(node.this, "TIME")),
-    exp.TsOrDsToTimestamp: function("this", lambda node: cast_to(node.this, "TIMESTAMP")),
-    exp.UnixSeconds: function("this", _unix_seconds),
+    exp.TimestampTrunc: function("this unit zone", _truncated),
+    exp.TsOrDsToDate: function("this", lambda node: cast_to(node.this, DATE)),
+    exp.TsOrDsToDatetime: function("this", lambda node: cast_to(node.this, DATETIME)),
+    exp.TsOrDsToTime: function("this", lambda node: cast_to(node.this, TIME)),
+    exp.TsOrDsToTimestamp: function("this", lambda node: cast_to(node.this, TIMESTAMP)),
+    exp.DateFromUnixDate: function(
+        "this", lambda node: macro("bq_shift_date", _EPOCH.copy(), macro("to_days", node.this))
+    ),
+    exp.UnixDate: function("this", lambda node: macro("bq_unix_date", node.this)),
+    exp.UnixMicros: function("this", lambda node: macro("epoch_us", node.this)),
+    exp.UnixMillis: function("this", _unix(1_000)),
+    exp.UnixSeconds: function("this", _unix(1_000_000)),
     exp.UnixToTime: function("this scale", _from_unix),
 }

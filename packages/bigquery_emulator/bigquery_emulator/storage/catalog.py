@@ -90,10 +90,15 @@ class Table:
         return TimePartitioning.from_resource(self.resource.get("timePartitioning"), self.fields)
 
     @property
-    def view_query(self) -> str | None:
-        """The query of a view; None if it is a table."""
-        view: dict[str, Any] | None = self.resource.get("view")
-        return str(view["query"]) if view else None
+    def is_view(self) -> bool:
+        """Whether it is a view, which has a query in place of rows."""
+        return "view" in self.resource
+
+    @property
+    def expired(self) -> bool:
+        """Whether its time is over; it is then no longer found."""
+        expiration = self.resource.get("expirationTime")
+        return expiration is not None and int(expiration) <= now_ms()
 
     @property
     def relation(self) -> str:
@@ -192,7 +197,13 @@ def find_table_or_none(cursor: Cursor, name: TableName) -> Table | None:
 
 
 def _tables_where(
-    cursor: Cursor, condition: str, project: str, dataset: str, name: str | None = None
+    cursor: Cursor,
+    condition: str,
+    project: str,
+    dataset: str,
+    name: str | None = None,
+    *,
+    expired: bool = False,
 ) -> list[Table]:
     parameters = {"project": project, "dataset": dataset} | ({"name": name} if name else {})
     rows = cursor.execute(
@@ -204,7 +215,7 @@ def _tables_where(
         "GROUP BY ALL ORDER BY t.name",
         parameters,
     ).fetchall()
-    return [
+    tables = [
         Table(
             id=row[0],
             name=TableName(project, dataset, row[1]),
@@ -215,6 +226,7 @@ def _tables_where(
         )
         for row in rows
     ]
+    return [table for table in tables if table.expired == expired]
 
 
 def find_table(cursor: Cursor, name: TableName) -> Table:
@@ -248,7 +260,10 @@ def delete_dataset(cursor: Cursor, dataset: Dataset, *, contents: bool) -> None:
     tables = list_tables(cursor, dataset.project, dataset.dataset)
     if tables and not contents:
         raise invalid(f"Dataset {dataset.project}:{dataset.dataset} is still in use")
-    for table in tables:
+    expired = _tables_where(
+        cursor, "t.dataset = $dataset", dataset.project, dataset.dataset, expired=True
+    )
+    for table in [*tables, *expired]:
         drop_table(cursor, table)
     _delete_entry(cursor, dataset)
 
@@ -266,6 +281,11 @@ def create_table(cursor: Cursor, table_id: int, name: TableName, resource: dict[
         ApiError: the dataset does not exist.
     """
     find_dataset(cursor, name.project, name.dataset)
+    condition = "t.dataset = $dataset AND t.name = $name"
+    for old in _tables_where(
+        cursor, condition, name.project, name.dataset, name.table, expired=True
+    ):
+        drop_table(cursor, old)
     table = Table(table_id, name, resource, now_ms(), now_ms())
     segments.create_relation(cursor, segments.template(table_id), table.fields)
     save_table(cursor, table)

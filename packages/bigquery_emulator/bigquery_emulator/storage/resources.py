@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from bigquery_emulator.errors import invalid, unsupported
-from bigquery_emulator.storage.catalog import Table
+from bigquery_emulator.storage.catalog import Table, now_ms
 from bigquery_emulator.storage.column_types import checked_fields
 from bigquery_emulator.storage.partitioning import TimePartitioning, checked_clustering
 
@@ -37,11 +37,13 @@ _TABLE_ID = re.compile(r"[\w \-]{1,1024}")
 _TABLE_KEPT = {
     "clustering",
     "description",
+    "expirationTime",
     "friendlyName",
     "labels",
     "requirePartitionFilter",
     "schema",
     "timePartitioning",
+    "view",
 }
 _TABLE_READ_ONLY = {
     "creationTime",
@@ -133,11 +135,34 @@ def checked_table_properties(body: dict[str, Any]) -> dict[str, Any]:
         ApiError: it is not supported.
     """
     meant = {key for key, value in body.items() if value not in (None, {}, [], "", False, "0")}
-    if meant & {"view", "materializedView", "externalDataConfiguration"}:
-        raise unsupported("views and external tables")
+    if meant & {"materializedView", "externalDataConfiguration"}:
+        raise unsupported("materialized views and external tables")
+    if "view" in meant:
+        _check_view(body["view"])
+    if "expirationTime" in meant:
+        _check_expiration(body["expirationTime"])
     if extra := sorted(meant - _TABLE_KEPT - _TABLE_READ_ONLY):
         raise unsupported(f"the table property {extra[0]}")
     return {key: value for key, value in body.items() if key in _TABLE_KEPT}
+
+
+def _check_view(view: dict[str, Any]) -> None:
+    if view.get("useLegacySql", True):
+        raise unsupported("views of legacy SQL, which is meant unless useLegacySql is false")
+    meant = {key for key, value in view.items() if value not in (None, {}, [], "", False)}
+    if extra := sorted(meant - {"query"}):
+        raise unsupported(f"the view option {extra[0]}")
+    if not view.get("query"):
+        raise invalid("Required parameter is missing: view.query")
+
+
+def _check_expiration(value: Any) -> None:
+    try:
+        moment = int(value)
+    except (TypeError, ValueError) as error:
+        raise invalid(f"Invalid value for expirationTime: {value}") from error
+    if moment <= now_ms():
+        raise invalid(f"Invalid value for expirationTime: {value} is in the past")
 
 
 def checked_layout_change(table: Table, changes: dict[str, Any]) -> dict[str, Any]:

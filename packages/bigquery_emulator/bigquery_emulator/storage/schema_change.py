@@ -72,6 +72,19 @@ def relax_column(cursor: Cursor, table: Table, existing: Field) -> None:
     existing["mode"] = "NULLABLE"
 
 
+def drop_column(cursor: Cursor, table: Table, existing: Field) -> None:
+    """Drops a column with its values; the caller saves the entry."""
+    catalog.alter_columns(cursor, table, f"DROP COLUMN {quoted(existing['name'])}")
+    table.resource["schema"]["fields"] = [one for one in table.fields if one is not existing]
+
+
+def rename_column(cursor: Cursor, table: Table, existing: Field, name: str) -> None:
+    """Gives a column another name; the caller saves the entry."""
+    old = quoted(existing["name"])
+    catalog.alter_columns(cursor, table, f"RENAME COLUMN {old} TO {quoted(name)}")
+    existing["name"] = name
+
+
 def check_same_type(table: TableName, existing: Field, field: Field) -> None:
     """Refuses a column whose type differs from the table's.
 
