@@ -4,6 +4,7 @@ The renderer starts in a few tenths of a second, at the first picture of a proce
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
@@ -29,6 +30,7 @@ def svg(specification: Mapping[str, Any]) -> str:
     return drawn
 
 
+@cache
 def script() -> str:
     """The JavaScript that draws specifications in a page: Vega, Vega-Lite and Vega-Embed."""
     import vl_convert

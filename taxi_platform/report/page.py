@@ -15,6 +15,9 @@ from taxi_platform.report.pictures import payment_name
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.types import trip_type
 
+MOST_NAMED = 3
+"""How many months the title names one by one."""
+
 SYNTHETIC = "Synthetic trips. No row is real: they are generated to try the platform out."
 
 
@@ -25,8 +28,9 @@ def report_page(figures: Figures, shown: Sequence[Picture]) -> str:
         figures: of the months.
         shown: the pictures.
     """
-    first, last = figures.months[0], figures.months[-1]
-    period = first if first == last else f"{first} to {last}"
+    loaded = sorted({month.year_month for month in figures.loaded})
+    few = len(loaded) <= MOST_NAMED
+    period = ", ".join(loaded) if few else f"{figures.months[0]} to {figures.months[-1]}"
     made_up = "Synthetic: " if figures.is_synthetic else ""
     return Template(_part("page.html")).substitute(
         title=_text(f"{made_up}New York's taxi trips, {period}"),

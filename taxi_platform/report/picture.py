@@ -1,6 +1,6 @@
 """What a picture is: a Vega-Lite specification, its rows, and its words.
 
-Colors are Okabe and Ito's and Cividis, which the color-blind can tell apart. The parameters
+Colors are Okabe and Ito's and Viridis, which the color-blind can tell apart. The parameters
 ``chosenColor`` and ``chosenMonth`` choose rows; a page may set them.
 """
 
@@ -13,7 +13,7 @@ from taxi_platform.report.figures import Row
 Spec = dict[str, Any]
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
-SEQUENTIAL = {"scheme": "cividis"}
+SEQUENTIAL = {"scheme": "viridis"}
 
 OF_CHOICE = {
     "filter": "(chosenColor == 'all' || datum.color == chosenColor) && "

@@ -52,7 +52,9 @@ def pictures(figures: Figures, shapes: Shapes) -> list[Picture]:
 
 
 def _days(figures: Figures) -> Picture:
-    day = field("day", "temporal", "day", axis={"format": "%b %d"}, timeUnit="yearmonthdate")
+    # Not a scale of time: months that are far apart would leave nothing but a gap.
+    axis = {"labelAngle": 0, "labelOverlap": "greedy", "labelSeparation": 24, "ticks": False}
+    day = field("day", "ordinal", "day", axis=axis)
     trips = field("trips", "quantitative", "trips", axis={"format": "~s"})
     borough = field("borough", "nominal", "borough", scale={"range": list(PALETTE)})
     color = field("color", "nominal", "color")
@@ -63,6 +65,7 @@ def _days(figures: Figures) -> Picture:
             "x": day,
             "y": trips,
             "color": {**borough, "legend": {"orient": "bottom", "columns": 3}},
+            "detail": {"field": "month"},
             "strokeDash": {**color, "legend": {"orient": "bottom"}},
             "tooltip": tooltip(day, color, borough, {**trips, "format": ",d"}),
         },
@@ -128,7 +131,7 @@ def _map(
                     "shape": {"field": "shape", "type": "geojson"},
                     "color": {
                         **{k: v for k, v in value.items() if k != "format"},
-                        "scale": {"scheme": "cividis", "type": "sqrt"},
+                        "scale": {"scheme": "viridis", "type": "sqrt"},
                         "legend": {"orient": "bottom", "format": "~s", "gradientLength": 220},
                     },
                     "tooltip": [place, value],
@@ -188,7 +191,13 @@ def _speeds(figures: Figures) -> Picture:
 
 def _payments(figures: Figures) -> Picture:
     kind = field("payment", "nominal", "", sort="-x")
-    trips = field("trips", "quantitative", "trips", aggregate="sum", axis={"format": "~s"})
+    trips = field(
+        "trips",
+        "quantitative",
+        "trips",
+        aggregate="sum",
+        axis={"format": ",d", "labelOverlap": True},
+    )
     tips = field("tip_dollars", "quantitative", "tips, $", aggregate="sum", format="$,.0f")
     spec = {
         "transform": [OF_CHOICE],
@@ -287,7 +296,7 @@ def _pairs(figures: Figures) -> Picture:
             "y": origin,
             "color": {
                 **trips,
-                "scale": {"scheme": "cividis", "type": "symlog"},
+                "scale": {"scheme": "viridis", "type": "symlog"},
                 "legend": {"orient": "bottom", "format": "~s"},
             },
             "tooltip": tooltip(origin, target, {**trips, "format": ",d"}, money),
