@@ -20,8 +20,9 @@ from dagster import (
 )
 
 import taxi_platform.defs
-from taxi_platform.assets.keys import ZONES, mart_keys, trip_keys
+from taxi_platform.assets.keys import REPORT, ZONES, mart_keys, trip_keys
 from taxi_platform.assets.marts import mart_assets
+from taxi_platform.assets.report import report_assets
 from taxi_platform.assets.trips import trip_assets
 from taxi_platform.assets.zones import zone_assets
 from taxi_platform.automation.alerts.sensors import alert_sensors
@@ -87,7 +88,12 @@ def build_defs(chosen: Settings) -> Definitions:
         DagsterError: the definitions in ``defs`` cannot be loaded, or clash with the platform's.
     """
     platform = Definitions(
-        assets=[*trip_assets(chosen), *mart_assets(chosen), *zone_assets(chosen)],
+        assets=[
+            *trip_assets(chosen),
+            *mart_assets(chosen),
+            *zone_assets(chosen),
+            *report_assets(chosen),
+        ],
         asset_checks=[*trip_checks(chosen), *mart_checks(chosen)],
         jobs=jobs(chosen),
         schedules=[monthly(chosen)],
@@ -148,7 +154,7 @@ def _automated(found: Definitions, chosen: Settings) -> Definitions:
     automated = {s.key for s in found.resolve_all_asset_specs() if s.automation_condition}
     if not automated:
         return found
-    running = chosen.automation or not automated <= {ZONES, *mart_keys(chosen)}
+    running = chosen.automation or not automated <= {ZONES, REPORT, *mart_keys(chosen)}
     sensor = AutomationConditionSensorDefinition(
         "automation_conditions",
         target=AssetSelection.all(),

@@ -92,7 +92,12 @@ def _wait(until: Callable[[], bool], seconds: float) -> None:
 def test_a_partition_launched_in_the_ui_goes_through_the_queue_and_succeeds(ask: Ask) -> None:
     names = ["raw_trips", "cleaned_trips", "gcs_trips", "bigquery_trips", "postgres_trips"]
     made = {f"{store}_marts" for store in ("bigquery", "postgres")}
-    assert {node["opName"] for node in ask(ASSETS)["assetNodes"]} == {*names, "taxi_zones", *made}
+    assert {node["opName"] for node in ask(ASSETS)["assetNodes"]} == {
+        *names,
+        "taxi_zones",
+        *made,
+        "trips_report",
+    }
     color, month = PARTITION.split("|")
     tags = {
         "dagster/partition": PARTITION,

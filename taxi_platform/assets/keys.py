@@ -12,6 +12,7 @@ RAW = AssetKey("raw_trips")
 CLEANED = AssetKey("cleaned_trips")
 GCS = AssetKey("gcs_trips")
 ZONES = AssetKey("taxi_zones")
+REPORT = AssetKey("trips_report")
 
 
 def table_key(store: StoreType) -> AssetKey:
@@ -37,6 +38,12 @@ def mart_key(store: StoreType, mart: str) -> AssetKey:
 def mart_keys(chosen: Settings) -> Sequence[AssetKey]:
     """Every mart of a month, in every store."""
     return [mart_key(store, mart) for store in mart_stores(chosen) for mart in MARTS]
+
+
+def report_store(chosen: Settings) -> StoreType | None:
+    """The store that the report asks: Postgres if it is in use, where asking costs nothing."""
+    stores = mart_stores(chosen)
+    return next((s for s in stores if s.name == "postgres"), stores[0] if stores else None)
 
 
 def trip_keys(chosen: Settings) -> Sequence[AssetKey]:

@@ -2,15 +2,7 @@
 
 from dagster import AssetKey, AssetSelection, define_asset_job
 
-from taxi_platform.assets.keys import (
-    CLEANED,
-    GCS,
-    RAW,
-    ZONES,
-    mart_keys,
-    table_key,
-    trip_keys,
-)
+from taxi_platform.assets.keys import CLEANED, GCS, RAW, ZONES, mart_keys, table_key, trip_keys
 from taxi_platform.dagster_internals import UnresolvedAssetJobDefinition
 from taxi_platform.settings import Settings
 from taxi_platform.stores.base import StoreType

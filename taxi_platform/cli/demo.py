@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from taxi_platform.cli.terminal import console
+from taxi_platform.errors import StoreError
 from taxi_platform.local.stack import LocalStack
 from taxi_platform.settings import Settings, load_settings
 from taxi_platform.sources.address import is_synthetic
@@ -127,7 +128,22 @@ def run_demo(project_dir: Path, *, force: bool = False) -> bool:
             _load_zones(instance, progress)
     results = [_ask_stores(month, *run) for month, run in zip(DEMO_MONTHS, runs, strict=True)]
     _print_results(output, results)
-    return _print_verdict(output, results)
+    return _print_verdict(output, results, _write_report())
+
+
+def _write_report() -> Path:
+    """Writes the report of the demo's months.
+
+    Raises:
+        DemoError: it cannot be written.
+    """
+    from taxi_platform.cli.report import write_report
+
+    months = sorted(month.year_month for month in DEMO_MONTHS)
+    try:
+        return write_report(load_settings(), [], months[0], months[-1])
+    except (StoreError, ValueError) as error:
+        raise DemoError(f"the report cannot be written: {error}") from error
 
 
 def _refuse_real_months(instance: "DagsterInstance") -> None:
@@ -162,14 +178,16 @@ def _progress(console: Console) -> Iterator[Progress]:
 def _materialize(
     month: TripMonth, instance: "DagsterInstance", progress: Progress
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """Materializes all five assets of a month.
+    """Materializes all assets of a month, from the file to the marts.
 
     Returns:
         The metadata of ``cleaned_trips``, and the seconds that each asset took.
     """
-    from taxi_platform.assets.keys import trip_keys
+    from taxi_platform.assets.keys import mart_keys, trip_keys
 
-    result = _run(month.key, trip_keys(load_settings()), instance, progress, month.key)
+    chosen = load_settings()
+    keys = [*trip_keys(chosen), *mart_keys(chosen)]
+    result = _run(month.key, keys, instance, progress, month.key)
     cleaned = result.asset_materializations_for_node("cleaned_trips")[0].metadata
     seconds = {
         e.step_key or "": e.step_success_data.duration_ms / 1000
@@ -325,7 +343,7 @@ def _print_results(console: Console, results: list[DemoResult]) -> None:
     console.print(table)
 
 
-def _print_verdict(console: Console, results: list[DemoResult]) -> bool:
+def _print_verdict(console: Console, results: list[DemoResult], report: Path) -> bool:
     read = sum(r.rows_read for r in results)
     kept = sum(r.cleaned.rows for r in results)
     rejected = sum(sum(r.rejected_by_reason.values()) for r in results)
@@ -334,7 +352,8 @@ def _print_verdict(console: Console, results: list[DemoResult]) -> bool:
     )
     reconciled = all(r.reconciled for r in results)
     command = _command()
-    console.print("\nOpen the UI:    make dev, then http://127.0.0.1:3000", soft_wrap=True)
+    console.print(f"\nReport:         {report.as_uri()}", soft_wrap=True)
+    console.print("Open the UI:    make dev, then http://127.0.0.1:3000", soft_wrap=True)
     for store, (what, look) in zip(load_settings().table_stores, cycle(LOOKS.items())):
         console.print(f"{what}, from {store.label}:")
         console.print(f"  {command} query --store {store.name} '{look}'", soft_wrap=True)

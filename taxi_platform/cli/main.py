@@ -13,6 +13,7 @@ import typer
 
 from taxi_platform.cli.local import local_app
 from taxi_platform.cli.query import query
+from taxi_platform.cli.report import report
 from taxi_platform.cli.status import status
 from taxi_platform.cli.terminal import accept_all_characters, console, fail, say
 from taxi_platform.cli.worker import worker
@@ -283,6 +284,7 @@ def backfill(
 
 
 app.command()(query)
+app.command()(report)
 app.command()(status)
 app.command()(worker)
 

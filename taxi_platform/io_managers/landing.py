@@ -29,6 +29,7 @@ from taxi_platform.landing.files import MonthVersions, RawFile, TripParquet
 from taxi_platform.landing.trip_batches import batches_ahead
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.resources.landing import LandingZoneResource
+from taxi_platform.sources.address import is_synthetic
 from taxi_platform.trips.cleaning import CleanedTrips
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import chosen_schema
@@ -86,7 +87,11 @@ class TripParquetIOManager(ConfigurableIOManager):
                 "rows_read": trips.rows_read,
                 "rows_rejected": trips.rows_rejected,
                 "rejected_by_reason": MetadataValue.json(trips.rejected_by_reason),
-                "trips_by_day": trips_by_day(month, trips.statistics["rows_by_day"]),
+                "trips_by_day": trips_by_day(
+                    month,
+                    trips.statistics["rows_by_day"],
+                    synthetic=is_synthetic(trips.source),
+                ),
                 **({} if total is None else {"total_amount": total / 100}),
                 "statistics": MetadataValue.json(trips.statistics),
                 "columns_mapped": MetadataValue.json(

@@ -14,8 +14,6 @@ from taxi_platform.trips.schema import DATA_FILE_MONTH, columns
 from taxi_platform.trips.types import trip_type
 from taxi_platform.trips.zones import BOROUGHS
 
-ZONES = "taxi_zones"
-
 TRIPS_VIEW = "trips"
 """The view of the trips of all colors."""
 
@@ -48,15 +46,7 @@ def month_relations(
             f"{month}: {table} in {store.address} has no rows of this month: load it first"
         )
     known = account if account is not None and account.kept == rows else Account(rows, {})
-    return relations(month, table, dialect, boroughs_of(store), known)
-
-
-def boroughs_of(store: TableStore) -> Mapping[int, str]:
-    """The borough of each zone: from the store's zones, or built-in ones if there are none."""
-    if not store.existing_tables([ZONES]):
-        return BOROUGHS
-    zones = store.stream_rows(ZONES, None, ["location_id", "borough"]).read_all().to_pylist()
-    return {zone["location_id"]: zone["borough"] or "Unknown" for zone in zones} or BOROUGHS
+    return relations(month, table, dialect, BOROUGHS, known)
 
 
 def replace_marts(

@@ -153,12 +153,12 @@ def _grouped(columns: tuple[str, ...], sums: tuple[str, ...], boroughs: Mapping[
     if "dropoff_zone" not in zones:
         return inner
     named = ", ".join(
-        f"{_borough(zone, boroughs)} AS {zone.replace('_zone', '_borough')}" for zone in zones
+        f"{borough_case(zone, boroughs)} AS {zone.replace('_zone', '_borough')}" for zone in zones
     )
     return f"SELECT *, {named} FROM ({inner}) AS grouped"  # noqa: S608
 
 
-def _borough(zone: str, boroughs: Mapping[int, str]) -> str:
+def borough_case(zone: str, boroughs: Mapping[int, str]) -> str:
     """The borough of a zone: a CASE, which needs no table of zones in the store."""
     zones: dict[str, list[int]] = {}
     for number, borough in boroughs.items():

@@ -29,14 +29,13 @@ _LETTERS = (
     "BMXQBBQMMBBXMBXQQSBQMMBMBQQXQQBQSMQQMMMBMBSSBBMMSMQSXMQQBQMXMMQQQQ"
     "BQQXMQQMMMMMQQXMBBMMMBBSQMXQMMMMBMXXXMQSQXQSBBQQBXXXXMSBBBQQQMBQQQ"
     "XXQMQSQSQXMBMXXSQQBQQXSBQMBQBBMMMMMMXMMMMXXXMMSMXXMXSQQXBBBQXQMMMU"
-    "N"
+    "U"
 )
 
 _BOROUGHS = {
     "B": "Brooklyn",
     "E": "EWR",
     "M": "Manhattan",
-    "N": "N/A",
     "Q": "Queens",
     "S": "Staten Island",
     "U": "Unknown",
@@ -44,7 +43,11 @@ _BOROUGHS = {
 }
 
 BOROUGHS = {number: _BOROUGHS[letter] for number, letter in enumerate(_LETTERS, start=1)}
-"""The borough of each zone, for places without a zone lookup. Boroughs do not move."""
+"""The borough of each zone; of the last two, and of no zone, it is unknown.
+
+The marts use it, and not a zone lookup, which the source may lack or may load during a run: then
+two stores would name boroughs in two ways.
+"""
 
 PUBLISHED_NAMES = ("LocationID", "Borough", "Zone", "service_zone")
 

@@ -13,7 +13,7 @@ from dagster import (
     evaluate_automation_conditions,
 )
 
-from taxi_platform.assets.keys import ZONES
+from taxi_platform.assets.keys import REPORT, ZONES
 from taxi_platform.definitions import build_defs
 from taxi_platform.marts.definitions import MARTS
 from taxi_platform.settings import load_settings
@@ -42,15 +42,24 @@ class Ticks:
             event = AssetMaterialization(f"{store}_{mart}", partition=partition)
             self.instance.report_runless_asset_event(event)
 
-    def tick(self) -> dict[str, set[str]]:
+    def report_asked(self) -> bool:
+        """Whether a tick requests the report."""
+        return any(r.key == REPORT and r.true_subset.size > 0 for r in self._evaluate().results)
+
+    def _evaluate(self) -> Any:
         found = evaluate_automation_conditions(
             self.defs, self.instance, cursor=self.cursor, evaluation_time=self.now
         )
         self.cursor = found.cursor
         self.now += timedelta(minutes=1)
+        return found
+
+    def tick(self) -> dict[str, set[str]]:
+        """The marts that a tick requests, by partition."""
+        found = self._evaluate()
         requested: dict[str, set[str]] = {}
         for result in found.results:
-            if isinstance(result.key, AssetKey) and result.key != ZONES:
+            if isinstance(result.key, AssetKey) and result.key not in (ZONES, REPORT):
                 for partition in found.get_requested_partitions(result.key):
                     requested.setdefault(str(partition), set()).add(result.key.path[-1])
         return requested
@@ -85,6 +94,17 @@ def test_trips_that_are_loaded_again_replace_the_marts_of_their_store_and_month(
     assert ticks.tick() == {}
     ticks.make("bigquery", OTHER)
     assert ticks.tick() == {}
+
+
+def test_the_report_is_asked_for_when_marts_were_replaced(ticks: Ticks) -> None:
+    asked = ticks.report_asked
+    assert not asked()
+    ticks.load("postgres", MONTH)
+    ticks.make("postgres", MONTH)
+    assert asked()
+    assert not asked()
+    ticks.make("bigquery", OTHER)  # not the store that the report asks
+    assert not asked()
 
 
 def test_nothing_is_asked_for_while_there_are_no_trips(ticks: Ticks) -> None:

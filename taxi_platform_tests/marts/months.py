@@ -60,6 +60,8 @@ def expected_marts(path: Path, month: date, lookup: Path) -> dict[str, set[tuple
         connection.execute(
             f"CREATE TABLE zones AS FROM read_csv('{lookup}', types={{'LocationID': 'SMALLINT'}})"
         )
+        # In some lookups the last one is N/A.
+        connection.execute("UPDATE zones SET Borough = 'Unknown' WHERE LocationID > 263")
         names = [row[0] for row in connection.execute("DESCRIBE kept").fetchall()]
         fee = "round(cbd_congestion_fee * 100)" if "cbd_congestion_fee" in names else "0"
         return {

@@ -7,11 +7,10 @@ from taxi_platform.trips.columns import Column
 
 MART = Mart(
     name="borough_pairs",
-    description="A row for each pair of boroughs with trips between them. The boroughs are those "
-    "of taxi_zones in the store when the mart was made, or built-in ones if it was never loaded.",
+    description="A row for each pair of boroughs with trips between them. EWR is Newark airport.",
     columns=(
-        Column("pickup_borough", pa.string(), "Borough of the pickup, or EWR, N/A or Unknown."),
-        Column("dropoff_borough", pa.string(), "Borough of the dropoff, or EWR, N/A or Unknown."),
+        Column("pickup_borough", pa.string(), "Borough of the pickup, EWR or Unknown."),
+        Column("dropoff_borough", pa.string(), "Borough of the dropoff, EWR or Unknown."),
         count("trips", "Trips."),
         cents("revenue_cents", "Totals charged, without tips in cash."),
     ),

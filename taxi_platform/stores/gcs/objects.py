@@ -119,6 +119,27 @@ class GCSTrips:
             totals, source = totals_of_footer(month, footer), source_of_footer(footer)
             return self._describe(month, blob, totals, source)
 
+    def put_report(self, name: str, page: str) -> str:
+        """Puts an HTML page into the bucket, which replaces an older one whole.
+
+        Returns:
+            Its address: ``gs://bucket/name``.
+
+        Raises:
+            PermanentStoreError: the bucket is not there, or may not be written.
+            TransientStoreError: GCS cannot be reached.
+        """
+        from taxi_platform.stores.google_errors import google_errors
+
+        with google_errors("report", f"GCS, gs://{self.bucket}/{name}"):
+            self._client.bucket(self.bucket).blob(name).upload_from_string(
+                page.encode(),
+                content_type="text/html; charset=utf-8",
+                retry=None,
+                timeout=self._request_seconds,
+            )
+        return f"gs://{self.bucket}/{name}"
+
     def generations(self) -> dict[TripMonth, int]:
         """The generations of all months' objects, with one listing.
 

@@ -39,6 +39,7 @@ TRIP_TYPE = TripType(
     filled={"passenger_count": "0"},
     synthetic=synthetic_metered_months(
         60_000,
+        manhattan=0.3,
         csv_columns=(
             "VendorID lpep_pickup_datetime lpep_dropoff_datetime store_and_fwd_flag RatecodeID "
             "PULocationID DOLocationID passenger_count trip_distance fare_amount extra mta_tax "

@@ -45,6 +45,7 @@ TRIP_TYPE = TripType(
     filled={"passenger_count": "0"},
     synthetic=synthetic_metered_months(
         400_000,
+        manhattan=0.8,
         csv_columns=(
             "VendorID tpep_pickup_datetime tpep_dropoff_datetime passenger_count trip_distance "
             "RatecodeID store_and_fwd_flag PULocationID DOLocationID payment_type fare_amount "
