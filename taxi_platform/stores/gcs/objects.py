@@ -136,7 +136,7 @@ class GCSTrips:
                 page.encode(),
                 content_type="text/html; charset=utf-8",
                 retry=None,
-                timeout=self._request_seconds,
+                timeout=self._patience.request_seconds,
             )
         return f"gs://{self.bucket}/{name}"
 
