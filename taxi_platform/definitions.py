@@ -20,7 +20,8 @@ from dagster import (
 )
 
 import taxi_platform.defs
-from taxi_platform.assets.keys import REPORT, ZONES, mart_keys, trip_keys
+from taxi_platform.assets.keys import LOADED, REPORT, ZONES, mart_keys, trip_keys
+from taxi_platform.assets.loaded_months import loaded_months_assets
 from taxi_platform.assets.marts import mart_assets
 from taxi_platform.assets.report import report_assets
 from taxi_platform.assets.trips import trip_assets
@@ -93,6 +94,7 @@ def build_defs(chosen: Settings) -> Definitions:
             *mart_assets(chosen),
             *zone_assets(chosen),
             *report_assets(chosen),
+            *loaded_months_assets(chosen),
         ],
         asset_checks=[*trip_checks(chosen), *mart_checks(chosen)],
         jobs=jobs(chosen),
@@ -154,7 +156,7 @@ def _automated(found: Definitions, chosen: Settings) -> Definitions:
     automated = {s.key for s in found.resolve_all_asset_specs() if s.automation_condition}
     if not automated:
         return found
-    running = chosen.automation or not automated <= {ZONES, REPORT, *mart_keys(chosen)}
+    running = chosen.automation or not automated <= {LOADED, REPORT, ZONES, *mart_keys(chosen)}
     sensor = AutomationConditionSensorDefinition(
         "automation_conditions",
         target=AssetSelection.all(),

@@ -13,6 +13,7 @@ CLEANED = AssetKey("cleaned_trips")
 GCS = AssetKey("gcs_trips")
 ZONES = AssetKey("taxi_zones")
 REPORT = AssetKey("trips_report")
+LOADED = AssetKey("loaded_months")
 
 
 def table_key(store: StoreType) -> AssetKey:

@@ -28,8 +28,8 @@ MOST_MONTHS = 24
 """How many of the last months it shows; the command shows any."""
 
 
-def follows_the_marts() -> AutomationCondition[Any]:
-    """Requests the report when marts were replaced and none is being made.
+def follows(label: str) -> AutomationCondition[Any]:
+    """Requests an asset of all months when some of what it shows was replaced, and none is being.
 
     Not ``eager()``, which waits until no month of any color is missing.
     """
@@ -37,7 +37,7 @@ def follows_the_marts() -> AutomationCondition[Any]:
         AutomationCondition.any_deps_updated().since_last_handled()
         & ~AutomationCondition.any_deps_in_progress()
         & ~AutomationCondition.in_progress()
-    ).with_label("follows_the_marts")
+    ).with_label(label)
 
 
 def report_assets(chosen: Settings) -> list[AssetsDefinition]:
@@ -83,7 +83,7 @@ def report_assets(chosen: Settings) -> list[AssetsDefinition]:
         kinds={"vega", "html"},
         owners=OWNERS,
         required_resource_keys={"landing", store.name, *(["gcs"] if chosen.uses_gcs else [])},
-        automation_condition=follows_the_marts(),
+        automation_condition=follows("follows_the_marts"),
         **retried(chosen),
     )(trips_report)
     return [made]

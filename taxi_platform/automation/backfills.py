@@ -115,9 +115,15 @@ def request_backfill(
         _assets(records.chosen),
         [month.key for month in months],
         tags=_TAGS,
-        title=f"{len(months)} months from {months[0].key} to {months[-1].key}",
+        title=_title(months),
         run_config=_ACCEPTING if accept_replacement else None,
     )
+
+
+def _title(months: Sequence[TripMonth]) -> str:
+    if len(months) == 1:
+        return months[0].key
+    return f"{len(months)} months from {months[0].key} to {months[-1].key}"
 
 
 def unfinished_backfills(

@@ -2,7 +2,16 @@
 
 from dagster import AssetKey, AssetSelection, define_asset_job
 
-from taxi_platform.assets.keys import CLEANED, GCS, RAW, ZONES, mart_keys, table_key, trip_keys
+from taxi_platform.assets.keys import (
+    CLEANED,
+    GCS,
+    LOADED,
+    RAW,
+    ZONES,
+    mart_keys,
+    table_key,
+    trip_keys,
+)
 from taxi_platform.dagster_internals import UnresolvedAssetJobDefinition
 from taxi_platform.settings import Settings
 from taxi_platform.stores.base import StoreType
@@ -28,6 +37,7 @@ def jobs(chosen: Settings) -> list[UnresolvedAssetJobDefinition]:
             *trip_keys(chosen),
             *mart_keys(chosen),
             *([ZONES] if chosen.table_stores else []),
+            LOADED,
         )
     ]
     if chosen.uses_gcs:

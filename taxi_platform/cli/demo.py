@@ -120,12 +120,15 @@ def run_demo(project_dir: Path, *, force: bool = False) -> bool:
     )
     from dagster import DagsterInstance
 
+    from taxi_platform.assets.keys import LOADED
+
     with DagsterInstance.get() as instance:
         if not force:
             _refuse_real_months(instance)
         with _progress(output) as progress:
             runs = [_materialize(month, instance, progress) for month in DEMO_MONTHS]
             _load_zones(instance, progress)
+            _run("loaded_months", [LOADED], instance, progress)
     results = [_ask_stores(month, *run) for month, run in zip(DEMO_MONTHS, runs, strict=True)]
     _print_results(output, results)
     return _print_verdict(output, results, _write_report())

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from dagster import MetadataValue
 
+from taxi_platform.printable import counted
 from taxi_platform.report.drawing import svg
 from taxi_platform.report.month_chart import WIDTH, trips_a_day
 from taxi_platform.report.picture import Picture
@@ -29,7 +30,7 @@ def trips_by_day(
     elsewhere = sum(rows_by_day.values()) - sum(row["trips"] for row in picture.rows)
     caption = picture.description
     if elsewhere:
-        trips = "1 trip is" if elsewhere == 1 else f"{elsewhere:,} trips are"
+        trips = f"{counted(elsewhere, 'trip')} {'is' if elsewhere == 1 else 'are'}"
         caption += f" {trips} dated outside the month."
     return image(picture, caption)
 
