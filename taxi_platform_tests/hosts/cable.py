@@ -56,12 +56,15 @@ class Cable:
 
     def _connect(self, client: socket.socket) -> None:
         self._whole.wait()
-        with client, contextlib.suppress(OSError):
-            with socket.create_connection(("127.0.0.1", self._upstream)) as server:
-                back = threading.Thread(target=self._pass_on, args=(server, client), daemon=True)
-                back.start()
-                self._pass_on(client, server)
-                back.join()
+        with (
+            client,
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self._upstream)) as server,
+        ):
+            back = threading.Thread(target=self._pass_on, args=(server, client), daemon=True)
+            back.start()
+            self._pass_on(client, server)
+            back.join()
 
     def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
