@@ -56,11 +56,10 @@ class Cable:
 
     def _connect(self, client: socket.socket) -> None:
         self._whole.wait()
-        upstream = ("127.0.0.1", self._upstream)
         with (
             client,
             contextlib.suppress(OSError),
-            socket.create_connection(upstream) as server,
+            socket.create_connection(("127.0.0.1", self._upstream)) as server,
         ):
             back = threading.Thread(target=self._pass_on, args=(server, client), daemon=True)
             back.start()

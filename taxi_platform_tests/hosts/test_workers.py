@@ -91,19 +91,21 @@ def test_a_worker_finishes_its_run_and_a_store_is_loaded_by_another_host(hosts: 
     require_loaded_once(hosts, partition, contents)
 
 
-@pytest.mark.parametrize("dies", ["process", "host"])
-def test_a_month_whose_run_died_is_loaded_soon(hosts: Hosts, dies: str) -> None:
-    partition = {"process": "yellow|2021-08", "host": "yellow|2021-09"}[dies]
-    contents, run = long_month(hosts, partition)
+def test_months_whose_process_or_host_died_are_loaded_soon(hosts: Hosts) -> None:
+    keys = ["yellow|2021-08", "yellow|2021-09"]
+    contents = {key: publish(hosts.published, key, LONG) for key in keys}
+    hosts.request(*keys)
+    runs = {key: hosts.wait_for_run(key, STARTED) for key in keys}
     begun = time.monotonic()
-    if dies == "process":
-        os.kill(hosts.child(run), signal.SIGKILL)
-    else:
-        hosts.kill_worker(hosts.host_of(run))
-    again = hosts.wait_for_run(partition, SUCCESS, seconds=DONE_SECONDS)
+    first, second = runs.values()
+    assert hosts.host_of(first) != hosts.host_of(second)
+    os.kill(hosts.child(first), signal.SIGKILL)
+    hosts.kill_worker(hosts.host_of(second))
+    for key, run in runs.items():
+        again = hosts.wait_for_run(key, SUCCESS, seconds=DONE_SECONDS)
+        assert again.parent_run_id == run.run_id
+        require_loaded_once(hosts, key, contents[key])
     assert time.monotonic() - begun < DONE_SECONDS
-    assert again.parent_run_id == run.run_id
-    require_loaded_once(hosts, partition, contents)
 
 
 def test_terminate_ends_a_run_at_once_with_the_month_as_it_was(hosts: Hosts) -> None:
