@@ -1,8 +1,8 @@
 """All uses of Dagster's private API, in one place.
 
 A new version of Dagster may change this API; ``test_dagster_internals`` then fails. Logic of the
-platform does not belong here. (``dagster_storage`` uses dagster-postgres' storages, and has a test
-of its own.)
+platform does not belong here. (``dagster_storage`` uses dagster-postgres' storages, and ``workers``
+dagster-celery's launcher; they have tests of their own.)
 """
 
 import os
@@ -29,6 +29,7 @@ from dagster import (
 )
 from dagster._core import errors as dagster_errors
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.definitions.data_version import DATA_VERSION_TAG as DATA_VERSION_TAG
 from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition as UnresolvedAssetJobDefinition,
 )

@@ -43,7 +43,7 @@ from taxi_platform.settings import Settings, load_settings
 
 def build_resources(chosen: Settings) -> dict[str, object]:
     """The resources and IO managers of these settings."""
-    landing = LandingZoneResource(root=str(chosen.data_dir))
+    landing = LandingZoneResource.of(chosen)
     stores = {s.name: store_resource(s, chosen.tables[s.name]) for s in chosen.table_stores}
     return {
         "source": TripSourceResource(

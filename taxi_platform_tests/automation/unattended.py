@@ -238,7 +238,7 @@ def unattended_platform(
     _make_database(stack, f"dagster_{name}")
     prepare_dagster_home(home, folder)
     make_dagster_tables(environment, folder)
-    with _environment(environment):
+    with with_environment(environment):
         instance = DagsterInstance.from_config(str(home))
     with instance:
         platform = UnattendedPlatform(stack, folder, environment, instance, code_port)
@@ -266,7 +266,7 @@ def _make_database(stack: EmbeddedStack, name: str) -> None:
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def with_environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Sets variables while an instance is made, which reads its configuration's from them."""
     before = dict(os.environ)
     os.environ.update(variables)

@@ -23,6 +23,7 @@ from taxi_platform.stores.base import TableStore
 from taxi_platform.stores.registry import STORES
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
+from taxi_platform.trips.zones import synthetic_zones
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.marts.months import QUERIES, expected_marts
 from taxi_platform_tests.sources.publisher import Publisher, running_publisher
@@ -76,6 +77,7 @@ def platform(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> 
         }
         for name, value in (stack.environment | changed).items():
             patch.setenv(name, value)
+        publisher.publish("taxi_zone_lookup.csv", synthetic_zones())
         yield Platform(publisher, folder)
 
 
@@ -98,8 +100,6 @@ def rows_of(store: TableStore, mart: str, month: TripMonth) -> set[tuple[Any, ..
 
 
 def lookup(folder: Path) -> Path:
-    from taxi_platform.trips.zones import synthetic_zones
-
     path = folder / "lookup.csv"
     path.write_bytes(synthetic_zones())
     return path
@@ -122,8 +122,13 @@ def test_marts_of_real_months_are_those_of_the_published_file_to_the_cent_and_th
     platform: Platform, real_data: Path, month: TripMonth
 ) -> None:
     path = real_data / "tlc_months" / f"{month.stem}.parquet"
-    platform.ingest(month, path)
-    expected = expected_marts(path, month.month, real_data / "taxi_zone_lookup.csv")
+    zones = real_data / "taxi_zone_lookup.csv"
+    platform.publisher.publish(zones.name, zones.read_bytes())
+    try:
+        platform.ingest(month, path)
+    finally:
+        platform.publisher.publish(zones.name, synthetic_zones())
+    expected = expected_marts(path, month.month, zones)
     for name in ("bigquery", "postgres"):
         with platform.chosen.open_store(name) as store:
             for mart in QUERIES:

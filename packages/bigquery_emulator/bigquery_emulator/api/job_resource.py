@@ -108,6 +108,8 @@ def _shown_configuration(job: Job) -> dict[str, Any]:
 
 def _statistics(job: Job) -> dict[str, Any]:
     body: dict[str, Any] = {"creationTime": str(job.created_ms)}
+    if job.parent is not None:
+        body["parentJobId"] = job.parent
     if job.started_ms is not None:
         body["startTime"] = str(job.started_ms)
     if job.outcome is not None:

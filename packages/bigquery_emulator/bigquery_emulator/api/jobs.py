@@ -78,7 +78,8 @@ class JobApi:
         jobs = [
             job
             for job in self.jobs.all_of(call.path["project"])
-            if (not states or job.state in states)
+            if job.parent == call.query.get("parentJobId")
+            and (not states or job.state in states)
             and job.created_ms >= int(call.query.get("minCreationTime") or 0)
             and job.created_ms <= int(call.query.get("maxCreationTime") or job.created_ms)
         ]

@@ -9,7 +9,7 @@ from sqlglot import exp
 from bigquery_emulator.errors import duplicate, invalid, invalid_query, unsupported
 from bigquery_emulator.jobs.statement import Translation
 from bigquery_emulator.sql.declared_columns import declared_field
-from bigquery_emulator.sql.definitions import options_of
+from bigquery_emulator.sql.definitions import options_of, options_set
 from bigquery_emulator.storage import catalog
 from bigquery_emulator.storage.catalog import Table, TableName
 from bigquery_emulator.storage.column_types import field_named
@@ -55,8 +55,7 @@ class Alterations:
         catalog.save_table(self._cursor, self._table)
 
     def _set_options(self, action: exp.AlterSet) -> None:
-        options = [one for part in action.expressions for one in part.expressions]
-        changes = self._translation.evaluated(options_of(options))
+        changes = self._translation.evaluated(options_of(options_set(action)))
         if changes.get("labels") is not None:
             self._table.resource.pop("labels", None)
         self._table.resource = merged_resource(self._table.resource, changes)

@@ -48,7 +48,7 @@ class Change:
         if self.check and translation.execute(self.check).fetchone():
             raise invalid_query(self.refusal)
         try:
-            done = translation.cursor.execute(self.sql, translation.bound)
+            done = translation.run(self.sql)
             if self.kind == "MERGE":
                 return _counted_actions(done)
             row = done.fetchone()

@@ -74,6 +74,8 @@ class Job:
     outcome: Outcome | None = None
     done: threading.Event = field(default_factory=threading.Event)
     cancelled: bool = False
+    parent: str | None = None
+    child: Job | None = None
     _cursor: Cursor | None = None
 
     @property
@@ -106,6 +108,8 @@ class Job:
     def cancel(self) -> None:
         """Asks the job to stop; it may still end well if it is nearly done."""
         self.cancelled = True
+        if self.child is not None and not self.child.done.is_set():
+            self.child.cancel()
         threading.Thread(target=self._interrupt_until_done, daemon=True).start()
 
     def _interrupt_until_done(self) -> None:
@@ -162,8 +166,20 @@ class Jobs:
         self._threads["QUERY" if kind == "QUERY" else "LOAD"].submit(self._run, job, work)
         return job
 
+    def run_child(self, parent: Job, job: Job, work: Work) -> Outcome:
+        """Runs a statement of a script as a job of its own, in the script's thread."""
+        self._enter(job)
+        self._run(job, lambda child: work(_cancelled_with(parent, child)))
+        outcome = self.find(job.name.project, job.name.job_id, job.name.location).outcome
+        assert outcome is not None  # noqa: S101 - the job is done
+        return outcome
+
     def _enter(self, job: Job) -> None:
-        entry = {"configuration": job.configuration, "created_ms": job.created_ms}
+        entry = {
+            "configuration": job.configuration,
+            "created_ms": job.created_ms,
+            "parent": job.parent,
+        }
         with self._lock:
             if self._closing:
                 raise ApiError("backendError", "The emulator is stopping")
@@ -279,9 +295,16 @@ class Jobs:
             threads.shutdown(cancel_futures=True)
 
 
+def _cancelled_with(parent: Job, child: Job) -> Job:
+    """The child, which a cancellation of its parent interrupts."""
+    parent.child = child
+    child.cancelled = parent.cancelled
+    return child
+
+
 def _stored_job(name: JobName, entry: str, outcome: str | None) -> Job:
     parsed = json.loads(entry)
-    job = Job(name, parsed["configuration"], parsed["created_ms"])
+    job = Job(name, parsed["configuration"], parsed["created_ms"], parent=parsed.get("parent"))
     # Without an outcome, and not among the active, it is one whose outcome could not be written.
     job.outcome = Outcome(**json.loads(outcome)) if outcome else Outcome(error=_KILLED.proto())
     job.started_ms = job.outcome.started_ms

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from bigquery_emulator.errors import invalid_query
+from bigquery_emulator.errors import invalid_query, unsupported
 from bigquery_emulator.jobs.ddl import Definitions
 from bigquery_emulator.jobs.dml import change_of, changed_rows, kind_of, target_of
 from bigquery_emulator.jobs.job import Job, Jobs, Outcome
 from bigquery_emulator.jobs.query_request import QueryRequest
+from bigquery_emulator.jobs.script import ScriptRunner
 from bigquery_emulator.jobs.statement import Translation
 from bigquery_emulator.sql.definitions import definition_kind
 from bigquery_emulator.sql.metadata_views import metadata_view
@@ -41,6 +42,9 @@ class QueryRunner:
     def work(self, request: QueryRequest) -> Callable[[Job], Outcome | None]:
         """What a query job has to do."""
         statement = request.statement
+        if request.script:
+            scripts = ScriptRunner(self.storage, self.jobs, self.work)
+            return lambda job: scripts.run(job, request)
         if isinstance(statement, DEFINITIONS):
             return lambda job: self._define(job, request)
         if not isinstance(statement, exp.Query):
@@ -55,6 +59,8 @@ class QueryRunner:
         Raises:
             ApiError: the query would fail.
         """
+        if request.script:
+            raise unsupported("dry runs of scripts")
         with self.storage.snapshot() as cursor:
             translation = Translation(cursor, request, location)
             statement = translation.statement

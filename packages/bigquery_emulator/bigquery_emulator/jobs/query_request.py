@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlglot import exp
@@ -10,7 +10,8 @@ from sqlglot import exp
 from bigquery_emulator.errors import invalid, unsupported
 from bigquery_emulator.jobs.destination import Destination
 from bigquery_emulator.sql.definitions import definition_kind
-from bigquery_emulator.sql.parsing import DEFINITIONS, parsed_statement
+from bigquery_emulator.sql.parsing import DEFINITIONS, SCRIPT_ONLY, parsed_script, understood
+from bigquery_emulator.sql.variables import Variables
 
 _HANDLED = {
     "clustering",
@@ -46,6 +47,8 @@ class QueryRequest:
         default: project and dataset of tables without a dataset.
         parameters: the API's queryParameters.
         destination: the table for the rows, if the client chose one.
+        script: the statements, if there are several; the first is `statement`.
+        variables: of the script that the statement is one of.
     """
 
     project: str
@@ -54,11 +57,14 @@ class QueryRequest:
     default: tuple[str, str] | None
     parameters: list[dict[str, Any]]
     destination: Destination | None
+    script: tuple[exp.Expr, ...] = ()
+    variables: Variables = field(default_factory=Variables)
 
     @property
     def datasets(self) -> list[str]:
         """The datasets that the query names, from whose location the job takes its own."""
-        named = [table.db for table in self.statement.find_all(exp.Table) if table.db]
+        statements = self.script or (self.statement,)
+        named = [table.db for one in statements for table in one.find_all(exp.Table) if table.db]
         chosen = [self.destination.name.dataset] if self.destination else []
         default = [self.default[1]] if self.default else []
         return [*named, *chosen, *default]
@@ -77,12 +83,18 @@ class QueryRequest:
             raise unsupported(f"the query option {extra[0]}")
         if not query.get("query"):
             raise invalid("Required parameter is missing: query")
-        statement = parsed_statement(query["query"])
-        if isinstance(statement, DEFINITIONS):
-            definition_kind(statement)
+        statements = parsed_script(query["query"])
+        statement = statements[0]
+        for one in statements:
+            if isinstance(one, DEFINITIONS):
+                with understood():
+                    definition_kind(one)
+        is_script = len(statements) > 1 or isinstance(statement, SCRIPT_ONLY)
+        if is_script and query.get("queryParameters"):
+            raise unsupported("parameters of scripts")
         default = query.get("defaultDataset") or {}
         destination = query.get("destinationTable")
-        if destination and not isinstance(statement, exp.Query):
+        if destination and (is_script or not isinstance(statement, exp.Query)):
             raise invalid("Cannot set destination table in jobs with DDL or DML statements")
         return cls(
             project=project,
@@ -95,4 +107,5 @@ class QueryRequest:
             destination=Destination.from_configuration(query, default_write="WRITE_EMPTY")
             if destination
             else None,
+            script=tuple(statements) if is_script else (),
         )

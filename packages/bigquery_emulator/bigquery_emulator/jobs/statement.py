@@ -15,6 +15,7 @@ from bigquery_emulator.jobs.query_request import QueryRequest
 from bigquery_emulator.sql.duckdb_errors import raise_for_duckdb
 from bigquery_emulator.sql.metadata_views import metadata_view
 from bigquery_emulator.sql.parameters import QueryParameters
+from bigquery_emulator.sql.parsing import understood
 from bigquery_emulator.sql.queries import query_columns
 from bigquery_emulator.sql.tables import TableNames
 from bigquery_emulator.sql.translation import Translator, duckdb_sql
@@ -34,12 +35,15 @@ class Translation:
         self.text = request.text
         self.tables = TableNames(cursor, request.project, request.default, metadata_view, location)
         self._parameters = QueryParameters(request.parameters)
-        self._translator = Translator(self.tables, self._parameters)
-        self.statement = self._translator.analyzed(request.statement.copy())
+        self._variables = request.variables
+        self._translator = Translator(self.tables, self._parameters, request.variables)
+        with understood():
+            self.statement = self._translator.analyzed(request.statement.copy())
 
     def sql(self, statement: exp.Expr) -> str:
         """A part of the statement as DuckDB's SQL; the part is used up."""
-        return duckdb_sql(self._translator.translated(statement))
+        with understood():
+            return duckdb_sql(self._translator.translated(statement))
 
     @property
     def bound(self) -> dict[str, Any]:
@@ -77,6 +81,10 @@ class Translation:
             )
         return [field_of_type(name, kind) for name, kind in columns]
 
+    def run(self, sql: str) -> Cursor:
+        """Runs what was translated; DuckDB's errors are the caller's."""
+        return self.cursor.execute(sql, self.bound | self._variables.bound(sql))
+
     def execute(self, sql: str) -> Cursor:
         """Runs what was translated, with the query's parameters.
 
@@ -84,7 +92,7 @@ class Translation:
             ApiError: DuckDB's complaint, as BigQuery would make it.
         """
         try:
-            return self.cursor.execute(sql, self.bound)
+            return self.run(sql)
         except duckdb.Error as error:
             raise_for_duckdb(error)
 

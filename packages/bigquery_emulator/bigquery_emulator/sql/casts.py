@@ -12,7 +12,7 @@ from bigquery_emulator.errors import unsupported
 from bigquery_emulator.sql.scopes import set_type, type_of
 from bigquery_emulator.sql.types import NULL, Type, duckdb_name
 
-_DATE = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
+_DATE = "([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{1,2}-[0-9]{1,2}"
 _CLOCK = r"[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(\.[0-9]{0,9})?"
 _MOMENT = f"{_DATE}([ Tt]{_CLOCK})?"
 _OFFSET = r"([Zz]|[+-][0-9]{1,2}(:[0-9]{1,2})?)"

@@ -72,7 +72,7 @@ def _check_alterations(statement: exp.Alter) -> None:
         if adds:
             declared_field(action)
         if sets:
-            options_of([one for part in action.expressions for one in part.expressions])
+            options_of(options_set(action))
 
 
 def properties_of(statement: exp.Expr) -> dict[str, Any]:
@@ -91,6 +91,11 @@ def properties_of(statement: exp.Expr) -> dict[str, Any]:
         else:
             raise unsupported(f"{one.key.removesuffix('property').upper()} in CREATE")
     return resource
+
+
+def options_set(action: exp.AlterSet) -> list[Any]:
+    """The options of a SET OPTIONS, which may be empty."""
+    return [one for part in action.expressions if part is not None for one in part.expressions]
 
 
 def options_of(options: list[Any]) -> dict[str, Any]:

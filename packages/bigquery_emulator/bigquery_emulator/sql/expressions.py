@@ -16,6 +16,7 @@ from bigquery_emulator.errors import invalid_query, unsupported
 from bigquery_emulator.sql import operators, special_types
 from bigquery_emulator.sql.conversions import argument, common_type, convert, empty_array
 from bigquery_emulator.sql.function_types import SIGNATURES
+from bigquery_emulator.sql.more_functions import safe_call
 from bigquery_emulator.sql.scopes import Scope, set_type, type_of
 from bigquery_emulator.sql.signatures import Argument, no_signature, resolved
 from bigquery_emulator.sql.types import (
@@ -101,7 +102,10 @@ class ExpressionTyper:
             return exp.column(parts[1], table=source.name, quoted=True), kind, parts[2:]
         found = self.scope.find(first)
         if found is None:
-            raise invalid_query(f"Unrecognized name: {first}")
+            variable = self.scope.variable(first)
+            if variable is None:
+                raise invalid_query(f"Unrecognized name: {first}")
+            return variable, type_of_field(variable.meta["bound"]), parts[1:]
         source, kind = found
         if source is not None and source.value is not None and source.column(first) is None:
             value = exp.column(source.name, table=source.name, quoted=True)
@@ -325,6 +329,32 @@ def _case(typer: ExpressionTyper, node: exp.Case) -> Type:
     return operators.case_type(node)
 
 
+def _filtered(typer: ExpressionTyper, node: exp.Filter) -> Type:
+    """An aggregate of a PIVOT."""
+    typer.type(node.expression.this)
+    return typer.type(node.this)
+
+
+def _safe_function(typer: ExpressionTyper, node: exp.SafeFunc) -> Type:
+    kind = typer.type(node.this)
+    safe_call(node)
+    return kind
+
+
+def _like(typer: ExpressionTyper, node: exp.Like) -> Type:
+    several = node.expression
+    if not isinstance(several, exp.Any | exp.All):
+        return typer._by_signature(node)
+    inner = several.this
+    if not isinstance(inner, exp.Tuple | exp.Paren):
+        raise unsupported("LIKE ANY and LIKE ALL with other than a list")
+    patterns = inner.expressions if isinstance(inner, exp.Tuple) else [inner.this]
+    for one in [node.this, *patterns]:
+        if typer.type(one) not in (STRING, NULL):
+            raise no_signature("LIKE", [argument(one)], operator=True)
+    return BOOL
+
+
 def set_typed(node: exp.Expr, kind: Type) -> exp.Expr:
     """The expression, with its type noted."""
     set_type(node, kind)
@@ -380,11 +410,13 @@ _HANDLERS: dict[type[exp.Expr], Handler] = {
     exp.In: ExpressionTyper._in,
     exp.Count: ExpressionTyper._count,
     exp.Window: ExpressionTyper._window,
+    exp.Filter: _filtered,
     exp.IgnoreNulls: ExpressionTyper._inner,
     exp.RespectNulls: ExpressionTyper._inner,
     exp.Paren: ExpressionTyper._inner,
     exp.Alias: ExpressionTyper._inner,
-    exp.SafeFunc: ExpressionTyper._inner,
+    exp.SafeFunc: _safe_function,
+    exp.Like: _like,
     exp.Interval: ExpressionTyper._interval,
     exp.Extract: ExpressionTyper._extract,
     exp.And: ExpressionTyper._logical,

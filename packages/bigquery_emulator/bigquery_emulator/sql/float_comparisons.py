@@ -127,7 +127,7 @@ def _negated(node: exp.Expr) -> exp.Expr:
     return exp.Distinct(expressions=[negated]) if isinstance(node, exp.Distinct) else negated
 
 
-def _window(node: exp.Window) -> exp.Expr:
+def _window(node: exp.Window | exp.Filter) -> exp.Expr:
     if node.this.meta.get("negated"):
         inner = node.copy()
         return exp.Paren(this=exp.Neg(this=inner))
@@ -185,5 +185,6 @@ FLOAT_COMPARISONS: dict[type[exp.Expr], Function] = {
     exp.Greatest: function("this expressions ignore_nulls", _null_with_null),
     exp.Least: function("this expressions ignore_nulls", _least),
     exp.Order: function("this expressions", _order),
+    exp.Filter: function(_BINARY, _window),
     exp.Window: function("this partition_by order spec over alias", _window),
 }

@@ -9,6 +9,7 @@ from sqlglot import exp
 
 _NUMBER = "INT64 -> INT64 | NUMERIC -> NUMERIC | FLOAT64 -> FLOAT64"
 _FLOAT = "FLOAT64 -> FLOAT64"
+_BOTH = "INT64, INT64 -> INT64 | FLOAT64, FLOAT64 -> FLOAT64"
 _FLOATS = "FLOAT64, FLOAT64 -> FLOAT64"
 _ROUNDED = "FLOAT64 -> FLOAT64 | NUMERIC -> NUMERIC"
 _ROUNDED_TO = _ROUNDED + " | FLOAT64, INT64 -> FLOAT64 | NUMERIC, INT64 -> NUMERIC"
@@ -60,6 +61,11 @@ SIGNATURES: dict[type[exp.Expr], tuple[str, str]] = {
     exp.Sum: ("this", _NUMBER),
     exp.Variance: ("this", _FLOAT),
     exp.VariancePop: ("this", _FLOAT),
+    exp.Cbrt: ("this", _FLOAT),
+    exp.SafeAdd: ("this expression", _BOTH),
+    exp.SafeSubtract: ("this expression", _BOTH),
+    exp.SafeMultiply: ("this expression", _BOTH),
+    exp.SafeNegate: ("this", "INT64 -> INT64"),
     # Conditions.
     exp.Coalesce: ("this expressions", "T... -> T"),
     exp.Greatest: ("this expressions", "T... -> T"),
@@ -96,6 +102,14 @@ SIGNATURES: dict[type[exp.Expr], tuple[str, str]] = {
     exp.BitwiseXor: ("this expression", "INT64, INT64 -> INT64"),
     exp.BitwiseNot: ("this", "INT64 -> INT64"),
     # Strings.
+    exp.Ascii: ("this", "STRING -> INT64"),
+    exp.ByteLength: ("this", "STRING -> INT64"),
+    exp.Chr: ("expressions", "INT64 -> STRING"),
+    exp.CodePointsToString: ("this", "ARRAY<INT64> -> STRING"),
+    exp.MD5: ("this", "STRING -> STRING"),
+    exp.SHA2Digest: ("this", "STRING -> BYTES | BYTES -> BYTES"),
+    exp.ToCodePoints: ("this", "STRING -> ARRAY<INT64>"),
+    exp.Unicode: ("this", "STRING -> INT64"),
     exp.Concat: ("expressions", "STRING... -> STRING | BYTES... -> BYTES"),
     exp.DPipe: (
         "this expression",
@@ -196,6 +210,8 @@ SIGNATURES: dict[type[exp.Expr], tuple[str, str]] = {
     exp.UnixToTime: ("this", "INT64 -> TIMESTAMP"),
     # Arrays.
     exp.ArrayConcat: ("this expressions", "ARRAY<T>... -> ARRAY<T>"),
+    exp.ArrayFirst: ("this", "ARRAY<T> -> T"),
+    exp.ArrayLast: ("this", "ARRAY<T> -> T"),
     exp.ArrayReverse: ("this", "ARRAY<T> -> ARRAY<T>"),
     exp.ArraySize: ("this", "ARRAY<T> -> INT64"),
     exp.ArrayToString: ("this expression null", "ARRAY<STRING>, STRING, STRING? -> STRING"),

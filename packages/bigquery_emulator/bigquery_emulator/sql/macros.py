@@ -8,8 +8,12 @@ for each type, but cannot choose among them for the result of an aggregate.)
 
 from __future__ import annotations
 
+from bigquery_emulator.sql.aggregate_functions import AGGREGATE_MACROS
 from bigquery_emulator.sql.casts import cast_macros
 from bigquery_emulator.sql.duckdb_errors import OWN_MARK, UNSUPPORTED_MARK
+from bigquery_emulator.sql.json_functions import JSON_MACROS
+from bigquery_emulator.sql.more_functions import MORE_MACROS
+from bigquery_emulator.sql.text_formats import FORMAT_TEXT_MACROS
 from bigquery_emulator.sql.time_formats import FORMAT_MACROS
 
 _IS_FLOAT = "typeof(x) IN ('DOUBLE', 'FLOAT')"
@@ -48,16 +52,22 @@ CREATE OR REPLACE MACRO bq_finite(x) AS CASE
     ELSE x END;
 CREATE OR REPLACE MACRO bq_no_overflow(x, infinite) AS CASE
     WHEN isinf(x) AND NOT coalesce(infinite, false) THEN bq_error('double overflow') ELSE x END;
+CREATE OR REPLACE MACRO bq_corr(a, b) AS CASE WHEN regr_count(a, b) > 1 THEN corr(a, b) END;
 CREATE OR REPLACE MACRO bq_quotient(a, b) AS a / b;
 CREATE OR REPLACE MACRO bq_safe_divide(a, b) AS a / nullif(b, 0);
 CREATE OR REPLACE MACRO bq_div(a, b) AS bq_int(a) // bq_int(b);
 CREATE OR REPLACE MACRO bq_mod(a, b) AS bq_int(a) % bq_int(b);
 CREATE OR REPLACE MACRO bq_sign(x) AS CASE WHEN {_IS_FLOAT} AND isnan(CAST(x AS DOUBLE)) THEN x
     WHEN x > 0 THEN 1 WHEN x < 0 THEN -1 WHEN x = 0 THEN 0 END;
-CREATE OR REPLACE MACRO bq_round_to(x, n) AS round(x, CAST(n AS INTEGER));
+CREATE OR REPLACE MACRO bq_pow(a, b) AS CASE
+    WHEN isnan(pow(a, b)) AND NOT isnan(a) AND NOT isnan(b)
+    THEN bq_error('Floating point error in function: POW') ELSE pow(a, b) END;
+CREATE OR REPLACE MACRO bq_digits(n) AS CASE WHEN n BETWEEN -300 AND 300 THEN CAST(n AS INTEGER)
+    WHEN n IS NOT NULL THEN {_unsupported("so many digits", "INTEGER")} END;
+CREATE OR REPLACE MACRO bq_round_to(x, n) AS round(x, bq_digits(n));
 CREATE OR REPLACE MACRO bq_round_numeric(x, n) AS
     CAST(round(x, CAST(n AS INTEGER)) AS DECIMAL(38,9));
-CREATE OR REPLACE MACRO bq_trunc_to(x, n) AS trunc(x, CAST(n AS INTEGER));
+CREATE OR REPLACE MACRO bq_trunc_to(x, n) AS trunc(x, bq_digits(n));
 CREATE OR REPLACE MACRO bq_gt(a, b) AS
     CASE WHEN isnan(a) AND b IS NOT NULL THEN false ELSE a > b END;
 CREATE OR REPLACE MACRO bq_gte(a, b) AS
@@ -93,12 +103,15 @@ CREATE OR REPLACE MACRO bq_start(x, p) AS
 CREATE OR REPLACE MACRO bq_substr(x, p) AS
     substring(bq_text(x), bq_start(bq_text(x), bq_int(p)));
 CREATE OR REPLACE MACRO bq_substr_length(x, p, n) AS CASE
+    WHEN x IS NULL OR p IS NULL THEN NULL
     WHEN n < 0 THEN CAST(bq_error('Third argument in SUBSTR() cannot be negative') AS VARCHAR)
     ELSE substring(bq_text(x), bq_start(bq_text(x), bq_int(p)), bq_int(n)) END;
 CREATE OR REPLACE MACRO bq_left(x, n) AS CASE
+    WHEN x IS NULL THEN NULL
     WHEN n < 0 THEN CAST(bq_error('Second argument in LEFT() cannot be negative') AS VARCHAR)
     ELSE left(bq_text(x), n) END;
 CREATE OR REPLACE MACRO bq_right(x, n) AS CASE
+    WHEN x IS NULL THEN NULL
     WHEN n < 0 THEN CAST(bq_error('Second argument in RIGHT() cannot be negative') AS VARCHAR)
     ELSE right(bq_text(x), n) END;
 CREATE OR REPLACE MACRO bq_lpad(x, n, p) AS CASE
@@ -108,10 +121,14 @@ CREATE OR REPLACE MACRO bq_rpad(x, n, p) AS CASE
     WHEN n < 0 OR p = '' THEN CAST(bq_error('Invalid arguments of RPAD') AS VARCHAR)
     ELSE rpad(bq_text(x), CAST(n AS INTEGER), p) END;
 CREATE OR REPLACE MACRO bq_replace(x, a, b) AS
-    CASE WHEN a = '' THEN bq_text(x) ELSE replace(bq_text(x), a, b) END;
+    CASE WHEN b IS NULL THEN NULL WHEN a = '' THEN bq_text(x) ELSE replace(bq_text(x), a, b) END;
 CREATE OR REPLACE MACRO bq_regexp_extract(x, p, g) AS
     CASE WHEN regexp_matches(bq_text(x), p)
     THEN regexp_extract(bq_text(x), p, CAST(g AS INTEGER)) END;
+CREATE OR REPLACE MACRO bq_regexp_extract_optional(x, p, g) AS
+    CASE WHEN regexp_matches(x, p) AND regexp_extract(x, p, CAST(g AS INTEGER)) = ''
+    THEN {_unsupported("REGEXP_EXTRACT of a group that may be absent", "VARCHAR")}
+    ELSE bq_regexp_extract(x, p, g) END;
 CREATE OR REPLACE MACRO bq_whitespace() AS
     ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(133) || chr(160) || chr(5760)
     || chr(8192) || chr(8193) || chr(8194) || chr(8195) || chr(8196) || chr(8197) || chr(8198)
@@ -131,7 +148,11 @@ CREATE OR REPLACE MACRO bq_zone(z) AS
 CREATE OR REPLACE MACRO bq_moment(x, z) AS
     CASE WHEN bq_earlier(x, z) AT TIME ZONE z = x THEN bq_earlier(x, z)
     ELSE x AT TIME ZONE z END;
-CREATE OR REPLACE MACRO bq_in_zone(x, z) AS bq_moment(CAST(x AS TIMESTAMP), bq_zone(z));
+CREATE OR REPLACE MACRO bq_in_range(x) AS CASE
+    WHEN x < TIMESTAMP '0001-01-01' OR x >= TIMESTAMP '10000-01-01'
+    THEN bq_error('Date or time value out of range') ELSE x END;
+CREATE OR REPLACE MACRO bq_in_zone(x, z) AS
+    bq_in_range(bq_moment(CAST(x AS TIMESTAMP), bq_zone(z)));
 CREATE OR REPLACE MACRO bq_less(x, a, b) AS x - (a - b);
 CREATE OR REPLACE MACRO bq_time_trunc(u, x) AS
     CAST(date_trunc(u, DATE '1970-01-01' + x) AS TIME);
@@ -147,8 +168,6 @@ CREATE OR REPLACE MACRO bq_diff(u, x, b) AS
 -- DuckDB's own difference in weeks does not count Mondays.
 CREATE OR REPLACE MACRO bq_week_diff(n, x, b) AS date_diff(
     'day', date_trunc('week', b + to_days(n)), date_trunc('week', x + to_days(n))) // 7;
-CREATE OR REPLACE MACRO bq_in_range(x) AS CASE WHEN year(x) NOT BETWEEN 1 AND 9999
-    THEN bq_error('Date or time value out of range') ELSE x END;
 CREATE OR REPLACE MACRO bq_shift(x, i) AS bq_in_range(x + i);
 CREATE OR REPLACE MACRO bq_shift_date(x, i) AS CAST(bq_in_range(x + i) AS DATE);
 """
@@ -175,7 +194,17 @@ CREATE OR REPLACE MACRO bq_element(x, i) AS CASE
 """
 
 
+_COUNTED = f"""
+CREATE OR REPLACE MACRO bq_no_null_counted(x) AS CASE WHEN x IS NULL
+    THEN error('The BigQuery {UNSUPPORTED_MARK} APPROX_TOP_COUNT of NULLs.') ELSE x END;
+"""
+
+
 def all_macros() -> str:
     """The SQL that creates every macro; it may be run again and again."""
     mark = f"CREATE OR REPLACE MACRO bq_error(m) AS error('{OWN_MARK}' || m);\n"
-    return mark + _NUMBERS + _TIMES + cast_macros("bq_error") + _STRINGS + FORMAT_MACROS + _ARRAYS
+    parts = (
+        *(mark, _NUMBERS, _TIMES, cast_macros("bq_error"), _STRINGS, FORMAT_MACROS, _ARRAYS),
+        *(JSON_MACROS, MORE_MACROS, AGGREGATE_MACROS, FORMAT_TEXT_MACROS, _COUNTED),
+    )
+    return "".join(parts)

@@ -8,19 +8,27 @@ of that means the same in DuckDB.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import duckdb
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import TokenType
 
 from bigquery_emulator.errors import ApiError, invalid_query, unsupported
+from bigquery_emulator.sql.aggregate_functions import AGGREGATES
 from bigquery_emulator.sql.float_comparisons import FLOAT_COMPARISONS
 from bigquery_emulator.sql.functions import FUNCTIONS, Function, function, unnested
+from bigquery_emulator.sql.json_functions import JSON_FUNCTIONS
+from bigquery_emulator.sql.more_functions import MORE_FUNCTIONS
 from bigquery_emulator.sql.number_functions import NUMBERS
+from bigquery_emulator.sql.text_formats import TEXT_FORMATS
 from bigquery_emulator.sql.time_functions import TIME_FUNCTIONS
 
+_LOGGER = logging.getLogger(__name__)
 # SQLGlot logs what it cannot parse; here that is answered to the client.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
@@ -38,6 +46,8 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
         _BINARY,
     ),
     exp.Alias: function("this alias"),
+    exp.All: function("this"),
+    exp.Any: function("this"),
     exp.Boolean: function("this"),
     exp.CTE: function("this alias"),
     exp.Column: function("this table db catalog"),
@@ -72,8 +82,13 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
         "windows kind"
     ),
     exp.Star: function("except_ replace"),
-    exp.Subquery: function("this alias with_"),
-    exp.Table: function("this db catalog alias joins"),
+    exp.Pivot: function(
+        "expressions fields unpivot alias default_on_null value_columns_first columns "
+        "prefixed_pivot_columns"
+    ),
+    exp.PivotAlias: function("this alias"),
+    exp.Subquery: function("this alias with_ pivots"),
+    exp.Table: function("this db catalog alias joins pivots"),
     exp.TableAlias: function("this columns"),
     exp.Tuple: function("expressions"),
     exp.Union: function("this expression distinct with_ order limit offset"),
@@ -95,8 +110,20 @@ _DATA_CHANGES: dict[type[exp.Expr], Function] = {
     exp.When: function("matched source condition then"),
     exp.Whens: function("expressions"),
 }
-SUPPORTED = _STRUCTURE | _DATA_CHANGES | FUNCTIONS | NUMBERS | TIME_FUNCTIONS | FLOAT_COMPARISONS
+SUPPORTED = (
+    _STRUCTURE
+    | _DATA_CHANGES
+    | FUNCTIONS
+    | NUMBERS
+    | TIME_FUNCTIONS
+    | FLOAT_COMPARISONS
+    | JSON_FUNCTIONS
+    | AGGREGATES
+    | MORE_FUNCTIONS
+    | TEXT_FORMATS
+)
 DEFINITIONS = (exp.Alter, exp.Create, exp.Drop)
+SCRIPT_ONLY = (exp.Declare, exp.Set)
 _STATEMENTS = (
     exp.Query,
     exp.Insert,
@@ -112,26 +139,73 @@ def parsed_statement(text: str) -> exp.Expr:
     """The one statement of a query's text.
 
     Raises:
+        ApiError: it is not SQL, or SQL that is not supported, or several statements.
+    """
+    statements = parsed_script(text)
+    if len(statements) > 1:
+        raise unsupported("scripts of several statements here")
+    return statements[0]
+
+
+def parsed_script(text: str) -> list[exp.Expr]:
+    """The statements of a query's text.
+
+    Raises:
         ApiError: it is not SQL, or SQL that is not supported.
     """
     try:
         _check_characters(text)
-        statements = [one for one in sqlglot.parse(text, read="bigquery") if one is not None]
+        parsed = [one for one in sqlglot.parse(text, read="bigquery") if one is not None]
     except (ParseError, TokenError) as error:
         raise invalid_query(f"Syntax error: {_first_line(error)}") from error
     except RecursionError as error:
         raise unsupported("queries as deeply nested as this") from error
-    statements = [one for one in statements if not isinstance(one, exp.Semicolon)]
+    except Exception as error:
+        _LOGGER.exception("a text that SQLGlot stumbled over")
+        raise invalid_query("Syntax error") from error
+    statements = [one for one in parsed if not isinstance(one, exp.Semicolon)]
     if not statements:
         raise invalid_query("Syntax error: Unexpected end of statement")
-    if len(statements) > 1:
-        raise unsupported("scripts of several statements")
-    statement = statements[0]
-    if not isinstance(statement, _STATEMENTS):
-        raise unsupported(f"{_statement_name(statement)} statements")
-    if not isinstance(statement, DEFINITIONS):
-        check_supported(statement)
-    return statement
+    for statement in statements:
+        if not isinstance(statement, (*_STATEMENTS, *SCRIPT_ONLY)):
+            raise unsupported(f"{_statement_name(statement)} statements")
+        if not isinstance(statement, DEFINITIONS):
+            with understood():
+                for part in _queried(statement):
+                    check_supported(part)
+    return statements
+
+
+def _queried(statement: Any) -> list[Any]:
+    """What must be supported of a statement: all, or the values of DECLARE and SET."""
+    if isinstance(statement, exp.Declare):
+        defaults = [one.args.get("default") for one in statement.expressions]
+        return [one for one in defaults if isinstance(one, exp.Expr)]
+    if isinstance(statement, exp.Set):
+        return [
+            one.this.expression
+            for one in statement.expressions
+            if isinstance(one, exp.SetItem) and isinstance(one.this, exp.EQ)
+        ]
+    return [statement]
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Answers 501 for SQL that parses, and that this code then stumbles over.
+
+    A tree may be of a shape that nobody thought of; what is not understood is not supported. The
+    error is logged, for whoever mends it.
+    """
+    try:
+        yield
+    except (ApiError, duckdb.Error):
+        raise
+    except RecursionError as error:
+        raise unsupported("queries as deeply nested as this") from error
+    except Exception as error:
+        _LOGGER.exception("a query that was not understood")
+        raise unsupported("this query, which it does not understand") from error
 
 
 def view_query(text: str) -> str:
@@ -188,6 +262,8 @@ def _is_meant(value: Any) -> bool:
 
 
 def _check_details(node: exp.Expr) -> None:
+    if isinstance(node, exp.Filter):
+        raise invalid_query("Syntax error: Unexpected keyword FILTER")
     if isinstance(node, exp.Join) and str(node.args.get("kind") or "").upper() not in (
         "",
         "INNER",

@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from bigquery_emulator.errors import invalid_query
 from bigquery_emulator.sql.types import Type
+from bigquery_emulator.sql.variables import Variables
 
 _TYPE = "bigquery_type"
 
@@ -63,12 +64,23 @@ class Scope:
         outer: the scope around, for a subquery that refers to it.
         common: the names of WITH clauses in force, with their columns.
         merged: the columns of USING, which belong to no single source.
+        variables: of the script, in the outermost scope.
     """
 
     outer: Scope | None = None
     common: dict[str, list[tuple[str, Type]]] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
     merged: dict[str, Type] = field(default_factory=dict)
+    variables: Variables = field(default_factory=Variables)
+
+    def variable(self, name: str) -> exp.Expr | None:
+        """What stands for a script's variable, or None if there is none of that name."""
+        scope: Scope | None = self
+        while scope is not None:
+            if (found := scope.variables.reference(name)) is not None:
+                return found
+            scope = scope.outer
+        return None
 
     def common_table(self, name: str) -> list[tuple[str, Type]] | None:
         """The columns of a WITH clause's name, or None if there is no such name."""

@@ -9,6 +9,7 @@ from sqlglot import exp
 from bigquery_emulator.errors import invalid_query, unsupported
 from bigquery_emulator.sql import operators
 from bigquery_emulator.sql.clauses import ClauseTyper
+from bigquery_emulator.sql.pivots import pivoted
 from bigquery_emulator.sql.scopes import Scope, Source
 from bigquery_emulator.sql.types import BOOL, INT64, NULL, Type, type_of_field
 from bigquery_emulator.storage.column_types import Field
@@ -56,6 +57,8 @@ class FromClause:
 
     def add(self, node: Any) -> Source:
         """Adds one item."""
+        if node.args.get("pivots"):
+            return self.add(pivoted(node, self._pivot_columns(node)))
         if isinstance(node, exp.Table):
             source = self._table(node)
         elif isinstance(node, exp.Subquery):
@@ -72,6 +75,13 @@ class FromClause:
             for join in node.args.get("joins") or ():
                 self.join(join)
         return source
+
+    def _pivot_columns(self, node: Any) -> list[tuple[str, Type]]:
+        """The columns of what a PIVOT is applied to."""
+        plain = node.copy()
+        plain.set("pivots", None)
+        select = exp.select("*").from_(plain)
+        return self._queries.columns(select, self._around())
 
     def _around(self) -> Scope:
         """The scope of a subquery in FROM: it does not see the items beside it."""

@@ -17,6 +17,7 @@ from bigquery_emulator.sql.scopes import Scope, Source
 from bigquery_emulator.sql.sources import FromClause
 from bigquery_emulator.sql.tables import TableNames
 from bigquery_emulator.sql.types import BOOL, NULL, Type, type_of_field
+from bigquery_emulator.sql.variables import Variables
 from bigquery_emulator.storage.catalog import Table
 
 
@@ -25,10 +26,12 @@ class StatementAnalysis:
 
     Args:
         tables: the tables of the catalog.
+        variables: of the script that the statement is one of.
     """
 
-    def __init__(self, tables: TableNames) -> None:
+    def __init__(self, tables: TableNames, variables: Variables) -> None:
         self._tables = tables
+        self._root = Scope(variables=variables)
         self._queries = QueryTyper(tables)
 
     def analyze(self, statement: Any) -> None:
@@ -38,9 +41,9 @@ class StatementAnalysis:
             ApiError: BigQuery would refuse it, or it is not supported.
         """
         if isinstance(statement, exp.Query):
-            self._queries.columns(statement, Scope())
+            self._queries.columns(statement, self._root)
         elif isinstance(statement, exp.Create) and isinstance(statement.expression, exp.Query):
-            self._queries.columns(statement.expression, Scope())
+            self._queries.columns(statement.expression, self._root)
         elif isinstance(statement, exp.Insert):
             self._insert(statement)
         elif isinstance(statement, exp.Update):
@@ -73,16 +76,16 @@ class StatementAnalysis:
             columns = [column_named(table, one.name) for one in named.expressions]
         rows: Any = statement.expression
         if isinstance(rows, exp.Values):
-            typer = self._typer(Scope())
+            typer = self._typer(self._root)
             for row in rows.expressions:
                 assign_row(typer, row, columns)
             return
-        found = self._queries.columns(rows, Scope())
+        found = self._queries.columns(rows, self._root)
         assigned_query(rows, found, columns)
 
     def _update(self, statement: exp.Update) -> None:
         table, target = self._target(statement.this)
-        scope = Scope(sources=[target])
+        scope = Scope(outer=self._root, sources=[target])
         if from_ := statement.args.get("from_"):
             clause = FromClause(self._queries, self._tables, scope)
             clause.add(from_.this)
@@ -105,18 +108,22 @@ class StatementAnalysis:
         named = statement.this or statement.args["tables"][0]
         _, target = self._target(named)
         if where := statement.args.get("where"):
-            self._condition(Scope(sources=[target]), where.this, "DELETE WHERE clause")
+            self._condition(
+                Scope(outer=self._root, sources=[target]), where.this, "DELETE WHERE clause"
+            )
 
     def _merge(self, statement: exp.Merge) -> None:
         table, target = self._target(statement.this)
-        source_scope = Scope()
+        source_scope = Scope(outer=self._root)
         source = FromClause(self._queries, self._tables, source_scope).add(statement.args["using"])
-        both = Scope(sources=[target, source])
+        both = Scope(outer=self._root, sources=[target, source])
         self._condition(both, statement.args["on"], "MERGE ON clause")
         for when in statement.args["whens"].expressions:
             scope = both
             if not when.args.get("matched"):
-                scope = Scope(sources=[target if when.args.get("source") else source])
+                scope = Scope(
+                    outer=self._root, sources=[target if when.args.get("source") else source]
+                )
             if when.args.get("condition") is not None:
                 self._condition(scope, when.args["condition"], "MERGE WHEN condition")
             self._action(table, when.args["then"], source, scope)

@@ -17,6 +17,10 @@ from bigquery_emulator.storage.database import Cursor
 MetadataView = Callable[[Cursor, str, str, str], tuple[exp.Expr, list[Field]] | None]
 
 
+# The views that a project has without a dataset.
+_OF_PROJECT = ("JOBS", "JOBS_BY_PROJECT", "SCHEMATA")
+
+
 class TableNames:
     """The tables that a query names, looked up in one snapshot of the catalog."""
 
@@ -113,11 +117,14 @@ class TableNames:
             view = name
         else:
             return None
-        if not dataset:
+        if not dataset and view in _OF_PROJECT:
+            dataset = ""
+        elif not dataset:
             if self._default is None:
                 raise unsupported(f"{name} without a dataset")
             project, dataset = self._default
-        self._located(TableName(project, dataset, view))
+        if dataset and not dataset.lower().startswith("region-"):
+            self._located(TableName(project, dataset, view))
         found = self._metadata_view(self._cursor, project, dataset, view)
         if found is None:
             raise unsupported(name)

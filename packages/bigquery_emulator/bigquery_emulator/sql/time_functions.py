@@ -272,7 +272,11 @@ def _interval_alone(node: exp.Interval) -> exp.Expr:
 
 
 def _parts(name: str, parts: str) -> Any:
-    return lambda node: macro(name, *[node.args[part] for part in parts.split()])
+    def build(node: exp.Expr) -> exp.Expr:
+        made = macro(name, *[node.args[part] for part in parts.split()])
+        return made if name == "make_time" else macro("bq_in_range", made)
+
+    return build
 
 
 _EPOCH = exp.Cast(this=exp.Literal.string("1970-01-01"), to=exp.DataType.build("DATE"))

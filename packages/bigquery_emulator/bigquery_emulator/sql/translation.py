@@ -14,6 +14,7 @@ from bigquery_emulator.sql.parsing import SUPPORTED
 from bigquery_emulator.sql.scopes import set_type, type_of
 from bigquery_emulator.sql.statements import StatementAnalysis
 from bigquery_emulator.sql.tables import TableNames
+from bigquery_emulator.sql.variables import Variables
 
 # Places where DuckDB wants a bare number.
 _BARE_NUMBER_PARENTS = (
@@ -30,8 +31,10 @@ _BARE_NUMBER_PARENTS = (
 class Translator:
     """Translates the parts of one query."""
 
-    def __init__(self, tables: TableNames, parameters: QueryParameters) -> None:
-        self._analysis = StatementAnalysis(tables)
+    def __init__(
+        self, tables: TableNames, parameters: QueryParameters, variables: Variables
+    ) -> None:
+        self._analysis = StatementAnalysis(tables, variables)
         self._parameters = parameters
 
     def analyzed(self, statement: exp.Expr) -> exp.Expr:
