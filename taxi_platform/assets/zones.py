@@ -24,6 +24,7 @@ from taxi_platform.resources.source import TripSourceResource
 from taxi_platform.safe_texts import safe_line
 from taxi_platform.settings import Settings
 from taxi_platform.trips.errors import TripFileError
+from taxi_platform.trips.zone_shapes import parse_zone_shapes
 from taxi_platform.trips.zones import parse_zones
 
 FRESH_SECONDS = 30 * 86_400.0
@@ -34,6 +35,8 @@ def taxi_zones(
     context: AssetExecutionContext, source: TripSourceResource
 ) -> Iterator[Output[pa.Table] | AssetObservation]:
     """The TLC's taxi zones, which the trips' location ids refer to, in every table store.
+
+    With their outlines, if the source has them beside the lookup.
 
     Unchanged if the source of the trips has no zone lookup. In a month's run, also unchanged if
     they were loaded within 30 days, and if the source cannot be reached: the month matters more.
@@ -46,7 +49,7 @@ def taxi_zones(
     with as_failures(context.asset_key.to_user_string(), context):
         try:
             published = source.fetch_zones()
-            zones = parse_zones(published) if published is not None else None
+            zones = _parsed(published, source) if published is not None else None
         except (StoreError, TripFileError) as error:
             if not in_months_run:
                 raise
@@ -55,6 +58,11 @@ def taxi_zones(
         yield _unchanged(context, why)
     else:
         yield Output(zones, metadata=source_metadata(source.zones_address()))
+
+
+def _parsed(lookup: bytes, source: TripSourceResource) -> pa.Table:
+    shapes = source.fetch_zone_shapes()
+    return parse_zones(lookup, parse_zone_shapes(shapes) if shapes is not None else None)
 
 
 def _are_fresh(context: AssetExecutionContext) -> bool:

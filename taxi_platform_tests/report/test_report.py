@@ -14,8 +14,9 @@ from taxi_platform.report.figures import Figures, Row
 from taxi_platform.report.page import report_page
 from taxi_platform.report.picture import Picture
 from taxi_platform.report.pictures import pictures
-from taxi_platform.report.shapes import borough_shapes, simplified
+from taxi_platform.report.shapes import borough_shapes
 from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.outlines import simplified
 
 MONTHS = [TripMonth("green", date(2024, 1, 1)), TripMonth("green", date(2024, 3, 1))]
 
