@@ -57,6 +57,9 @@ SETTINGS = {
     "TAXI_FIRST_MONTH": "2019-01",
 }
 
+REPOSITORY = "__repository__@taxi_platform"
+"""The code location, by which the UI's home page finds runs."""
+
 CENT = Decimal("0.01")
 
 
@@ -224,10 +227,11 @@ def _run(
     Raises:
         DemoError: an asset failed.
     """
-    from taxi_platform.dagster_internals import make_new_run_id
+    from taxi_platform.automation.jobs import INGEST_MONTH
+    from taxi_platform.dagster_internals import REPOSITORY_LABEL_TAG, make_new_run_id
     from taxi_platform.definitions import build_defs
 
-    job = build_defs(load_settings()).resolve_implicit_global_asset_job_def()
+    job = build_defs(load_settings()).resolve_job_def(INGEST_MONTH)
     task = progress.add_task(what, total=len(keys), step="")
     run_id = make_new_run_id()
 
@@ -244,6 +248,7 @@ def _run(
             partition_key=partition_key,
             run_id=run_id,
             asset_selection=list(keys),
+            tags={REPOSITORY_LABEL_TAG: REPOSITORY},
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
