@@ -290,5 +290,6 @@ def _unlisted(node: exp.Expr) -> ApiError:
 
 def _named(node: exp.Expr) -> str:
     if isinstance(node, exp.Func):
-        return f"the function {node.sql_name()}"
+        name = node.sql_name().replace("J_S_O_N", "JSON").replace("STR_POSITION", "STRPOS")
+        return f"the function {name}"
     return f"{node.key.upper()} in a query"
