@@ -35,11 +35,14 @@ WITH_SIGINT := $(BIN)/python -c \
   'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])'
 
 PORT ?= 3000
+WORKERS ?=
 
 .PHONY: dev
-dev: $(READY) ## Start the embedded stack and the UI on http://127.0.0.1:3000, or at another PORT
-	$(BIN)/taxi-platform local up
-	@$(WITH_SIGINT) $(BIN)/dg dev --host 127.0.0.1 --port $(PORT)
+dev: $(READY) ## Start the embedded stack and the UI on http://127.0.0.1:3000, or at another PORT; with WORKERS=2, runs are executed by workers
+	$(BIN)/taxi-platform local up $(if $(WORKERS),--workers)
+	@trap 'kill $$worker 2>/dev/null; wait' EXIT; \
+	  $(if $(WORKERS),$(BIN)/taxi-platform worker --concurrency $(WORKERS) & worker=$$!;) \
+	  $(WITH_SIGINT) $(BIN)/dg dev --host 127.0.0.1 --port $(PORT)
 
 TWO := --numprocesses 2 --dist
 
@@ -65,7 +68,7 @@ format: $(READY) ## Format the code and fix what ruff can fix
 
 .PHONY: docs
 docs: $(READY) ## Write docs/data.md from the code
-	$(BIN)/python -m taxi_platform.trips.documentation > docs/data.md
+	$(BIN)/python -m taxi_platform.marts.documentation > docs/data.md
 
 .PHONY: screenshot
 screenshot: $(READY) ## Renew docs/asset-graph.png, with the system's Chromium
@@ -88,7 +91,7 @@ lock: $(READY) ## Renew the lock files from pyproject.toml and of the example; w
 	$(COMPILE) pyproject.toml --all-extras $(UPGRADE) --output-file requirements.lock
 	sed -i -E -e '/taxi-(bigquery-emulator|gcs-emulator|loopback-server)$$/d' -e '/^$$/,$$d' \
 	  requirements.lock # they are on no index
-	$(COMPILE) pyproject.toml --no-annotate --constraint requirements.lock \
+	$(COMPILE) pyproject.toml --extra scale --no-annotate --constraint requirements.lock \
 	  --output-file requirements-deploy.lock
 	echo hatchling | $(COMPILE) - --no-annotate --constraint requirements.lock \
 	  --output-file requirements-build.lock

@@ -1,6 +1,7 @@
 """Many small months: one after another in a warm process, and queued for Dagster's daemon.
 
-The daemon makes a run, and a process, of each month, as a backfill started in the UI does.
+The daemon makes a run of each month, as a backfill started in the UI does: in a process of its own,
+or on a warm worker with ``TAXI_BENCH_PLACES`` places.
 """
 
 import os
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 MONTHS = int(os.environ.get("TAXI_BENCH_MONTHS", "24"))
+PLACES = int(os.environ.get("TAXI_BENCH_PLACES", "2"))
 DAEMONS = ("BACKFILL", "QUEUED_RUN_COORDINATOR")
 START_SECONDS = 120
 DONE_SECONDS = 800
+BROKER = "TAXI_CELERY_BROKER"
 POLL_SECONDS = 0.2
 
 
@@ -62,8 +65,22 @@ def _one_after_another(rows: int) -> Work:
 def _queued(rows: int) -> Work:
     from dagster import DagsterInstance
 
+    os.environ.pop(BROKER)
+
     def work() -> Facts:
         with DagsterInstance.get() as instance, _daemon(instance):
+            start = time.perf_counter()
+            _backfill(instance)
+            return _facts(rows, time.perf_counter() - start)
+
+    return work
+
+
+def _on_workers(rows: int) -> Work:
+    from dagster import DagsterInstance
+
+    def work() -> Facts:
+        with DagsterInstance.get() as instance, _daemon(instance), _worker(instance):
             start = time.perf_counter()
             _backfill(instance)
             return _facts(rows, time.perf_counter() - start)
@@ -94,6 +111,32 @@ def _daemon(instance: "DagsterInstance") -> Iterator[None]:
     finally:
         daemon.terminate()
         daemon.wait(60)
+
+
+@contextmanager
+def _worker(instance: "DagsterInstance") -> Iterator[None]:
+    """A worker, from the moment on when the daemon knows it."""
+    from taxi_platform.workers.presence import Observer
+
+    log = Path(instance.root_directory) / "bench-worker.log"
+    command = [str(Path(sys.executable).with_name("taxi-platform")), "worker"]
+    with log.open("w") as out:
+        worker = subprocess.Popen(
+            [*command, "--concurrency", str(PLACES)], stdout=out, stderr=subprocess.STDOUT
+        )
+    observer = Observer()
+    try:
+        _wait(
+            lambda: any(sighting.takes_runs for sighting in observer.look(instance)),
+            START_SECONDS,
+            f"the worker did not start: {log}",
+        )
+        # The daemon looks at its own times.
+        time.sleep(5)
+        yield
+    finally:
+        worker.terminate()
+        worker.wait(60)
 
 
 def _beats(instance: "DagsterInstance", since: float) -> bool:
@@ -138,8 +181,9 @@ BENCH = Bench(
     contenders=(
         Contender("one_after_another", _one_after_another, before=_before),
         Contender("queued", _queued, before=_before),
+        Contender("workers", _on_workers, before=_before),
     ),
-    compare=seconds_by_theirs("one_after_another", "queued"),
+    compare=seconds_by_theirs("one_after_another", "queued", "workers"),
     inputs=_inputs,
-    surroundings=lambda _rows: running_stack(),
+    surroundings=lambda _rows: running_stack(workers=True),
 )

@@ -22,15 +22,19 @@ FOLDER = KEPT / "stack"
 
 
 @contextmanager
-def running_stack() -> Iterator[None]:
-    """The stack's addresses in the environment; stopped afterwards, unless it ran before."""
+def running_stack(*, workers: bool = False) -> Iterator[None]:
+    """The stack's addresses in the environment; stopped afterwards, unless it ran before.
+
+    Args:
+        workers: whether it has a Redis, through which workers are given runs.
+    """
     from taxi_platform.local.stack import LocalStack
 
     FOLDER.mkdir(parents=True, exist_ok=True)
     shutil.copy(PROJECT / "dagster.yaml", FOLDER)
     stack = LocalStack(FOLDER)
     ran = all(server.state == "running" for server in stack.status())
-    stack.up()
+    stack.up(workers=workers)
     before = dict(os.environ)
     os.environ.update(stack.environment())
     try:

@@ -1,8 +1,8 @@
 """All uses of Dagster's private API, in one place.
 
 A new version of Dagster may change this API; ``test_dagster_internals`` then fails. Logic of the
-platform does not belong here. (``dagster_storage`` uses dagster-postgres' storages, and has a test
-of its own.)
+platform does not belong here. (``dagster_storage`` uses dagster-postgres' storages, and ``workers``
+dagster-celery's launcher; they have tests of their own.)
 """
 
 import os
@@ -29,6 +29,7 @@ from dagster import (
 )
 from dagster._core import errors as dagster_errors
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.definitions.data_version import DATA_VERSION_TAG as DATA_VERSION_TAG
 from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition as UnresolvedAssetJobDefinition,
 )
@@ -75,7 +76,7 @@ def request_backfill(
         backfill_id=make_new_backfill_id(),
         asset_graph=AssetGraph.from_assets(assets),
         partition_names=partition_keys,
-        asset_selection=[asset.key for asset in assets],
+        asset_selection=[key for asset in assets for key in asset.keys],
         backfill_timestamp=get_current_timestamp(),
         tags=tags,
         dynamic_partitions_store=instance,
@@ -100,7 +101,7 @@ def backfill_targets(
     backfill: "PartitionBackfill", assets: Sequence[AssetsDefinition]
 ) -> Sequence[str]:
     """The partition keys of a backfill, if it includes all of these assets; else none."""
-    keys = {asset.key for asset in assets}
+    keys = {key for asset in assets for key in asset.keys}
     if not backfill.is_asset_backfill or not keys <= set(backfill.asset_selection or []):
         return []
     data = backfill.get_asset_backfill_data(AssetGraph.from_assets(assets))
@@ -118,11 +119,17 @@ def is_backfill_over(instance: DagsterInstance, backfill_id: str) -> bool:
 def failed_partitions(
     instance: DagsterInstance, asset: AssetsDefinition, keys: Sequence[str]
 ) -> set[str]:
-    """The partitions of an asset whose last attempt failed."""
-    if asset.partitions_def is None:
+    """The partitions of an asset, or of one of several that are made together, that failed last."""
+    partitions = asset.partitions_def
+    if partitions is None:
         return set()
-    found = instance.get_status_by_partition(asset.key, keys, asset.partitions_def) or {}
-    return {key for key, state in found.items() if state is AssetPartitionStatus.FAILED}
+    found = [instance.get_status_by_partition(one, keys, partitions) or {} for one in asset.keys]
+    return {
+        key
+        for states in found
+        for key, state in states.items()
+        if state is AssetPartitionStatus.FAILED
+    }
 
 
 @dataclass(frozen=True)

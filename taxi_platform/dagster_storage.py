@@ -9,12 +9,14 @@ Nor is Postgres connected to before something is asked: commands that only look 
 (``dg list defs``, ``dg check defs``) work without it.
 """
 
+import logging
+import math
 import os
 import re
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -34,20 +36,23 @@ from dagster_postgres.utils import (
     get_token_provider_from_config,
     pg_url_from_config,
 )
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import event
 
 from taxi_platform.environment import prepare_dagster_process
 from taxi_platform.errors import SettingsError
 
 if TYPE_CHECKING:
     from dagster._serdes import ConfigurableClassData
-    from sqlalchemy.engine import Connection
+    from sqlalchemy.engine import Connection, Dialect
 
 IDLE_SECONDS = 600
 """A connection older than this is replaced before its next use: firewalls drop idle ones."""
 
 PATIENCE_SECONDS = (0.2, 0.4, 0.8, 1.6)
-"""Waits between the first attempts to connect: a server may be about to start, or full."""
+"""Waits between the attempts to connect: a server may be about to start, or full."""
+
+SAY_AGAIN_SECONDS = 60.0
+"""While there is no server, a process logs so once in this time, however often it is asked."""
 
 SERVERS = {"dagster dev", "dagster-daemon run", "dagster-webserver", "dg dev"}
 """Commands that serve: without the storage they refuse to start, instead of failing later."""
@@ -69,6 +74,40 @@ class StorageUnavailableError(click.ClickException):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"Dagster's records cannot be reached ({why}): {REMEDY}")
+
+
+def _connect_patiently(
+    dialect: "Dialect", _record: Any, arguments: Sequence[Any], parameters: Mapping[str, Any]
+) -> Any:
+    """Connects in SQLAlchemy's place.
+
+    Without it, a server that goes away while a UI or a daemon runs would fill their logs with
+    "too many retries for DB connection".
+
+    Raises:
+        StorageUnavailableError: there is no server to connect to, or it refuses.
+    """
+    driver = dialect.loaded_dbapi
+    for seconds in (*PATIENCE_SECONDS, None):
+        try:
+            return driver.connect(*arguments, **parameters)
+        except driver.OperationalError as error:
+            if seconds is None:
+                unavailable = StorageUnavailableError(" ".join(str(error).split()))
+                _say_it_once_a_minute(unavailable.message)
+                raise unavailable from error
+            time.sleep(seconds)
+    raise AssertionError("unreachable")
+
+
+_last_said = -math.inf
+
+
+def _say_it_once_a_minute(message: str) -> None:
+    global _last_said
+    if time.monotonic() - _last_said > SAY_AGAIN_SECONDS:
+        _last_said = time.monotonic()
+        logging.getLogger("dagster").error(message)
 
 
 _KEEPING: "weakref.WeakSet[_KeptConnection]" = weakref.WeakSet()
@@ -111,6 +150,7 @@ class _KeptConnection:
             pool_pre_ping=True,
             pool_recycle=IDLE_SECONDS,
         )
+        event.listen(self._engine, "do_connect", _connect_patiently)
         _KEEPING.add(self)
 
     def first_connect(self) -> None:
@@ -124,15 +164,7 @@ class _KeptConnection:
                 return
             if self._unset:
                 raise StorageUnavailableError(f"{self._unset} is not set")
-            for seconds in (*PATIENCE_SECONDS, None):
-                try:
-                    self._engine.connect().close()
-                    break
-                except OperationalError as error:
-                    if seconds is None:
-                        why = " ".join(str(error.orig).split())
-                        raise StorageUnavailableError(why) from error
-                    time.sleep(seconds)
+            self._engine.connect().close()
             if self._makes_tables:
                 self.making_tables(self.postgres_url, True, None, self._token_provider).dispose()
             self._connected = True

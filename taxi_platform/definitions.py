@@ -20,15 +20,19 @@ from dagster import (
 )
 
 import taxi_platform.defs
-from taxi_platform.assets.keys import ZONES, trip_keys
+from taxi_platform.assets.keys import LOADED, REPORT, ZONES, mart_keys, trip_keys
+from taxi_platform.assets.loaded_months import loaded_months_assets
+from taxi_platform.assets.marts import mart_assets
+from taxi_platform.assets.report import report_assets
 from taxi_platform.assets.trips import trip_assets
 from taxi_platform.assets.zones import zone_assets
 from taxi_platform.automation.alerts.sensors import alert_sensors
+from taxi_platform.automation.executor import run_executor
 from taxi_platform.automation.jobs import jobs
 from taxi_platform.automation.published_months import published_months
 from taxi_platform.automation.schedule import monthly
+from taxi_platform.checks.marts import mart_checks
 from taxi_platform.checks.reconciliation import trip_checks
-from taxi_platform.interrupts import interruptible_executor
 from taxi_platform.io_managers.landing import RawFileIOManager, TripParquetIOManager
 from taxi_platform.io_managers.tables import TableIOManager, tables_of
 from taxi_platform.io_managers.zones import zone_tables
@@ -40,7 +44,7 @@ from taxi_platform.settings import Settings, load_settings
 
 def build_resources(chosen: Settings) -> dict[str, object]:
     """The resources and IO managers of these settings."""
-    landing = LandingZoneResource(root=str(chosen.data_dir))
+    landing = LandingZoneResource.of(chosen)
     stores = {s.name: store_resource(s, chosen.tables[s.name]) for s in chosen.table_stores}
     return {
         "source": TripSourceResource(
@@ -85,15 +89,21 @@ def build_defs(chosen: Settings) -> Definitions:
         DagsterError: the definitions in ``defs`` cannot be loaded, or clash with the platform's.
     """
     platform = Definitions(
-        assets=[*trip_assets(chosen), *zone_assets(chosen)],
-        asset_checks=trip_checks(chosen),
+        assets=[
+            *trip_assets(chosen),
+            *mart_assets(chosen),
+            *zone_assets(chosen),
+            *report_assets(chosen),
+            *loaded_months_assets(chosen),
+        ],
+        asset_checks=[*trip_checks(chosen), *mart_checks(chosen)],
         jobs=jobs(chosen),
         schedules=[monthly(chosen)],
         sensors=[published_months(chosen), *_gcs_sensors(chosen), *alert_sensors(chosen)],
         resources=build_resources(chosen),
         # One process per run: starting a process for each step takes four times as long as a small
         # month. Runs are executed in parallel instead.
-        executor=interruptible_executor,
+        executor=run_executor,
     )
     users_own = _users_own()
     if users_own is None:
@@ -146,7 +156,7 @@ def _automated(found: Definitions, chosen: Settings) -> Definitions:
     automated = {s.key for s in found.resolve_all_asset_specs() if s.automation_condition}
     if not automated:
         return found
-    running = chosen.automation or automated != {ZONES}
+    running = chosen.automation or not automated <= {LOADED, REPORT, ZONES, *mart_keys(chosen)}
     sensor = AutomationConditionSensorDefinition(
         "automation_conditions",
         target=AssetSelection.all(),

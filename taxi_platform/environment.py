@@ -16,7 +16,7 @@ from taxi_platform.errors import SettingsError
 DAGSTER_HOME = "DAGSTER_HOME"
 FILE = "_FILE"
 
-SECRETS = ("_PASSWORD", "_SECRET", "_TOKEN", "_URL")
+SECRETS = ("_PASSWORD", "_SECRET", "_TOKEN", "_URL", "_BROKER")
 """How the names of variables end that may be in a file."""
 
 _OURS = ("TAXI_", "STORAGE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST", "GOOGLE_")

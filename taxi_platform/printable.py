@@ -1,4 +1,4 @@
-"""Text from elsewhere, such as a value of a file or a server's message, made safe to show."""
+"""Text for people: numbers in words, and text from elsewhere made safe to show."""
 
 import re
 
@@ -13,6 +13,11 @@ def printable(text: str) -> str:
     """
     encodable = text.encode(errors="backslashreplace").decode()
     return _CONTROL.sub(lambda found: _escape(found[0]), encodable.replace("\r\n", "\n"))
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: ``1 month``, ``2,000 months``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _escape(character: str) -> str:

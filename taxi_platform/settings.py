@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, InstanceOf, SecretStr, ValidationError, field_validator, model_validator
@@ -19,15 +20,20 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from taxi_platform.environment import prepare_dagster_process
 from taxi_platform.errors import SettingsError
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.sources.download_limits import DOWNLOAD_BYTES, DOWNLOAD_SECONDS
 from taxi_platform.sources.template import SourceTemplate
 from taxi_platform.stores.base import StoreType, TableStore
+from taxi_platform.stores.gcs.client import bucket_zone
 from taxi_platform.stores.gcs.settings import GCSSettings
 from taxi_platform.stores.registry import STORES
 from taxi_platform.stores.settings import StoreSettings
 from taxi_platform.trips.types import TRIP_TYPES, default_colors
 
 GCS = "gcs"
+
+LANDING_CACHE_BYTES = 20 << 30
+"""Some two years of both colors: published, cleaned and rejected."""
 
 NEW_YORK = ZoneInfo("America/New_York")
 """In which the TLC's months end."""
@@ -48,6 +54,14 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(
         Path(".taxi/data"), description="Folder of the published, cleaned and rejected files."
+    )
+    landing: Literal["folder", "bucket"] = Field(
+        "folder",
+        description="Where these files are kept: `folder`, or for several hosts `bucket`, with the "
+        "folder as each host's cache.",
+    )
+    landing_cache_bytes: int = Field(
+        LANDING_CACHE_BYTES, ge=0, description="How large that cache may become."
     )
     first_month: str = Field("2019-01", description="First month of the partitions.")
     source_url: Annotated[InstanceOf[SourceTemplate], NoDecode] = Field(
@@ -120,6 +134,12 @@ class Settings(BaseSettings):
     smtp_user: str | None = Field(None, description="User of the SMTP server, if it requires one.")
     smtp_password: SecretStr = Field(SecretStr(""), description="That user's password.")
 
+    celery_broker: SecretStr | None = Field(
+        None,
+        description="Address of the Redis, or other broker of Celery, through which workers are "
+        "given runs; without it, runs are processes of the code server.",
+    )
+    queue: str = Field("dagster", description="Queue from which a worker takes runs.")
     retry_deadline_seconds: float = Field(
         1800,
         ge=0,
@@ -254,6 +274,12 @@ class Settings(BaseSettings):
         """The table stores in use, in alphabetical order."""
         return [STORES[name] for name in self.stores if name in STORES]
 
+    def landing_zone(self) -> LandingZone:
+        """The landing zone."""
+        if self.landing == "folder":
+            return LandingZone(self.data_dir)
+        return bucket_zone(self.data_dir, self.gcs, self.landing_cache_bytes)
+
     def open_store(self, name: str) -> AbstractContextManager[TableStore]:
         """A store by name, open within a ``with`` block."""
         return STORES[name].open(self.tables[name])
@@ -262,6 +288,7 @@ class Settings(BaseSettings):
         """Every secret value of the settings, to be redacted from messages."""
         parts = (self, self.gcs, *self.tables.values())
         found = [secret for part in parts for secret in _secrets(part)]
+        found += [p for p in [urlsplit(_of(self.celery_broker)).password] if p]
         return found + self.source_url.secrets()
 
 
@@ -276,6 +303,10 @@ def _one_or_more(names: tuple[str, ...], known: Collection[str]) -> tuple[str, .
 def _secrets(part: BaseSettings) -> list[str]:
     values = [getattr(part, name) for name in type(part).model_fields]
     return [v.get_secret_value() for v in values if isinstance(v, SecretStr) and v]
+
+
+def _of(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
 
 
 def variable_of(part: type[BaseSettings], field: str) -> str:

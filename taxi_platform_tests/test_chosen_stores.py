@@ -8,13 +8,14 @@ import pytest
 from dagster import DagsterInstance, Definitions
 from typer.testing import CliRunner
 
-from taxi_platform.assets.keys import trip_keys
+from taxi_platform.assets.keys import ZONES, mart_keys, trip_keys
 from taxi_platform.automation.months import MonthRecords
 from taxi_platform.checks.reconciliation import TABLE_CHECK
 from taxi_platform.cli.main import app
 from taxi_platform.definitions import build_defs
 from taxi_platform.landing.expectations import EXPECTATIONS
 from taxi_platform.landing.zone import LandingZone
+from taxi_platform.marts.definitions import MARTS
 from taxi_platform.settings import load_settings
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.months import GREEN
@@ -56,16 +57,20 @@ def test_assets_jobs_sensors_and_checks_are_those_of_the_stores(
     defs = build_defs(chosen)
     Definitions.validate_loadable(defs)
     assets, jobs, sensors = EXPECTED[stores]
+    made = {f"{s.name}_{mart}" for s in chosen.table_stores for mart in MARTS}
+    drawn = {"trips_report"} if made else set()
     graph = defs.resolve_asset_graph()
-    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == assets
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == assets | made | drawn
     repository = defs.get_repository_def()
     assert {name for name in repository.job_names if not name.startswith("__")} == jobs
     assert {sensor.name for sensor in repository.sensor_defs} == sensors
     assert [schedule.name for schedule in repository.schedule_defs] == ["monthly"]
     ingested = repository.get_job("ingest_month").asset_layer.executable_asset_keys
-    assert ingested == set(trip_keys(chosen)), "the job is not the whole way"
+    zones = {ZONES} if chosen.table_stores else set()
+    whole = {*trip_keys(chosen), *mart_keys(chosen), *zones}
+    assert ingested == whole, "the job is not the whole way"
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
-    assert checked == assets - {"raw_trips", "taxi_zones"}
+    assert checked == (assets | made) - {"raw_trips", "taxi_zones"}
 
 
 GOOGLE = ("google.cloud", "google.auth", "google.api_core", "dagster_gcp")

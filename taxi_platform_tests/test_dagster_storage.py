@@ -1,14 +1,18 @@
+import math
 import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
 from dagster import DagsterInstance
 from dagster._core.storage.defs_state.base import DEFS_STATE_INFO_CURSOR_KEY
+from psycopg import sql
 from sqlalchemy import text
 
+from taxi_platform import dagster_storage
 from taxi_platform.dagster_storage import PooledEventLogStorage, StorageUnavailableError
 from taxi_platform.local.postgres_server import ADMIN, ROLE
 from taxi_platform.local.state import StateFile
@@ -99,9 +103,8 @@ def test_what_is_there_is_asked_for_once_and_what_is_not_again(instance: Dagster
     assert storage.has_asset_key_col("last_materialization_timestamp")
 
 
-def test_a_database_without_tables_gets_them_when_it_is_first_asked(
-    stack: EmbeddedStack,
-) -> None:
+@contextmanager
+def as_admin(stack: EmbeddedStack) -> Iterator[psycopg.Connection]:
     passwords = StateFile((stack.folder / ".taxi").resolve()).load().passwords
     with psycopg.connect(
         stack.postgres().conninfo,
@@ -110,12 +113,26 @@ def test_a_database_without_tables_gets_them_when_it_is_first_asked(
         dbname="postgres",
         autocommit=True,
     ) as connection:
-        connection.execute(f"CREATE DATABASE first_asked OWNER {ROLE}")
-    where = stack.environment | {"TAXI_DAGSTER_POSTGRES_DATABASE": "first_asked"}
+        yield connection
+
+
+def instance_of_its_own(stack: EmbeddedStack, database: str) -> DagsterInstance:
+    """An instance in a new database."""
+    with as_admin(stack) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(*map(sql.Identifier, (database, ROLE)))
+        )
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in where.items():
+        for name, value in stack.environment.items():
             patch.setenv(name, value)
-        instance = DagsterInstance.get()
+        patch.setenv("TAXI_DAGSTER_POSTGRES_DATABASE", database)
+        return DagsterInstance.get()
+
+
+def test_a_database_without_tables_gets_them_when_it_is_first_asked(
+    stack: EmbeddedStack,
+) -> None:
+    instance = instance_of_its_own(stack, "first_asked")
     with instance, psycopg.connect(stack.postgres().conninfo, dbname="first_asked") as connection:
         tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
         assert connection.execute(tables).fetchone() == (0,)
@@ -125,6 +142,26 @@ def test_a_database_without_tables_gets_them_when_it_is_first_asked(
         connection.rollback()
         (count,) = connection.execute(tables).fetchone() or (0,)
         assert count > 20
+
+
+@pytest.mark.slow  # it tries for three seconds
+def test_a_database_that_goes_away_is_told_in_one_line_and_used_again_when_it_is_back(
+    stack: EmbeddedStack, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dagster_storage, "_last_said", -math.inf)
+    with instance_of_its_own(stack, "goes_away") as instance, as_admin(stack) as admin:
+        assert instance.get_runs_count() == 0
+        admin.execute("ALTER DATABASE goes_away ALLOW_CONNECTIONS false")
+        gone = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'goes_away'"
+        admin.execute(gone)
+        caplog.clear()
+        for ask in (instance.get_runs_count, instance.get_asset_keys):
+            with pytest.raises(StorageUnavailableError, match="not currently accepting") as error:
+                ask()
+        said = [record.getMessage() for record in caplog.records if record.name == "dagster"]
+        assert said == [error.value.message]  # once for all who ask
+        admin.execute("ALTER DATABASE goes_away ALLOW_CONNECTIONS true")
+        assert instance.get_runs_count() == 0
 
 
 @pytest.mark.parametrize(

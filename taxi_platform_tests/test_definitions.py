@@ -5,13 +5,16 @@ from dagster import AssetKey, Definitions
 from dagster_gcp import BigQueryResource, GCSResource
 
 from taxi_platform.checks.cleaned import NEIGHBOURS_CHECK, REPLACEMENT_CHECK
+from taxi_platform.checks.marts import SAME_CHECK, SUMS_CHECK
 from taxi_platform.checks.reconciliation import OBJECT_CHECK, TABLE_CHECK
 from taxi_platform.definitions import build_defs, build_resources
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.landing.expectations import EXPECTATIONS, Severity
+from taxi_platform.marts.definitions import MARTS
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.resources.gcs import TripGCSResource
 from taxi_platform.settings import load_settings
+from taxi_platform.stores.registry import STORES
 from taxi_platform.trips.month import TripMonth
 
 GROUPS = {
@@ -20,6 +23,7 @@ GROUPS = {
     "gcs_trips": "lake",
     "bigquery_trips": "warehouse",
     "postgres_trips": "warehouse",
+    **{f"{store}_{mart}": "marts" for store in STORES for mart in MARTS},
 }
 
 
@@ -32,7 +36,7 @@ def test_the_code_location_is_whole(defs: Definitions) -> None:
     Definitions.validate_loadable(defs)
 
 
-def test_the_five_assets_depend_as_the_design_says(defs: Definitions) -> None:
+def test_the_assets_depend_as_the_design_says(defs: Definitions) -> None:
     graph = defs.resolve_asset_graph()
     parents = {
         key.to_user_string(): sorted(p.to_user_string() for p in graph.get(key).parent_keys)
@@ -45,6 +49,8 @@ def test_the_five_assets_depend_as_the_design_says(defs: Definitions) -> None:
         "bigquery_trips": ["gcs_trips"],
         "postgres_trips": ["cleaned_trips"],
         "taxi_zones": [],
+        "trips_report": sorted(f"postgres_{mart}" for mart in MARTS),
+        **{f"{store}_{mart}": [f"{store}_trips"] for store in STORES for mart in MARTS},
     }
 
 
@@ -62,10 +68,17 @@ def test_the_checks_hold_a_bad_month_back_from_what_follows(defs: Definitions) -
     graph = defs.resolve_asset_graph()
     checks = {key.name: graph.get_check_spec(key) for key in graph.asset_check_keys}
     expectations = {expectation.name for expectation in EXPECTATIONS}
-    others = {OBJECT_CHECK, TABLE_CHECK, REPLACEMENT_CHECK, NEIGHBOURS_CHECK}
+    others = {
+        OBJECT_CHECK,
+        TABLE_CHECK,
+        REPLACEMENT_CHECK,
+        NEIGHBOURS_CHECK,
+        SUMS_CHECK,
+        SAME_CHECK,
+    }
     assert set(checks) == expectations | others
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
-    assert checked == {"cleaned_trips", "gcs_trips", "bigquery_trips", "postgres_trips"}
+    assert checked == GROUPS.keys() - {"raw_trips"}
     assert all(spec.partitions_def for spec in checks.values())
     warnings = {e.name for e in EXPECTATIONS if e.severity is Severity.WARNING} | {NEIGHBOURS_CHECK}
     assert {name for name, spec in checks.items() if not spec.blocking} == warnings

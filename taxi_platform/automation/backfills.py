@@ -9,10 +9,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+from dagster import AssetsDefinition, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from taxi_platform import dagster_internals
 from taxi_platform.assets.keys import CLEANED
+from taxi_platform.assets.marts import mart_assets
 from taxi_platform.assets.trips import trip_assets
 from taxi_platform.automation.failures import will_be_retried
 from taxi_platform.automation.jobs import REASON_TAG
@@ -54,6 +55,10 @@ class MonthProgress:
         return self.progress in (Progress.DONE, Progress.FAILED)
 
 
+def _assets(chosen: Settings) -> list[AssetsDefinition]:
+    return [*trip_assets(chosen), *mart_assets(chosen)]
+
+
 def months_between(
     chosen: Settings, colors: Iterable[str], first: str, last: str
 ) -> list[TripMonth]:
@@ -86,7 +91,7 @@ def failed_months(records: MonthRecords, months: Sequence[TripMonth]) -> set[Tri
     """The months of which an asset's last attempt failed."""
     keys = [month.key for month in months]
     failed: set[str] = set()
-    for asset in trip_assets(records.chosen):
+    for asset in _assets(records.chosen):
         failed |= dagster_internals.failed_partitions(records.instance, asset, keys)
     return {month for month in months if month.key in failed}
 
@@ -107,12 +112,18 @@ def request_backfill(
     """
     return dagster_internals.request_backfill(
         records.instance,
-        trip_assets(records.chosen),
+        _assets(records.chosen),
         [month.key for month in months],
         tags=_TAGS,
-        title=f"{len(months)} months from {months[0].key} to {months[-1].key}",
+        title=_title(months),
         run_config=_ACCEPTING if accept_replacement else None,
     )
+
+
+def _title(months: Sequence[TripMonth]) -> str:
+    if len(months) == 1:
+        return months[0].key
+    return f"{len(months)} months from {months[0].key} to {months[-1].key}"
 
 
 def unfinished_backfills(
@@ -124,7 +135,7 @@ def unfinished_backfills(
         The backfill's id, for each month that it has loaded or will load. Months that failed in it
         are left out: they have to be requested again.
     """
-    assets = trip_assets(records.chosen)
+    assets = _assets(records.chosen)
     found: dict[TripMonth, str] = {}
     for backfill in dagster_internals.unfinished_backfills(records.instance):
         targets = map(TripMonth.from_key, dagster_internals.backfill_targets(backfill, assets))

@@ -12,7 +12,11 @@ from dagster import (
     EventLogEntry,
 )
 
+from taxi_platform.automation.months import PARTITION_TAG
 from taxi_platform.dagster_internals import was_interrupted
+from taxi_platform.io_managers.failures import next_step
+from taxi_platform.printable import printable
+from taxi_platform.trips.month import TripMonth
 
 WILL_RETRY_TAG = "dagster/will_retry"
 RETRIED_BY_TAG = "dagster/auto_retry_run_id"
@@ -36,6 +40,13 @@ class RunFailure:
     checks: tuple[str, ...]
     message: str
     permanent: bool
+
+    def headline(self, subject: str) -> str:
+        """What failed and where, in one line without the cause."""
+        if self.checks:
+            return f"{subject}: the check {', '.join(self.checks)} did not pass"
+        where = " and ".join(self.steps) or "the run's process"
+        return f"{subject}: {where} failed"
 
 
 def failure_of(instance: DagsterInstance, run: DagsterRun) -> RunFailure:
@@ -68,6 +79,21 @@ def failure_of(instance: DagsterInstance, run: DagsterRun) -> RunFailure:
     )
     fault = said_by_us.metadata.get("fault") if said_by_us else None
     return RunFailure(steps, checks, _folded(message), fault is None or fault.value != "transient")
+
+
+def subject_of(run: DagsterRun) -> str:
+    """What a run is about: its partition, or else its assets or its job."""
+    assets = ", ".join(sorted(key.to_user_string() for key in run.asset_selection or []))
+    return printable(run.tags.get(PARTITION_TAG) or assets or run.job_name)
+
+
+def remedy(subject: str, message: str) -> str:
+    """What to do about a failure; empty if its message says it already."""
+    try:
+        todo = next_step(TripMonth.from_key(subject))
+    except ValueError:
+        return "Once the cause is fixed, run it again in the UI."
+    return "" if todo in message else f"Once the cause is fixed: {todo}"
 
 
 def will_be_retried(run: DagsterRun) -> bool:

@@ -2,7 +2,16 @@
 
 from dagster import AssetKey, AssetSelection, define_asset_job
 
-from taxi_platform.assets.keys import CLEANED, GCS, RAW, table_key, trip_keys
+from taxi_platform.assets.keys import (
+    CLEANED,
+    GCS,
+    LOADED,
+    RAW,
+    ZONES,
+    mart_keys,
+    table_key,
+    trip_keys,
+)
 from taxi_platform.dagster_internals import UnresolvedAssetJobDefinition
 from taxi_platform.settings import Settings
 from taxi_platform.stores.base import StoreType
@@ -23,8 +32,12 @@ def jobs(chosen: Settings) -> list[UnresolvedAssetJobDefinition]:
     found = [
         _job(
             INGEST_MONTH,
-            f"Materialize all assets of a month: files and {', '.join(chosen.stores)}.",
+            f"Materialize all assets of a month: files, {', '.join(chosen.stores)}, and marts; and "
+            "the zones, if they are missing or a month old.",
             *trip_keys(chosen),
+            *mart_keys(chosen),
+            *([ZONES] if chosen.table_stores else []),
+            LOADED,
         )
     ]
     if chosen.uses_gcs:

@@ -12,6 +12,7 @@ from dagster import (
 from taxi_platform.automation.jobs import INGEST_MONTH, REASON_TAG
 from taxi_platform.automation.months import MonthRecords, newest_months
 from taxi_platform.automation.published_months import ask
+from taxi_platform.printable import counted
 from taxi_platform.resources.source import TripSourceResource
 from taxi_platform.safe_texts import safe_errors, safe_line
 from taxi_platform.settings import Settings
@@ -49,7 +50,7 @@ def monthly(chosen: Settings) -> ScheduleDefinition:
             reason = found.problems[0] if found.problems else "none of them is published"
             return SkipReason(
                 safe_line(
-                    f"{len(missing)} months are missing; {len(waiting)} are queued or running; "
+                    f"{counted(len(missing), 'month')} missing, {len(waiting)} queued or running; "
                     f"{reason}"
                 )
             )

@@ -25,8 +25,8 @@ from taxi_platform.landing.comparisons import (
     judge_replacement,
 )
 from taxi_platform.landing.expectations import EXPECTATIONS, Severity, Verdict
-from taxi_platform.landing.files import TripParquet
-from taxi_platform.landing.zone import LandingZone, MonthVersions
+from taxi_platform.landing.files import MonthVersions, TripParquet
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.resources.landing import LandingZoneResource
 from taxi_platform.settings import Settings
 

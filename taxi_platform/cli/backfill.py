@@ -25,6 +25,7 @@ from taxi_platform.automation.backfills import (
 )
 from taxi_platform.automation.failures import failure_of
 from taxi_platform.automation.months import MonthRecords
+from taxi_platform.printable import counted
 from taxi_platform.safe_texts import safe_text
 from taxi_platform.trips.month import TripMonth
 
@@ -94,14 +95,17 @@ def run_backfill(
     backfills = unfinished_backfills(records, months)
     if backfills:
         ids = ", ".join(sorted(set(backfills.values())))
-        console.print(f"{len(backfills)} of the months are part of the unfinished backfill {ids}.")
+        are = "is" if len(backfills) == 1 else "are"
+        console.print(
+            f"{len(backfills)} of the months {are} part of the unfinished backfill {ids}."
+        )
     wanted = [month for month in months if month not in backfills]
     if missing_only:
         wanted = months_to_load(records, wanted)
     if wanted:
         backfill_id = request_backfill(records, wanted, accept_replacement=accept_replacement)
         backfills |= dict.fromkeys(wanted, backfill_id)
-        console.print(f"Requested backfill {backfill_id} of {len(wanted)} months.")
+        console.print(f"Requested backfill {backfill_id} of {counted(len(wanted), 'month')}.")
     if not backfills:
         console.print("All of the months are loaded: there is nothing to do.")
         return 0
@@ -168,9 +172,9 @@ def report_progress(
     """
     failed = {m: s for m, s in progress.items() if s.progress is Progress.FAILED}
     loaded = progress.keys() - failed.keys()
-    console.print(f"{len(loaded)} months loaded, {len(failed)} failed.")
+    console.print(f"{counted(len(loaded), 'month')} loaded, {len(failed)} failed.")
     if synthetic := records.synthetic(loaded):
-        console.print(f"{len(synthetic)} of them are synthetic: TAXI_SOURCE_URL is 'synthetic'.")
+        console.print(f"Synthetic: {len(synthetic)}, because TAXI_SOURCE_URL is 'synthetic'.")
     if not failed:
         return 0
     for month, state in sorted(failed.items()):

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from taxi_platform.cli.terminal import console
+from taxi_platform.errors import StoreError
 from taxi_platform.local.stack import LocalStack
 from taxi_platform.settings import Settings, load_settings
 from taxi_platform.sources.address import is_synthetic
@@ -28,7 +29,13 @@ from taxi_platform.stores.base import StoreType
 from taxi_platform.trips.month import TripMonth
 
 if TYPE_CHECKING:
-    from dagster import DagsterEvent, DagsterInstance, EventLogEntry
+    from dagster import (
+        AssetKey,
+        DagsterEvent,
+        DagsterInstance,
+        EventLogEntry,
+        ExecuteInProcessResult,
+    )
 
 DEMO_MONTHS = (TripMonth.from_key("green|2024-01"), TripMonth.from_key("yellow|2021-01"))
 """One month of each color and of each published format, Parquet and gzipped CSV."""
@@ -113,14 +120,33 @@ def run_demo(project_dir: Path, *, force: bool = False) -> bool:
     )
     from dagster import DagsterInstance
 
+    from taxi_platform.assets.keys import LOADED
+
     with DagsterInstance.get() as instance:
         if not force:
             _refuse_real_months(instance)
         with _progress(output) as progress:
             runs = [_materialize(month, instance, progress) for month in DEMO_MONTHS]
+            _load_zones(instance, progress)
+            _run("loaded_months", [LOADED], instance, progress)
     results = [_ask_stores(month, *run) for month, run in zip(DEMO_MONTHS, runs, strict=True)]
     _print_results(output, results)
-    return _print_verdict(output, results)
+    return _print_verdict(output, results, _write_report())
+
+
+def _write_report() -> Path:
+    """Writes the report of the demo's months.
+
+    Raises:
+        DemoError: it cannot be written.
+    """
+    from taxi_platform.cli.report import write_report
+
+    months = sorted(month.year_month for month in DEMO_MONTHS)
+    try:
+        return write_report(load_settings(), [], months[0], months[-1])
+    except (StoreError, ValueError) as error:
+        raise DemoError(f"the report cannot be written: {error}") from error
 
 
 def _refuse_real_months(instance: "DagsterInstance") -> None:
@@ -155,19 +181,54 @@ def _progress(console: Console) -> Iterator[Progress]:
 def _materialize(
     month: TripMonth, instance: "DagsterInstance", progress: Progress
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """Materializes all five assets of a month.
+    """Materializes all assets of a month, from the file to the marts.
 
     Returns:
         The metadata of ``cleaned_trips``, and the seconds that each asset took.
     """
-    from taxi_platform.assets.keys import trip_keys
+    from taxi_platform.assets.keys import mart_keys, trip_keys
+
+    chosen = load_settings()
+    keys = [*trip_keys(chosen), *mart_keys(chosen)]
+    result = _run(month.key, keys, instance, progress, month.key)
+    cleaned = result.asset_materializations_for_node("cleaned_trips")[0].metadata
+    seconds = {
+        e.step_key or "": e.step_success_data.duration_ms / 1000
+        for e in result.all_events
+        if e.is_step_success
+    }
+    return {name: value.value for name, value in cleaned.items()}, seconds
+
+
+def _load_zones(instance: "DagsterInstance", progress: Progress) -> None:
+    """Loads made-up zones, unless real ones are there."""
+    from taxi_platform.assets.keys import ZONES
+    from taxi_platform.io_managers.metadata import SOURCE
+
+    event = instance.get_latest_materialization_event(ZONES)
+    loaded = event.asset_materialization if event else None
+    source = loaded.metadata.get(SOURCE) if loaded else None
+    if loaded is None or (source is not None and is_synthetic(str(source.value))):
+        _run("taxi_zones", [ZONES], instance, progress)
+
+
+def _run(
+    what: str,
+    keys: "Sequence[AssetKey]",
+    instance: "DagsterInstance",
+    progress: Progress,
+    partition_key: str | None = None,
+) -> "ExecuteInProcessResult":
+    """Materializes assets and shows progress.
+
+    Raises:
+        DemoError: an asset failed.
+    """
     from taxi_platform.dagster_internals import make_new_run_id
     from taxi_platform.definitions import build_defs
 
-    chosen = load_settings()
-    keys = trip_keys(chosen)
-    job = build_defs(chosen).resolve_implicit_global_asset_job_def()
-    task = progress.add_task(month.key, total=len(keys), step="")
+    job = build_defs(load_settings()).resolve_implicit_global_asset_job_def()
+    task = progress.add_task(what, total=len(keys), step="")
     run_id = make_new_run_id()
 
     def watch(entry: "EventLogEntry", _cursor: str) -> None:
@@ -180,10 +241,9 @@ def _materialize(
     with _watched(instance, run_id, watch):
         result = job.execute_in_process(
             instance=instance,
-            partition_key=month.key,
+            partition_key=partition_key,
             run_id=run_id,
-            # Without zones: synthetic zones must not replace real ones.
-            asset_selection=keys,
+            asset_selection=list(keys),
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
@@ -193,14 +253,8 @@ def _materialize(
         progress.update(task, step="failed")
         if _was_interrupted(result.all_events):
             raise KeyboardInterrupt
-        raise DemoError(_failure(month, result.all_events))
-    cleaned = result.asset_materializations_for_node("cleaned_trips")[0].metadata
-    seconds = {
-        e.step_key or "": e.step_success_data.duration_ms / 1000
-        for e in result.all_events
-        if e.is_step_success
-    }
-    return {name: value.value for name, value in cleaned.items()}, seconds
+        raise DemoError(_failure(what, result.all_events))
+    return result
 
 
 @contextmanager
@@ -226,14 +280,14 @@ def _was_interrupted(events: "Sequence[DagsterEvent]") -> bool:
     return any(e is not None and e.cls_name == "DagsterExecutionInterruptedError" for e in errors)
 
 
-def _failure(month: TripMonth, events: "Sequence[DagsterEvent]") -> str:
+def _failure(what: str, events: "Sequence[DagsterEvent]") -> str:
     for event in events:
         if event.is_step_failure:
             data = event.step_failure_data
             said = data.user_failure_data
             text = said.description if said and said.description else data.error_display_string
-            return f"{event.step_key} of {month} failed: {text}"
-    return f"the run of {month} failed"
+            return f"{event.step_key} of {what} failed: {text}"
+    return f"the run of {what} failed"
 
 
 def _ask_stores(month: TripMonth, cleaned: dict[str, Any], seconds: dict[str, float]) -> DemoResult:
@@ -292,7 +346,7 @@ def _print_results(console: Console, results: list[DemoResult]) -> None:
     console.print(table)
 
 
-def _print_verdict(console: Console, results: list[DemoResult]) -> bool:
+def _print_verdict(console: Console, results: list[DemoResult], report: Path) -> bool:
     read = sum(r.rows_read for r in results)
     kept = sum(r.cleaned.rows for r in results)
     rejected = sum(sum(r.rejected_by_reason.values()) for r in results)
@@ -301,7 +355,8 @@ def _print_verdict(console: Console, results: list[DemoResult]) -> bool:
     )
     reconciled = all(r.reconciled for r in results)
     command = _command()
-    console.print("\nOpen the UI:    make dev, then http://127.0.0.1:3000", soft_wrap=True)
+    console.print(f"\nReport:         {report.as_uri()}", soft_wrap=True)
+    console.print("Open the UI:    make dev, then http://127.0.0.1:3000", soft_wrap=True)
     for store, (what, look) in zip(load_settings().table_stores, cycle(LOOKS.items())):
         console.print(f"{what}, from {store.label}:")
         console.print(f"  {command} query --store {store.name} '{look}'", soft_wrap=True)

@@ -117,7 +117,7 @@ def _about_synthetic(months: list[TripMonth], chosen: Settings) -> str:
 
 
 def _landing_zone(chosen: Settings, fix: bool) -> Said:
-    from taxi_platform.landing.zone import LandingZone
+    from taxi_platform.landing.leftovers import abandoned, resumable
 
     folder = chosen.data_dir
     try:
@@ -128,15 +128,15 @@ def _landing_zone(chosen: Settings, fix: bool) -> Said:
         yield _wrong(f"cannot write to {folder} ({error.strerror}): set TAXI_DATA_DIR")
         return
     free = shutil.disk_usage(folder).free
-    room = f"{folder}, {free / 1e9:,.1f} GB free"
+    what = "cache of the bucket in " if chosen.landing == "bucket" else ""
+    room = f"{what}{folder}, {free / 1e9:,.1f} GB free"
     if free < LEAST_FREE_BYTES:
         yield _wrong(f"{room}: two of the largest months need 5; free some or set TAXI_DATA_DIR")
     else:
         yield State.FINE, room
-    zone = LandingZone(folder)
-    for path in zone.resumable():
+    for path in resumable(folder):
         yield State.FINE, f"{path} is an interrupted download; the next run of its month resumes it"
-    for path in zone.abandoned():
+    for path in abandoned(folder):
         if fix:
             with suppress(FileNotFoundError):
                 path.unlink()
@@ -198,6 +198,6 @@ def _examinations(chosen: Settings) -> dict[str, Examination]:
         "dagster": _dagster,
         "landing zone": _landing_zone,
         "source": _source,
-        **({"GCS": _gcs} if chosen.uses_gcs else {}),
+        **({"GCS": _gcs} if chosen.uses_gcs or chosen.landing == "bucket" else {}),
         **{store.label: _table_store(store.name) for store in chosen.table_stores},
     }

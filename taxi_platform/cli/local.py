@@ -38,10 +38,16 @@ ProjectDir = Annotated[
 
 
 @local_app.command()
-def up(project_dir: ProjectDir = Path()) -> None:
+def up(
+    project_dir: ProjectDir = Path(),
+    workers: Annotated[
+        bool,
+        typer.Option("--workers", help="Start Redis too, through which workers are given runs."),
+    ] = False,
+) -> None:
     """Start the servers that are not running, and write the variables for clients into .env."""
     with _stack(project_dir) as stack:
-        stack.up(typer.echo)
+        stack.up(typer.echo, workers=workers)
         found = stack.environment()
         typer.echo("\nThe local stack is up:")
         typer.echo(
@@ -54,6 +60,8 @@ def up(project_dir: ProjectDir = Path()) -> None:
             f"  Postgres  {found['TAXI_POSTGRES_HOST']}:{found['TAXI_POSTGRES_PORT']}"
             f"  database {found['TAXI_POSTGRES_DATABASE']}, user {found['TAXI_POSTGRES_USER']}"
         )
+        if workers:
+            typer.echo("  Redis     gives runs to workers: start one with 'taxi-platform worker'")
         typer.echo(f"Commands in {stack.project_dir} read these addresses from .env.")
 
 

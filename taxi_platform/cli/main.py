@@ -13,8 +13,10 @@ import typer
 
 from taxi_platform.cli.local import local_app
 from taxi_platform.cli.query import query
+from taxi_platform.cli.report import report
 from taxi_platform.cli.status import status
 from taxi_platform.cli.terminal import accept_all_characters, console, fail, say
+from taxi_platform.cli.worker import worker
 from taxi_platform.environment import read_env_file
 from taxi_platform.errors import SettingsError, StoreError
 from taxi_platform.printable import printable
@@ -224,13 +226,12 @@ def rejects(
 ) -> None:
     """Show the rejected rows of a month, by reason, with examples."""
     from taxi_platform.cli.rejects import describe_rejects, find_rejects
-    from taxi_platform.landing.zone import LandingZone
     from taxi_platform.settings import load_settings
     from taxi_platform.trips.month import TripMonth
 
     try:
         month = TripMonth.from_key(partition)
-        found = find_rejects(LandingZone(load_settings().data_dir), month, examples)
+        found = find_rejects(load_settings().landing_zone(), month, examples)
     except (ValueError, SettingsError, StoreError) as error:
         raise fail(str(error)) from error
     say(json.dumps(found, indent=2) if as_json else printable(describe_rejects(found)))
@@ -283,7 +284,9 @@ def backfill(
 
 
 app.command()(query)
+app.command()(report)
 app.command()(status)
+app.command()(worker)
 
 
 def _month(color: str, text: str) -> "TripMonth":

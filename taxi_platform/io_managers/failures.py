@@ -62,6 +62,7 @@ def _failure(said: object, subject: object, fault: str, *, is_retried: bool = Fa
         metadata={
             "partition": MetadataValue.text(str(subject)),
             "fault": MetadataValue.text(fault),
+            "once_the_cause_is_fixed": MetadataValue.text(next_step(subject)),
         },
         allow_retries=is_retried,
     )

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from dagster import MetadataValue, TableColumn, TableSchema
 
 from taxi_platform.landing.files import RawFile
+from taxi_platform.landing.storage import LandedObject
 from taxi_platform.sources.publications import Published
 from taxi_platform.trips.schema import trip_schema
 
@@ -26,6 +27,12 @@ CONTENT = "sha256"
 SOURCE_GENERATION = "source_generation"
 """The metadata entry of a table with the generation of the GCS object it was loaded from."""
 
+GENERATION = "generation"
+"""The metadata entry of a landed file with the generation of its object in GCS."""
+
+VERSION_IN_PLACE = "version_in_place"
+"""The metadata entry of a cleaned month with the version that stores are loaded from."""
+
 REPORT_SECONDS = 5.0
 
 
@@ -35,10 +42,22 @@ def publication_metadata(raw: RawFile, published: Published) -> dict[str, Metada
         **source_metadata(str(published.address)),
         SOURCE_VERSION: MetadataValue.text(published.version),
         "path": MetadataValue.path(raw.path),
+        **object_metadata(raw.stored),
         "size_bytes": MetadataValue.int(raw.size),
         CONTENT: MetadataValue.text(raw.sha256),
         "etag": MetadataValue.text(published.etag or "none given"),
         "last_modified": MetadataValue.text(published.last_modified or "none given"),
+    }
+
+
+def object_metadata(stored: LandedObject | None) -> dict[str, MetadataValue]:
+    """Metadata of a landed file in a bucket; nothing if it is in a folder."""
+    if stored is None:
+        return {}
+    return {
+        "dagster/uri": MetadataValue.text(stored.uri),
+        GENERATION: MetadataValue.text(str(stored.generation)),
+        "crc32c": MetadataValue.text(stored.crc32c),
     }
 
 

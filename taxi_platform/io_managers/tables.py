@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from dagster import (
+    AssetKey,
     AssetSpec,
     ConfigurableIOManager,
     Failure,
@@ -39,6 +40,8 @@ from taxi_platform.io_managers.metadata import (
 )
 from taxi_platform.io_managers.versions import set_content_version
 from taxi_platform.landing.files import TripParquet
+from taxi_platform.marts.definitions import MARTS
+from taxi_platform.marts.loading import TRIPS_VIEW
 from taxi_platform.resources.table_store import TableStoreResource
 from taxi_platform.stores.base import Load
 from taxi_platform.stores.gcs.objects import TripObject
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
 
 _RESERVED = re.compile(r"_trips(_\d{4}_\d\d)?$")
 """Tables of trips, and in Postgres of their months."""
+
+_VIEWS = {TRIPS_VIEW, *MARTS}
 
 
 class TableIOManager(ConfigurableIOManager):
@@ -100,7 +105,7 @@ class TableIOManager(ConfigurableIOManager):
             }
         set_content_version(context, obj.crc32c, obj.size)
         context.add_output_metadata(
-            _described(load) | {"dagster/column_schema": column_schema(month.color)} | source
+            described(load) | {"dagster/column_schema": column_schema(month.color)} | source
         )
 
     def _load_rows(self, context: OutputContext, rows: pa.RecordBatchReader) -> None:
@@ -108,7 +113,7 @@ class TableIOManager(ConfigurableIOManager):
         with as_failures(table, context), self.store.get_store() as store:
             load = store.replace_rows(table, month, _with_month(rows, month))
         context.add_output_metadata(
-            _described(load) | {"dagster/column_schema": schema_metadata(rows.schema)}
+            described(load) | {"dagster/column_schema": schema_metadata(rows.schema)}
         )
 
     def _stream_trips(self, context: InputContext, month: TripMonth) -> Iterator[pa.RecordBatch]:
@@ -131,7 +136,8 @@ class TableIOManager(ConfigurableIOManager):
             yield from store.stream_rows(table, month, names)
 
 
-def _described(load: Load) -> dict[str, Any]:
+def described(load: Load) -> dict[str, Any]:
+    """The metadata of a replaced partition."""
     found: dict[str, Any] = {
         "dagster/relation_identifier": load.table,
         "dagster/partition_row_count": load.rows,
@@ -140,9 +146,16 @@ def _described(load: Load) -> dict[str, Any]:
     return found | {"table": MetadataValue.url(load.url)} if load.url else found
 
 
+def _name(key: AssetKey) -> str:
+    """The name of an asset's table, without its color. A mart has the same in every store."""
+    name = "_".join(key.path)
+    marts = (name.removeprefix(f"{store}_") for store in STORES)
+    return next((mart for mart in marts if mart in MARTS), name)
+
+
 def tables_of(spec: AssetSpec, colors: Sequence[str]) -> list[str]:
     """The tables that a user's asset is written to."""
-    name = "_".join(spec.key.path)
+    name = _name(spec.key)
     if isinstance(spec.partitions_def, MultiPartitionsDefinition):
         return [f"{color}_{name}" for color in colors]
     return [name]
@@ -150,7 +163,7 @@ def tables_of(spec: AssetSpec, colors: Sequence[str]) -> list[str]:
 
 def _derived_table(context: InputContext | OutputContext) -> tuple[str, date | None]:
     """The table of a user's asset, and the first day of its month if it has one."""
-    name = "_".join(context.asset_key.path)
+    name = _name(context.asset_key)
     if not context.has_asset_partitions:
         _refuse_reserved(name, name)
         return name, None
@@ -172,8 +185,8 @@ def _derived_table(context: InputContext | OutputContext) -> tuple[str, date | N
 
 
 def _refuse_reserved(asset: str, table: str) -> None:
-    """Refuses an asset whose table would have the name of a table of trips or zones."""
-    if table == "taxi_zones" or _RESERVED.search(table):
+    """Refuses an asset whose table would have the name of one of the platform's tables or views."""
+    if table == "taxi_zones" or table in _VIEWS or _RESERVED.search(table):
         raise Failure(
             f"{asset}: its table would be {table}, a name reserved for the trips: give the asset "
             "another name",

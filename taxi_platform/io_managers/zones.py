@@ -48,15 +48,21 @@ class ZoneTablesIOManager(IOManager):
                 "dagster/row_count": obj.num_rows,
                 "dagster/column_schema": schema_metadata(ZONE_SCHEMA),
                 **tables,
-                "preview": preview_of(obj),
+                "shapes": obj.num_rows - obj["geometry"].null_count,
+                "preview": preview_of(obj.drop_columns(["geometry"])),
             }
         )
 
     def load_input(self, context: InputContext) -> Rows:
         """The zones, ordered by id, in the annotated type; by default an Arrow table."""
         with as_failures(TABLE, context), next(iter(self._stores.values())).get_store() as store:
-            rows = store.stream_rows(TABLE, None, ZONE_SCHEMA.names).read_all()
-        zones = rows.cast(ZONE_SCHEMA).sort_by("location_id")
+            rows = store.stream_rows(TABLE, None).read_all()
+        # A table that an earlier version wrote has no shapes yet.
+        columns = [
+            rows[f.name] if f.name in rows.schema.names else pa.nulls(rows.num_rows, f.type)
+            for f in ZONE_SCHEMA
+        ]
+        zones = pa.table(columns, names=ZONE_SCHEMA.names).cast(ZONE_SCHEMA).sort_by("location_id")
         if not wants_rows(context):
             return zones
         return as_annotated(context, zones.to_reader(), lambda found: found.to_pandas())

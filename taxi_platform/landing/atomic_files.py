@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -100,10 +101,39 @@ def locked(path: Path) -> Iterator[LockedFile]:
                 "when it has ended"
             )
         time.sleep(random.uniform(0.05, 0.2))  # noqa: S311
+    _locked_here().add(path)
     try:
         yield LockedFile(path, file.fileno())
     finally:
+        _locked_here().discard(path)
         file.close()
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Keeps other writers of a file away, also within a block of ``atomic_paths`` for it.
+
+    Raises:
+        TransientStoreError: another process has been writing it for ``WRITER_WAIT_SECONDS``.
+    """
+    partial = target.with_name(f".{target.name}{PARTIAL}")
+    if partial in _locked_here():
+        yield
+        return
+    with locked(partial) as lock:
+        try:
+            yield
+        finally:
+            lock.discard()
+
+
+_of_thread = threading.local()
+
+
+def _locked_here() -> set[Path]:
+    """The unfinished files that this thread has locked."""
+    paths: set[Path] = _of_thread.__dict__.setdefault("paths", set())
+    return paths
 
 
 def _try_to_lock(path: Path) -> IO[bytes] | None:

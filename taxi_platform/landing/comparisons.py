@@ -4,7 +4,8 @@ Expectations about a month by itself are in ``expectations``.
 """
 
 from taxi_platform.landing.expectations import Verdict
-from taxi_platform.landing.zone import LandingZone, MonthVersions
+from taxi_platform.landing.files import MonthVersions
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.replacement import unlike_neighbors
 
@@ -42,7 +43,7 @@ def judge_replacement(versions: MonthVersions) -> Verdict:
 def judge_beside_neighbors(zone: LandingZone, versions: MonthVersions) -> Verdict:
     """Whether the month has about as many rows as the neighboring months and years."""
     rows, around = versions.latest.rows, versions.month.neighbors
-    neighbors = {m.key: z.rows for m in around if (z := zone.find_cleaned_or_none(m))}
+    neighbors = {m.key: a.statistics["rows"] for m in around if (a := zone.find_accepted(m))}
     odd = unlike_neighbors(rows, neighbors)
     facts = {"rows": rows, "rows_of_neighbors": neighbors}
     return Verdict(odd is None, facts | ({"differences": [odd]} if odd else {}))

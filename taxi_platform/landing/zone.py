@@ -1,18 +1,16 @@
-"""The landing zone: the published files, the cleaned Parquet and the rejected rows, on local disk.
+"""The landing zone: the published files, the cleaned Parquet and the rejected rows.
 
-What a landed file is, is said in ``files``; how one appears whole or not at all, in
-``atomic_files``; what the rows mean is decided in ``taxi_platform.trips``.
+Where they are kept is up to ``storage``. What a landed file is, is said in ``files``; how one
+appears whole or not at all, in ``atomic_files``; what the rows mean is decided in
+``taxi_platform.trips``.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.landing.atomic_files import (
@@ -21,77 +19,66 @@ from taxi_platform.landing.atomic_files import (
     disk_errors,
     locked,
     publish,
-    unlocked,
 )
+from taxi_platform.landing.cleaned_writer import write_both
 from taxi_platform.landing.expectations import EXPECTATIONS, Severity
 from taxi_platform.landing.files import (
-    AcceptedVersion,
+    MonthVersions,
     RawFile,
-    Refusal,
     TripParquet,
     note_source,
-    refusal_metadata,
-    sha256_once,
-    summary_metadata,
+    require_version,
 )
-from taxi_platform.landing.parquet_writer import parquet_file
+from taxi_platform.landing.footers import AcceptedVersion, Refusal
+from taxi_platform.landing.names import (
+    CLEANED,
+    REFUSED,
+    REJECTED,
+    file_name,
+    name_apart,
+    raw_name,
+)
+from taxi_platform.landing.rejects import reject_examples
+from taxi_platform.landing.storage import FolderStorage, Landed, LandingStorage
+from taxi_platform.landing.versions import (
+    RAW,
+    Expected,
+    missing_version,
+    sha256_once,
+)
 from taxi_platform.sources.address import SourceAddress
 from taxi_platform.sources.publications import RAW_ENDINGS
-from taxi_platform.sources.unfinished_downloads import notes_of
-from taxi_platform.trips.blocks import LINE_NUMBER, RAW_TEXT, REJECT_REASONS, reject_schema
 from taxi_platform.trips.cleaning import CleanedTrips
 from taxi_platform.trips.errors import TripFileError
 from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.schema import trip_schema
-
-
-@dataclass(frozen=True)
-class MonthVersions:
-    """A month as its checks see it.
-
-    Attributes:
-        latest: the version that was cleaned last, in its place or kept apart.
-        accepted: the version that is in place, if the latest is kept apart and there is one.
-    """
-
-    latest: TripParquet
-    accepted: AcceptedVersion | None
-
-    @property
-    def month(self) -> TripMonth:
-        """Color and month."""
-        return self.latest.month
-
-
-_WRITTEN = ("raw", "cleaned", "rejected")
-"""The folders in which runs write unfinished files."""
-
-_PARTIAL_NAME = re.compile(
-    rf"\.(?P<color>[a-z0-9]+)_tripdata_[0-9]{{4}}-[0-9]{{2}}(?:\.parquet)?{re.escape(PARTIAL)}"
-)
 
 
 class LandingZone:
-    """The files of every month below one folder."""
+    """The files of every month.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    Args:
+        storage: where they are kept; a path is a folder of this host.
+    """
+
+    def __init__(self, storage: LandingStorage | Path) -> None:
+        self._storage = FolderStorage(storage) if isinstance(storage, Path) else storage
+        self.root = self._storage.root
 
     def raw_path(self, month: TripMonth, ending: str) -> Path:
         """Where the published file of a month lies; ``ending`` is one of ``RAW_ENDINGS``."""
-        return self.root / "raw" / month.color / f"{month.stem}{ending}"
+        return self.root / raw_name(month, ending)
 
     def cleaned_path(self, month: TripMonth) -> Path:
         """Where the cleaned Parquet of a month lies."""
-        return self.root / "cleaned" / month.color / f"{month.stem}.parquet"
+        return self.root / file_name(CLEANED, month)
 
     def rejected_path(self, month: TripMonth) -> Path:
         """Where the rejected rows of a month lie."""
-        return self.root / "rejected" / month.color / f"{month.stem}.parquet"
+        return self.root / file_name(REJECTED, month)
 
     def refused_path(self, month: TripMonth) -> Path:
         """Where the rejected rows of a month's file lie that was refused last."""
-        return self.root / "refused" / month.color / f"{month.stem}.parquet"
+        return self.root / file_name(REFUSED, month)
 
     def publish_raw(
         self,
@@ -107,51 +94,78 @@ class LandingZone:
             ending: one of ``RAW_ENDINGS``.
             partial: the file.
             published_at: where it was published.
+
+        Raises:
+            StoreError: it cannot be stored.
         """
         target = self.raw_path(month, ending)
-        if published_at:
+        source = str(published_at) if published_at else None
+        if source:
             # First, so that a full disk leaves the earlier file in its place.
-            note_source(target, sha256_once(partial), published_at)
+            note_source(target, sha256_once(partial), source)
         publish(partial, target)
-        for other in RAW_ENDINGS:
-            if other != ending:
-                self.raw_path(month, other).unlink(missing_ok=True)
-        return self.find_raw(month)
+        stored = self._storage.keep(month, raw_name(month, ending), source)
+        others = [raw_name(month, other) for other in RAW_ENDINGS if other != ending]
+        self._storage.remove(month, others)
+        return RawFile.at(month, Landed(target, stored))
 
-    def find_raw(self, month: TripMonth) -> RawFile:
+    def find_raw(self, month: TripMonth, expected: Expected | None = None) -> RawFile:
         """The landed file of a month.
 
-        Raises:
-            PermanentStoreError: there is none.
-        """
-        there = [p for e in RAW_ENDINGS if (p := self.raw_path(month, e)).exists()]
-        if there:
-            # A run killed as it changed from one format to another may have left both.
-            return RawFile.at(month, max(there, key=lambda p: p.stat().st_mtime_ns))
-        raise PermanentStoreError(
-            f"{month}: no published file in {self.root / 'raw' / month.color}: "
-            "materialize raw_trips for this partition first"
-        )
+        Args:
+            month: color and month.
+            expected: its recorded version; None if none was recorded.
 
-    def find_cleaned(self, month: TripMonth) -> TripParquet:
+        Raises:
+            PermanentStoreError: there is none, or it is another version.
+            TransientStoreError: it cannot be reached.
+        """
+        names = [raw_name(month, ending) for ending in RAW_ENDINGS]
+        try:
+            raw = RawFile.at(month, self._storage.find(month, names, expected))
+        except FileNotFoundError as error:
+            where = f"published file in {Path(error.args[-1]).parent}"
+            raise PermanentStoreError(
+                missing_version(month, "raw_trips", expected, where=where)
+            ) from None
+        require_version(raw, expected, "raw_trips")
+        return raw
+
+    def find_cleaned(self, month: TripMonth, expected: Expected | None = None) -> TripParquet:
         """The cleaned Parquet of a month.
 
+        Args:
+            month: color and month.
+            expected: its recorded version; None if none was recorded.
+
         Raises:
-            PermanentStoreError: there is none, or it was not written by this platform.
+            PermanentStoreError: there is none, it is another version, or it was not written by this
+                platform.
+            TransientStoreError: it cannot be reached.
         """
         path = self.cleaned_path(month)
         try:
-            return TripParquet.at(month, path, self.rejected_path(month))
-        except FileNotFoundError:
+            trips = self._find(
+                month, file_name(CLEANED, month), file_name(REJECTED, month), expected
+            )
+            require_version(trips, expected, "cleaned_trips")
+        except FileNotFoundError as error:
+            where = f"cleaned file at {error.args[-1]}"
             raise PermanentStoreError(
-                f"{month}: no cleaned file at {path}: materialize cleaned_trips for this "
-                "partition first"
+                missing_version(month, "cleaned_trips", expected, where=where)
             ) from None
         except (pa.ArrowException, KeyError, OSError) as error:
             raise PermanentStoreError(
                 f"{month}: {path} is not a cleaned file of this platform ({error}): materialize "
                 "cleaned_trips for this partition again"
             ) from error
+        return trips
+
+    def _find(
+        self, month: TripMonth, kept: str, rejected: str, expected: Expected | None = None
+    ) -> TripParquet:
+        landed = self._storage.find(month, [kept], expected)
+        return TripParquet.at(month, landed, self.root / rejected)
 
     def write_cleaned(
         self,
@@ -179,49 +193,66 @@ class LandingZone:
         """
         month = trips.month
         # The kept rows last: what they say of the rejected ones is then true.
-        targets = self.rejected_path(month), self.cleaned_path(month)
-        apart = self._unaccepted_path(month, "rejected"), self._unaccepted_path(month, "cleaned")
+        in_place = file_name(REJECTED, month), file_name(CLEANED, month)
+        apart = name_apart(REJECTED, month), name_apart(CLEANED, month)
+        chosen = in_place
 
         def choose() -> Sequence[Path]:
-            new = TripParquet.at(month, kept_partial, rejected_partial)
-            if self._may_take_its_place(new):
-                return targets
-            for path in apart:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            return apart
+            nonlocal chosen
+            new = TripParquet.at(month, Landed(kept_partial), rejected_partial)
+            chosen = in_place if self._may_take_its_place(new) else apart
+            return self._paths(chosen)
 
         with (
             closing(trips),
             disk_errors(month),
-            atomic_paths(*targets, choose=choose) as (rejected_partial, kept_partial),
+            atomic_paths(*self._paths(in_place), choose=choose) as (rejected_partial, kept_partial),
         ):
-            for path in apart:
-                # It is of no interest any more: the next version is judged anew.
-                path.unlink(missing_ok=True)
+            # It is of no interest any more: the next version is judged anew.
+            self._storage.remove(month, apart)
             try:
-                _write(trips, kept_partial, rejected_partial, report)
+                write_both(trips, kept_partial, rejected_partial, report)
             except TripFileError:
-                self.refused_path(month).parent.mkdir(parents=True, exist_ok=True)
-                publish(rejected_partial, self.refused_path(month))
+                (refused,) = self._paths([file_name(REFUSED, month)])
+                publish(rejected_partial, refused)
+                self._storage.keep(month, file_name(REFUSED, month))
                 raise
-        self.refused_path(month).unlink(missing_ok=True)
-        return self.find_unaccepted(month) or self.find_cleaned(month)
+        rejected, kept = chosen
+        self._storage.keep(month, rejected)
+        stored = self._storage.keep(month, kept)
+        self._storage.remove(month, [file_name(REFUSED, month)])
+        return TripParquet.at(month, Landed(self.root / kept, stored), self.root / rejected)
 
-    def _unaccepted_path(self, month: TripMonth, what: str) -> Path:
-        return self.root / "unaccepted" / what / month.color / f"{month.stem}.parquet"
+    def _paths(self, names: Sequence[str]) -> list[Path]:
+        """The paths of files that will be written."""
+        paths = [self.root / name for name in names]
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return paths
+
+    def is_apart(self, trips: TripParquet) -> bool:
+        """Whether a version may not take the month's place, and is kept apart."""
+        return trips.path != self.cleaned_path(trips.month)
 
     def _may_take_its_place(self, new: TripParquet) -> bool:
         """Whether a version passes all that blocks, by itself and beside the loaded one."""
         if not all(e.judge(new).holds for e in EXPECTATIONS if e.severity is Severity.BLOCKING):
             return False
-        accepted = self._accepted(new.month)
+        accepted = self.find_accepted(new.month)
         return accepted is None or not new.differences_from(accepted)
 
-    def _accepted(self, month: TripMonth) -> AcceptedVersion | None:
-        """What is known of the version in place, whose file of kept rows may have been deleted."""
-        for path in (self.cleaned_path(month), self.rejected_path(month)):
+    def find_accepted(self, month: TripMonth) -> AcceptedVersion | None:
+        """What is known of the version in place, whose file of kept rows may have been deleted.
+
+        Raises:
+            TransientStoreError: it cannot be reached.
+        """
+        # Both say it; the file of rejected rows is the smaller one.
+        for what in (REJECTED, CLEANED):
             try:
-                return AcceptedVersion.in_footer(path)
+                return AcceptedVersion.in_footer(
+                    self._storage.find(month, [file_name(what, month)]).path
+                )
             except (pa.ArrowException, KeyError, OSError):
                 continue
         return None
@@ -234,22 +265,35 @@ class LandingZone:
             return None
 
     def find_unaccepted(self, month: TripMonth) -> TripParquet | None:
-        """The latest version of a month, if it may not take the place of the loaded one."""
-        rejected, cleaned = (self._unaccepted_path(month, w) for w in ("rejected", "cleaned"))
+        """The latest version of a month, if it may not take the place of the loaded one.
+
+        Raises:
+            TransientStoreError: it cannot be reached.
+        """
         try:
-            return TripParquet.at(month, cleaned, rejected)
+            return self._find(month, name_apart(CLEANED, month), name_apart(REJECTED, month))
         except (pa.ArrowException, KeyError, OSError):
             return None
 
-    def find_versions(self, month: TripMonth) -> MonthVersions:
+    def find_versions(self, month: TripMonth, expected: Expected | None = None) -> MonthVersions:
         """The version of a month that was cleaned last, and the one that it was compared with.
 
+        Args:
+            month: color and month.
+            expected: the recorded version of what was cleaned last; None if none was recorded.
+
         Raises:
-            PermanentStoreError: the month has not been cleaned.
+            PermanentStoreError: the month has not been cleaned, or what was cleaned last is another
+                version.
         """
-        if unaccepted := self.find_unaccepted(month):
-            return MonthVersions(unaccepted, self._accepted(month))
-        return MonthVersions(self.find_cleaned(month), None)
+        latest, accepted = self.find_unaccepted(month), None
+        if latest and (expected is None or latest.version == expected.content):
+            accepted = self.find_accepted(month)
+        else:
+            latest = self.find_cleaned(month, expected)
+        with suppress(FileNotFoundError):  # a check says so
+            self._storage.find(month, [str(latest.rejects_path.relative_to(self.root))])
+        return MonthVersions(latest, accepted)
 
     def find_refusal(self, month: TripMonth) -> Refusal | None:
         """The refusal of the month's last file; None if that was loaded, or there was none.
@@ -259,7 +303,7 @@ class LandingZone:
         """
         path = self.refused_path(month)
         try:
-            return Refusal.at(month, path)
+            return Refusal.at(month, self._storage.find(month, [file_name(REFUSED, month)]).path)
         except FileNotFoundError:
             return None
         except (pa.ArrowException, KeyError, OSError) as error:
@@ -282,41 +326,14 @@ class LandingZone:
         Raises:
             PermanentStoreError: the file of rejected rows is not there or damaged.
         """
-        path = self.refused_path(month) if refused else self.rejected_path(month)
-        found: dict[str, list[dict[str, Any]]] = {}
+        name = file_name(REFUSED if refused else REJECTED, month)
         try:
-            with pq.ParquetFile(path, pre_buffer=False) as file:
-                for batch in file.iter_batches(4096):
-                    for row in batch.to_pylist():
-                        rows = found.setdefault(row[REJECT_REASONS][0], [])
-                        if len(rows) < most:
-                            rows.append(_example(row))
+            return reject_examples(self._storage.find(month, [name]).path, most)
         except (pa.ArrowException, OSError) as error:
             raise PermanentStoreError(
-                f"{month}: {path} cannot be read ({error}): materialize cleaned_trips for this "
-                "partition again"
+                f"{month}: {self.root / name} cannot be read ({error}): materialize cleaned_trips "
+                "for this partition again"
             ) from error
-        return found
-
-    def abandoned(self) -> Iterator[Path]:
-        """The unfinished files that killed runs left; the next run of their month replaces them."""
-        return (path for path in unlocked(self._partials()) if not _is_resumable(path))
-
-    def resumable(self) -> Iterator[Path]:
-        """The downloads that broke off; the next run of their month takes them up."""
-        return filter(_is_resumable, unlocked(self._partials()))
-
-    def _partials(self) -> list[Path]:
-        """The unfinished files that runs make, by folder and name; others' are not looked at."""
-        found = [path for where in _WRITTEN for path in (self.root / where).glob(f"*/.*{PARTIAL}")]
-        return sorted(
-            path
-            for path in found
-            if (match := _PARTIAL_NAME.fullmatch(path.name))
-            and match["color"] == path.parent.name
-            and path.is_file()
-            and not path.is_symlink()
-        )
 
     @contextmanager
     def raw_partial(self, month: TripMonth) -> Iterator[Path]:
@@ -324,39 +341,6 @@ class LandingZone:
 
         It outlives a broken download, so that the next attempt can resume it.
         """
-        path = self.root / "raw" / month.color / f".{month.stem}{PARTIAL}"
+        path = self.root / RAW / month.color / f".{month.stem}{PARTIAL}"
         with disk_errors(month), locked(path):
             yield path
-
-
-def _write(
-    trips: CleanedTrips, kept_path: Path, rejected_path: Path, report: Callable[[int], None]
-) -> None:
-    """Writes both files; if the trips are refused, that of the rejected rows says so."""
-    color = trips.month.color
-    with (
-        parquet_file(kept_path, trip_schema(color), color) as kept,
-        parquet_file(rejected_path, reject_schema(color), color) as rejected,
-        closing(iter(trips)) as batches,
-    ):
-        try:
-            for batch in batches:
-                kept.write(batch.kept)
-                rejected.write(batch.rejected)
-                report(trips.summary.rows_read)
-        except TripFileError as error:
-            rejected.finish(refusal_metadata(trips, str(error)))
-            raise
-        # Both say what the version is like: the kept rows may be deleted once they are loaded.
-        kept.finish(summary_metadata(trips))
-        rejected.finish(summary_metadata(trips))
-
-
-def _is_resumable(partial: Path) -> bool:
-    return notes_of(partial).exists()
-
-
-def _example(row: dict[str, Any]) -> dict[str, Any]:
-    reasons, line, text = row.pop(REJECT_REASONS), row.pop(LINE_NUMBER), row.pop(RAW_TEXT)
-    read = ", ".join(f"{name} {value}" for name, value in row.items() if value is not None)
-    return {"line_number": line, "reasons": reasons, "text": text or read}

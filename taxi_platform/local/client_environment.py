@@ -10,6 +10,9 @@ PROJECT = "taxi-local"
 BUCKET = "taxi-lake"
 DATASET = "trips"
 
+BROKER = "TAXI_CELERY_BROKER"
+"""The variable that only a stack with workers has."""
+
 VARIABLES = (
     "TAXI_ENV",
     "TAXI_GCP_PROJECT",

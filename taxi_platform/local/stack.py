@@ -5,6 +5,7 @@ them. How a server works lies in its own module, how processes do in `processes`
 """
 
 import os
+import secrets
 import shutil
 import stat
 import time
@@ -19,6 +20,7 @@ from filelock import FileLock, Timeout
 from taxi_platform.local import dagster_home, env_file, processes
 from taxi_platform.local.bigquery_server import EmbeddedBigQuery
 from taxi_platform.local.client_environment import (
+    BROKER,
     BUCKET,
     PROJECT,
     VARIABLES,
@@ -27,6 +29,7 @@ from taxi_platform.local.client_environment import (
 from taxi_platform.local.errors import LocalStackError, require_local_extra
 from taxi_platform.local.gcs_server import EmbeddedGCS
 from taxi_platform.local.postgres_server import DAGSTER_DATABASE, ROLE, EmbeddedPostgres
+from taxi_platform.local.redis_server import EmbeddedRedis
 from taxi_platform.local.server import Report, Server, answers_before, start
 from taxi_platform.local.state import ServerRecord, StackState, StateFile
 
@@ -39,7 +42,7 @@ class ServerStatus:
     """The status of one server.
 
     Attributes:
-        name: `gcs`, `postgres` or `bigquery`.
+        name: `gcs`, `postgres`, `bigquery`, or `redis` if there are workers.
         state: `unhealthy` is a server whose process runs and does not answer.
         address: Its current or last address; None if it never ran.
         pid: Its process, if it runs.
@@ -57,14 +60,16 @@ class ServerStatus:
 
 @dataclass(frozen=True)
 class _Servers:
-    """The three servers, in the order in which they start."""
+    """The servers, in the order in which they start; Redis for workers only."""
 
     gcs: EmbeddedGCS
     postgres: EmbeddedPostgres
     bigquery: EmbeddedBigQuery
+    redis: EmbeddedRedis | None
 
     def __iter__(self) -> Iterator[Server]:
-        return iter((self.gcs, self.postgres, self.bigquery))
+        always: tuple[Server, ...] = (self.gcs, self.postgres, self.bigquery)
+        return iter(always if self.redis is None else (*always, self.redis))
 
 
 @dataclass
@@ -92,11 +97,12 @@ class LocalStack:
         self._state_file = StateFile(self.folder)
         self._env_path = self.project_dir / ".env"
 
-    def up(self, report: Report = lambda _: None) -> None:
+    def up(self, report: Report = lambda _: None, *, workers: bool = False) -> None:
         """Starts the servers that are not running, and writes `.env`.
 
         Args:
             report: Called with a line of text for each thing worth knowing.
+            workers: Whether runs are executed by workers, to which Redis gives them.
 
         Raises:
             LocalStackError: A server does not start. Servers that this call started are stopped.
@@ -111,6 +117,7 @@ class LocalStack:
             )
         with self._locked(report):
             startup = _Startup(self._state_file.load(report), report)
+            self._choose_workers(startup.state, report, workers=workers)
             servers = self._servers(startup.state)
             try:
                 self._start_all(servers, startup)
@@ -125,14 +132,14 @@ class LocalStack:
             LocalStackError: A server belongs to another user or cannot be stopped.
         """
         if not self.folder.is_dir():
-            env_file.remove_block(self._env_path, VARIABLES)
+            env_file.remove_block(self._env_path, (*VARIABLES, BROKER))
             report("Nothing was running.")
             return
         with self._locked(report):
             self._stop_all(report)
 
     def status(self) -> list[ServerStatus]:
-        """The status of each of the three servers."""
+        """The status of each server."""
         state = self._state_file.load()
         return [self._status_of(server, state) for server in self._servers(state)]
 
@@ -152,13 +159,23 @@ class LocalStack:
                 return
             state = self._state_file.load()
             self._servers(state).postgres.delete_data()
-            for path in (self._gcs_dir, self._bigquery_dir, self._dagster_home, self._data_dir):
+            servers = (self._gcs_dir, self._bigquery_dir, self._redis_dir)
+            for path in (*servers, self._dagster_home, self._data_dir):
                 _delete(path, report)
             for left in self.folder.glob(".stack.json.*"):  # of commands that were killed
                 left.unlink()
             state.passwords.clear()
             self._state_file.save(state)
             report(f"Deleted the data in {self.folder}.")
+
+    def _choose_workers(self, state: StackState, report: Report, *, workers: bool) -> None:
+        """Notes whether there is a Redis; stops one that is not wanted any more."""
+        if workers:
+            state.passwords.setdefault(EmbeddedRedis.name, secrets.token_hex(16))
+        elif redis := self._servers(state).redis:
+            self._clear_away(redis, state, report)
+            del state.passwords[redis.name]
+        self._state_file.save(state)
 
     def environment(self) -> dict[str, str]:
         """The environment variables for clients of the running stack.
@@ -171,9 +188,11 @@ class LocalStack:
     def _environment(self, state: StackState) -> dict[str, str]:
         try:
             ports = {name: record.port for name, record in state.servers.items()}
-            return client_environment(
+            found = client_environment(
                 ports, state.passwords[ROLE], self._data_dir, self._dagster_home
             )
+            redis = self._servers(state).redis
+            return found if redis is None else found | {BROKER: redis.broker(ports[redis.name])}
         except KeyError as error:
             raise LocalStackError("The stack is not up. Run `taxi-platform local up`.") from error
 
@@ -184,6 +203,10 @@ class LocalStack:
     @property
     def _bigquery_dir(self) -> Path:
         return self.folder / "bigquery"
+
+    @property
+    def _redis_dir(self) -> Path:
+        return self.folder / "redis"
 
     @property
     def _dagster_home(self) -> Path:
@@ -235,7 +258,9 @@ class LocalStack:
 
         gcs = EmbeddedGCS(self._gcs_dir)
         postgres = EmbeddedPostgres(self.folder, state.passwords, remember)
-        return _Servers(gcs, postgres, EmbeddedBigQuery(self._bigquery_dir, gcs_url))
+        password = state.passwords.get(EmbeddedRedis.name)
+        redis = EmbeddedRedis(self._redis_dir, password) if password else None
+        return _Servers(gcs, postgres, EmbeddedBigQuery(self._bigquery_dir, gcs_url), redis)
 
     def _start_all(self, servers: _Servers, startup: _Startup) -> None:
         gcs = self._ensure(servers.gcs, startup)
@@ -243,6 +268,8 @@ class LocalStack:
         postgres = self._ensure(servers.postgres, startup)
         servers.postgres.ensure_databases(postgres.port)
         self._ensure(servers.bigquery, startup)
+        if servers.redis:
+            self._ensure(servers.redis, startup)
         variables = self._environment(startup.state)
         dagster_home.prepare_dagster_home(self._dagster_home, self.project_dir)
         tables = dagster_home.TABLES
@@ -313,7 +340,7 @@ class LocalStack:
             if self._clear_away(server, state, report):
                 report(f"{server.title}: stopped")
                 ran = True
-        env_file.remove_block(self._env_path, VARIABLES)
+        env_file.remove_block(self._env_path, (*VARIABLES, BROKER))
         if not ran:
             report("Nothing was running.")
 

@@ -16,7 +16,7 @@ from taxi_platform.sources.http_source import REQUEST_SECONDS
 from taxi_platform.sources.publications import Published, Report, TripSource
 from taxi_platform.sources.source import source_of
 from taxi_platform.sources.template import SourceTemplate
-from taxi_platform.sources.zones import fetch_zones
+from taxi_platform.sources.zones import fetch_zone_shapes, fetch_zones
 from taxi_platform.trips.month import TripMonth
 
 
@@ -78,3 +78,11 @@ class TripSourceResource(ConfigurableResource):
             StoreError: the source cannot be reached or refuses.
         """
         return fetch_zones(self.get_template(), self.request_seconds)
+
+    def fetch_zone_shapes(self) -> bytes | None:
+        """The published shapes of the zones, None if the source has none.
+
+        Raises:
+            StoreError: the source cannot be reached or refuses.
+        """
+        return fetch_zone_shapes(self.get_template(), self.request_seconds)

@@ -20,6 +20,7 @@ PRESETS: Final = {
 SYNTHETIC: Final = "synthetic"
 
 ZONES_FILE: Final = "taxi_zone_lookup.csv"
+SHAPES_FILE: Final = "taxi_zones.zip"
 PUBLISHED_ZONES: Final = f"https://d37ci6vzurychx.cloudfront.net/misc/{ZONES_FILE}"
 
 FIELDS: Final = ("color", "month", "year")
@@ -84,16 +85,23 @@ class SourceTemplate:
 
         That folder is the innermost that is the same for all months.
         """
+        return self._beside_the_lookup(ZONES_FILE)
+
+    def _beside_the_lookup(self, name: str) -> SourceAddress:
         if self.is_synthetic:
-            return SourceAddress(f"{SYNTHETIC}:{ZONES_FILE}")
+            return SourceAddress(f"{SYNTHETIC}:{name}")
         if self.is_named:
-            return SourceAddress(PUBLISHED_ZONES)
+            return SourceAddress(PUBLISHED_ZONES.replace(ZONES_FILE, name))
         parts = urlsplit(self.__template)
         folder = parts.path.partition("{")[0].rpartition("/")[0]
         query = "" if "{" in parts.query else parts.query
         return SourceAddress(
-            urlunsplit((parts.scheme, parts.netloc, f"{folder}/{ZONES_FILE}", query, ""))
+            urlunsplit((parts.scheme, parts.netloc, f"{folder}/{name}", query, ""))
         )
+
+    def zone_shapes_address(self) -> SourceAddress:
+        """The address of the zones' shapes, which are beside the lookup."""
+        return self._beside_the_lookup(SHAPES_FILE)
 
     def secrets(self) -> list[str]:
         """What to redact from messages: the password, the values of the query and the like."""

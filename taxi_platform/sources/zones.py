@@ -30,9 +30,32 @@ def fetch_zones(template: SourceTemplate, request_seconds: float = REQUEST_SECON
         TransientStoreError: the source cannot be reached.
         PermanentStoreError: it refuses the request.
     """
-    address = template.zones_address()
     if template.is_synthetic:
         return synthetic_zones()
+    return _fetch(template, template.zones_address(), request_seconds)
+
+
+def fetch_zone_shapes(
+    template: SourceTemplate, request_seconds: float = REQUEST_SECONDS
+) -> bytes | None:
+    """The published shapes of the zones, None if the source has none.
+
+    Args:
+        template: the source of the trips.
+        request_seconds: how long the request may take.
+
+    Raises:
+        TransientStoreError: the source cannot be reached.
+        PermanentStoreError: it refuses the request.
+    """
+    if template.is_synthetic:
+        return None
+    return _fetch(template, template.zone_shapes_address(), request_seconds)
+
+
+def _fetch(
+    template: SourceTemplate, address: SourceAddress, request_seconds: float
+) -> bytes | None:
     if template.scheme == "file":
         path = Path(unquote(address.path))
         return path.read_bytes() if path.is_file() else None
@@ -56,6 +79,6 @@ def _limited(address: SourceAddress, parts: Iterator[bytes]) -> Iterator[bytes]:
         size += len(part)
         if size > MOST_BYTES:
             raise PermanentStoreError(
-                f"{SUBJECT}: {address} is larger than {MOST_BYTES:,} bytes: it is no zone lookup"
+                f"{SUBJECT}: {address} is larger than {MOST_BYTES:,} bytes: it is no file of zones"
             )
         yield part

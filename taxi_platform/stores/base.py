@@ -41,6 +41,71 @@ class Load:
 
 
 @dataclass(frozen=True)
+class SqlDialect:
+    """Expressions that stores write differently; all else in the marts' SQL is the same in all.
+
+    Attributes:
+        weekday: the day of the week of ``{time}``, 1 Monday to 7 Sunday.
+        hour: the hour of ``{time}``, 0 to 23.
+        seconds: the whole seconds from ``{start}`` to ``{end}``; exact if they are positive.
+    """
+
+    weekday: str
+    hour: str
+    seconds: str
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A query that other queries name like a table.
+
+    Attributes:
+        sql: the query. It may name the relations before it.
+        is_small: whether its rows are few, so that a store may compute them once for all queries.
+    """
+
+    sql: str
+    is_small: bool
+
+
+@dataclass(frozen=True)
+class MonthQuery:
+    """A query whose rows are a month of a table.
+
+    Attributes:
+        table: the table's name in the store, such as ``green_zone_days``.
+        schema: the table's columns, with descriptions; the last is ``data_file_month``, which the
+            query lacks.
+        sql: a SELECT of the other columns, by name. It may name the relations that it is given.
+        description: of the table.
+    """
+
+    table: str
+    schema: pa.Schema
+    sql: str
+    description: str
+
+
+@dataclass(frozen=True)
+class View:
+    """A view of several tables.
+
+    Attributes:
+        name: of the view in the store.
+        sql: a query of the tables by their ``quoted_name``.
+        tables: the names of the tables in the store.
+        columns: the names of its columns, in order.
+        description: for people.
+    """
+
+    name: str
+    sql: str
+    tables: Sequence[str]
+    columns: Sequence[str]
+    description: str
+
+
+@dataclass(frozen=True)
 class Answer:
     """A query's result, which can be read once and is never in memory whole.
 
@@ -68,6 +133,10 @@ class TableStore(Protocol):
 
     def table_name(self, table: str) -> str:
         """A table's full name, as SQL spells it."""
+        ...
+
+    def quoted_name(self, table: str) -> str:
+        """A table's full name for statements, quoted."""
         ...
 
     def replace_month(self, trips: Any, report: Report) -> Load:
@@ -121,6 +190,32 @@ class TableStore(Protocol):
         """
         ...
 
+    def replace_by_queries(
+        self, month: date, relations: Mapping[str, Relation], queries: Sequence[MonthQuery]
+    ) -> list[Load]:
+        """Replaces a month of several tables by what queries answer, each whole or not at all.
+
+        The store computes the rows. If the trips are replaced meanwhile, they may be of the old
+        month or of the new one; the checks of the marts notice.
+
+        Args:
+            month: its first day.
+            relations: what the queries name like tables, by name.
+            queries: what to replace, and by what.
+
+        Returns:
+            The result of each query, in their order.
+        """
+        ...
+
+    def existing_tables(self, names: Sequence[str]) -> set[str]:
+        """Those of the tables that exist."""
+        ...
+
+    def ensure_view(self, view: View) -> None:
+        """Creates a view, or replaces it if it is not like this."""
+        ...
+
     def check_access(self) -> None:
         """Tries the operations of a load, and raises the first error."""
         ...
@@ -165,6 +260,7 @@ class StoreType:
         reads: what it loads: the cleaned file, or its object in GCS.
         settings: its environment variables.
         open: opens the store with these settings, within a ``with`` block.
+        dialect: its SQL, for the marts; a store without has none.
     """
 
     name: str
@@ -174,6 +270,7 @@ class StoreType:
     reads: type[TripParquet] | type[TripObject]
     settings: type[StoreSettings]
     open: Callable[[Any], AbstractContextManager[TableStore]]
+    dialect: SqlDialect | None = None
 
     @property
     def reads_gcs(self) -> bool:

@@ -1,4 +1,4 @@
-"""A total deadline for uploads. A client's timeout applies to each of its requests only."""
+"""A total deadline for uploads and downloads. A client's timeout applies to one request only."""
 
 import time
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ TOTAL_SECONDS = 1800.0
 
 @dataclass
 class StreamWithDeadline:
-    """A file that a client reads piece by piece, and that cannot be read after a while.
+    """A file that a client reads or writes piece by piece, and cannot after a while.
 
     Attributes:
-        file: what is read.
-        what: the subject and the destination, for the message.
-        seconds: how long it can be read, from now on.
+        file: the file.
+        what: the subject and the other end, for the message.
+        seconds: how long it can be read and written, from now on.
     """
 
     file: IO[bytes]
@@ -31,12 +31,24 @@ class StreamWithDeadline:
         Raises:
             TransientStoreError: the time is up.
         """
+        self._require_time("upload")
+        return self.file.read(size)
+
+    def write(self, content: bytes) -> int:
+        """Writes the next bytes.
+
+        Raises:
+            TransientStoreError: the time is up.
+        """
+        self._require_time("download")
+        return self.file.write(content)
+
+    def _require_time(self, what: str) -> None:
         if time.monotonic() - self._started > self.seconds:
             raise TransientStoreError(
-                f"{self.what}: the upload has not ended for {self.seconds:.0f} s: is the network "
+                f"{self.what}: the {what} has not ended for {self.seconds:.0f} s: is the network "
                 "too slow? Nothing was replaced; try again"
             )
-        return self.file.read(size)
 
     def tell(self) -> int:
         """The position of the next byte."""

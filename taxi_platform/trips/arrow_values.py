@@ -14,9 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 
-def integers(values: Sequence[int], type_: pa.DataType | None = None) -> pa.Array:
+def integers(
+    values: Sequence[int] | npt.NDArray[np.integer], type_: pa.DataType | None = None
+) -> pa.Array:
     """An int64 array, or an array of a type that int64 can be cast to."""
-    numbers = np.array(values, dtype=np.int64)
+    numbers = np.ascontiguousarray(values, dtype=np.int64)
     array = pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(numbers)])
     return array if type_ is None else array.cast(type_)
 
@@ -49,11 +51,16 @@ def texts(values: Sequence[str | None], type_: pa.DataType | None = None) -> pa.
     return array if type_ is None else array.cast(type_)
 
 
-def lists_of_texts(values: Sequence[Sequence[str]]) -> pa.ListArray:
-    """An array of lists of strings, without nulls."""
-    ends = np.cumsum([0, *(len(row) for row in values)]).tolist()
-    flat = texts([text for row in values for text in row])
-    return pa.ListArray.from_arrays(integers(ends, pa.int32()), flat)
+def chosen_texts(chosen: npt.NDArray[np.bool_], names: pa.StringArray) -> pa.ListArray:
+    """For each row of a table of booleans, the names of the columns that are True, in order.
+
+    Args:
+        chosen: the table, one column per name.
+        names: the names of the columns.
+    """
+    rows, columns = np.nonzero(chosen)
+    ends = np.searchsorted(rows, np.arange(len(chosen) + 1))
+    return pa.ListArray.from_arrays(integers(ends, pa.int32()), names.take(integers(columns)))
 
 
 def numbers_of(array: pa.Array) -> npt.NDArray[Any]:
@@ -64,8 +71,14 @@ def numbers_of(array: pa.Array) -> npt.NDArray[Any]:
 
 def present(array: pa.Array) -> npt.NDArray[np.bool_]:
     """A boolean NumPy array that is True where the Arrow array is not null."""
-    bits = np.frombuffer(array.is_valid().buffers()[1], dtype=np.uint8)
-    return np.unpackbits(bits, count=len(array), bitorder="little").view(np.bool_)
+    return booleans_of(array.is_valid())
+
+
+def booleans_of(array: pa.BooleanArray) -> npt.NDArray[np.bool_]:
+    """A NumPy copy of a boolean array without nulls."""
+    bits = np.frombuffer(array.buffers()[1], dtype=np.uint8)
+    end = array.offset + len(array)
+    return np.unpackbits(bits, count=end, bitorder="little")[array.offset :].view(np.bool_)
 
 
 @cache
@@ -88,8 +101,7 @@ def characters(array: pa.StringArray, most: int) -> npt.NDArray[np.uint8] | None
     """
     if array.null_count == len(array):
         return None
-    _, offsets, data = array.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int32)[array.offset : array.offset + len(array) + 1]
+    ends = _offsets(array)
     lengths = ends[1:] - ends[:-1]
     length = int(lengths.max())
     if not 0 < length <= most:
@@ -97,4 +109,15 @@ def characters(array: pa.StringArray, most: int) -> npt.NDArray[np.uint8] | None
     expected = present(array) * np.int32(length) if array.null_count else length
     if not (lengths == expected).all():
         return None
-    return np.frombuffer(data, dtype=np.uint8)[ends[0] : ends[-1]].reshape(-1, length)
+    return bytes_of_texts(array).reshape(-1, length)
+
+
+def bytes_of_texts(array: pa.StringArray) -> npt.NDArray[np.uint8]:
+    """A NumPy view of the bytes of all strings, joined."""
+    ends = _offsets(array)
+    return np.frombuffer(array.buffers()[2] or b"", dtype=np.uint8)[ends[0] : ends[-1]]
+
+
+def _offsets(array: pa.StringArray) -> npt.NDArray[np.int32]:
+    offsets = np.frombuffer(array.buffers()[1], dtype=np.int32)
+    return offsets[array.offset : array.offset + len(array) + 1]

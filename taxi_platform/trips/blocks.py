@@ -1,6 +1,6 @@
 """Blocks of rows: the data structures and the interface that the CSV and Parquet readers share."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from taxi_platform.trips.arrow_values import integers
 from taxi_platform.trips.columns import Column
 from taxi_platform.trips.notes import Notes
 from taxi_platform.trips.schema import ColumnMap, trip_schema
@@ -26,7 +25,7 @@ UNPARSEABLE = "unparseable"
 """Reject reason of a row that could not be parsed, so that no rule was applied to it."""
 
 
-RawText = Callable[[Sequence[int]], list[str | None]]
+RawText = Callable[[pa.Int64Array], pa.StringArray]
 """Returns the published text of the rows at the given positions."""
 
 
@@ -159,11 +158,11 @@ def split_block(
         return ParsedBlock(RowSet(rows, line_numbers, text))
 
     def part(mask: pa.BooleanArray) -> RowSet:
-        positions = pc.indices_nonzero(mask)
+        positions = pc.indices_nonzero(mask).cast(pa.int64())
         return RowSet(
             rows.filter(mask),
             line_numbers.filter(mask),
-            lambda indices: text(positions.take(integers(indices)).to_pylist()),
+            lambda indices: text(positions.take(indices)),
         )
 
     return ParsedBlock(part(pc.invert(bad)), part(bad))

@@ -11,7 +11,7 @@ from functools import cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from taxi_platform.trips.arrow_values import booleans, numbers_of, texts
+from taxi_platform.trips.arrow_values import booleans, bytes_of_texts, numbers_of, texts
 from taxi_platform.trips.columns import TIME, Column
 from taxi_platform.trips.notes import About, Notes
 from taxi_platform.trips.numbers import is_inexact, nearest_doubles
@@ -32,10 +32,10 @@ def fits(array: pa.Array) -> bool:
     Floats must be finite and within ``LARGEST_AMOUNT``. Times must be in the years 1 to 9999. Texts
     must not contain NUL, which Postgres cannot store.
     """
-    if pa.types.is_string(array.type):
-        return not pc.any(pc.match_substring(array, "\0")).as_py()
     if array.null_count == len(array):
         return True
+    if pa.types.is_string(array.type):
+        return bool(bytes_of_texts(array).min(initial=1))
     if pa.types.is_timestamp(array.type):
         bounds = pc.min_max(array)
         return bounds["min"].value >= _FIRST_TIME and bounds["max"].value <= _LAST_TIME

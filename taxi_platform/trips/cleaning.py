@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from taxi_platform.trips.arrow_values import FALSE, integers, lists_of_texts, scalar, texts
+from taxi_platform.trips.arrow_values import FALSE, booleans_of, chosen_texts, scalar, texts
 from taxi_platform.trips.blocks import (
     LINE_NUMBER,
     UNPARSEABLE,
@@ -192,6 +194,9 @@ def clean_trips(
     return CleanedTrips(reader, month, options, path.name, source_sha256, source)
 
 
+_UNPARSEABLE = texts([UNPARSEABLE])
+
+
 class _Cleaner:
     """Applies the rules to parsed blocks. Has no mutable state, so threads can share it."""
 
@@ -201,6 +206,7 @@ class _Cleaner:
         kind = trip_type(month.color)
         self._color = month.color
         self._rules: tuple[Rule, ...] = kind.rules_named(options.rules)
+        self._reasons = texts([rule.reason for rule in self._rules])
         self._context = RuleContext(
             month.month,
             month.following,
@@ -218,19 +224,19 @@ class _Cleaner:
         counts: Counter[str] = Counter()
         rejected: list[pa.RecordBatch] = []
         if block.unparseable is not None:
-            reasons = [[UNPARSEABLE]] * len(block.unparseable)
-            rejected.append(self._reject(block.unparseable, reasons))
-            counts[UNPARSEABLE] += len(reasons)
+            unparseable = np.ones((len(block.unparseable), 1), dtype=np.bool_)
+            rejected.append(self._reject(block.unparseable, unparseable, _UNPARSEABLE))
+            counts[UNPARSEABLE] = len(block.unparseable)
         parsed = block.parsed
         context = self._context_of(block)
         broken = [pc.fill_null(rule.breaks(parsed.rows, context), FALSE) for rule in self._rules]
         keep = parsed.rows
         any_broken = _any(broken, len(parsed))
         if any_broken.true_count:
-            positions = pc.indices_nonzero(any_broken).to_pylist()
-            reasons = self._reasons(broken, positions)
-            counts.update(row[0] for row in reasons)
-            rejected.append(self._reject(_take(parsed, positions), reasons))
+            positions = pc.indices_nonzero(any_broken).cast(pa.int64())
+            hits = np.column_stack([booleans_of(mask.take(positions)) for mask in broken])
+            rejected.append(self._reject(_take(parsed, positions), hits, self._reasons))
+            counts.update(self._first_reasons(hits))
             keep = _filtered(parsed.rows, pc.invert(any_broken))
         kept = self._finish(keep)
         return CleanedBatch(
@@ -250,12 +256,9 @@ class _Cleaner:
         domains = tuple((n, domain) for n, domain in self._domains.items() if n in unknown)
         return replace(self._context, domains=domains)
 
-    def _reasons(self, broken: list[pa.BooleanArray], positions: list[int]) -> list[list[str]]:
-        columns = [mask.take(integers(positions)).to_pylist() for mask in broken]
-        return [
-            [rule.reason for rule, hit in zip(self._rules, row, strict=True) if hit]
-            for row in zip(*columns, strict=True)
-        ]
+    def _first_reasons(self, hits: npt.NDArray[np.bool_]) -> Counter[str]:
+        counts = np.bincount(hits.argmax(axis=1), minlength=len(self._rules)).tolist()
+        return +Counter({r.reason: n for r, n in zip(self._rules, counts, strict=True)})
 
     def _finish(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         arrays = list(rows.columns)
@@ -264,14 +267,16 @@ class _Cleaner:
         arrays.append(pa.repeat(self._file_month, rows.num_rows))
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
-    def _reject(self, rows: RowSet, reasons: list[list[str]]) -> pa.RecordBatch:
+    def _reject(
+        self, rows: RowSet, hits: npt.NDArray[np.bool_], reasons: pa.StringArray
+    ) -> pa.RecordBatch:
         return pa.RecordBatch.from_arrays(
             [
                 *rows.rows.columns,
                 pa.repeat(self._file_month, len(rows)),
-                lists_of_texts(reasons),
+                chosen_texts(hits, reasons),
                 rows.line_numbers,
-                texts(rows.raw_text(range(len(rows)))),
+                rows.raw_text(pa.arange(0, len(rows))),
             ],
             schema=self._reject_schema,
         )
@@ -329,10 +334,9 @@ def _filtered(rows: pa.RecordBatch, keep: pa.BooleanArray) -> pa.RecordBatch:
     )
 
 
-def _take(rows: RowSet, positions: list[int]) -> RowSet:
-    taken = integers(positions)
+def _take(rows: RowSet, positions: pa.Int64Array) -> RowSet:
     return RowSet(
-        rows.rows.take(taken),
-        rows.line_numbers.take(taken),
-        lambda indices: rows.raw_text([positions[i] for i in indices]),
+        rows.rows.take(positions),
+        rows.line_numbers.take(positions),
+        lambda indices: rows.raw_text(positions.take(indices)),
     )

@@ -9,11 +9,9 @@ import pyarrow as pa
 from taxi_platform.trips.arrow_values import byte_table, integers
 from taxi_platform.trips.byte_streams import PIECE_BYTES
 
-NEWLINE, _RETURN, _QUOTE, _ZERO, _X, _COLON = b'\n\r"0x:'
+NEWLINE, _RETURN, _QUOTE, _COLON = b'\n\r":'
 
-_CASE = 0x20
-"""The bit in which small and capital letters differ."""
-
+_LAST_ASCII = 127
 
 _MAY_PRECEDE, _MAY_FOLLOW = byte_table(b",\n"), byte_table(b",\r\n")
 """The characters beside a quoted field."""
@@ -56,7 +54,7 @@ def is_blank(lines: pa.Buffer) -> bool:
     return lines[0] in b"\r\n" and not lines.to_pybytes().strip(b"\r\n")
 
 
-def check_bytes(data: Bytes) -> bool:
+def check_bytes(lines: pa.Buffer) -> bool:
     """Returns whether the block has quotes. Rejects blocks that Arrow would parse differently.
 
     Raises:
@@ -64,23 +62,19 @@ def check_bytes(data: Bytes) -> bool:
             hexadecimal, a quote is within a field, or the last line does not end in a newline. The
             slow path has to parse the block.
     """
-    if data[-1] != NEWLINE:
+    data = bytes_of(lines)
+    text = lines.to_pybytes()  # Searching bytes takes a fifth of the time of NumPy's comparisons.
+    if not text.endswith(b"\n"):
         raise pa.ArrowInvalid("the last line does not end in a newline")
-    quoted = False
-    for start in range(0, len(data) - 1, PIECE_BYTES):
-        piece, following = (data[s : s + PIECE_BYTES] for s in (start, start + 1))
-        if piece.max() > 127:
-            raise pa.ArrowInvalid("a byte is not ASCII")
-        quoted = quoted or bool((piece == _QUOTE).any())
-        # Arrow ends a row at a lone carriage return; our lines end only at a newline.
-        followed = piece[: len(following)]
-        returns = followed == _RETURN
-        if returns.any() and (returns & (following != NEWLINE)).any():
-            raise pa.ArrowInvalid("a carriage return within a line")
-        # Arrow reads 0x1A as 26.
-        crosses = (following | _CASE) == _X
-        if crosses.any() and (crosses & (followed == _ZERO)).any():
-            raise pa.ArrowInvalid("a number may be hexadecimal")
+    if data.max() > _LAST_ASCII:
+        raise pa.ArrowInvalid("a byte is not ASCII")
+    # Arrow ends a row at a lone carriage return; our lines end only at a newline.
+    if b"\r" in text and ((data[:-1] == _RETURN) & (data[1:] != NEWLINE)).any():
+        raise pa.ArrowInvalid("a carriage return within a line")
+    # Arrow reads 0x1A as 26.
+    if any(x in text and b"0" + x in text for x in (b"x", b"X")):
+        raise pa.ArrowInvalid("a number may be hexadecimal")
+    quoted = b'"' in text
     if quoted and not _are_quotes_regular(data):
         raise pa.ArrowInvalid("a quote within a field")
     return quoted

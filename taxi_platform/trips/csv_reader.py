@@ -4,7 +4,7 @@ Each block is parsed independently, so blocks can be parsed in parallel, and a b
 parse can be parsed line by line.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,6 @@ from taxi_platform.trips.arrow_values import (
     FALSE,
     booleans,
     integers,
-    numbers_of,
     scalar,
     texts,
 )
@@ -185,7 +184,7 @@ class CsvTripReader:
             return self._parse_lines(raw)
 
     def _parse_whole(self, raw: RawCsvBlock) -> ParsedBlock:
-        quoted = check_bytes(bytes_of(raw.data))
+        quoted = check_bytes(raw.data)
         names = [self._name(position) for position in range(self._width)]
         types = {**self._types, **{self._name(n): pa.string() for n in self._extra_fields}}
         table = pa_csv.read_csv(
@@ -243,8 +242,9 @@ class CsvTripReader:
 
     def _note_cut_times(self, position: int, times: pa.Array, text: RawText, notes: Notes) -> None:
         """Notes the times without minutes, which Arrow reads as the start of a day or hour."""
-        if at_full_hours := full_hours(times):
-            fields = [split_line(line or "")[position].strip() for line in text(at_full_hours)]
+        if len(at_full_hours := full_hours(times)):
+            lines = text(at_full_hours).to_pylist()
+            fields = [split_line(line)[position].strip() for line in lines]
             if cut := [field for field in fields if ":" not in field]:
                 notes.add(About.NO_MINUTES, self._by_position[position].name, len(cut), cut[0])
 
@@ -319,18 +319,20 @@ def _single_chunk(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _text_by_position(found: list[CsvRecord]) -> RawText:
-    return lambda positions: [found[p].text for p in positions]
+    return lambda positions: texts([found[p].text for p in positions.to_pylist()])
 
 
 def _text_by_line(raw: RawCsvBlock, numbers: pa.Int64Array) -> RawText:
-    ends = cache(lambda: np.flatnonzero(bytes_of(raw.data) == NEWLINE))
+    """The text of the rows of a block that ``check_bytes`` accepted: it is ASCII in whole lines."""
 
-    def text(positions: Sequence[int]) -> list[str | None]:
-        lines = numbers_of(numbers)[list(positions)] - raw.first_line
-        starts = np.concatenate([[-1], ends()])[lines] + 1
-        return [
-            raw.data[start:end].to_pybytes().rstrip(b"\r").decode("utf-8", "replace")
-            for start, end in zip(starts.tolist(), ends()[lines].tolist(), strict=True)
-        ]
+    @cache
+    def lines() -> pa.StringArray:
+        ends = np.flatnonzero(bytes_of(raw.data) == NEWLINE).astype(np.int32)
+        starts = np.concatenate([np.zeros(1, dtype=np.int32), ends + np.int32(1)])
+        return pa.Array.from_buffers(pa.string(), len(ends), [None, pa.py_buffer(starts), raw.data])
+
+    def text(positions: pa.Int64Array) -> pa.StringArray:
+        chosen = pc.subtract(numbers.take(positions), integers([raw.first_line])[0])
+        return pc.ascii_rtrim(lines().take(chosen), "\r\n")
 
     return text

@@ -151,6 +151,15 @@ COORDINATES = (
 )
 """Where trips began and ended, until the TLC published zones instead."""
 
+METERED_MEASURES = {
+    "miles": "trip_distance",
+    "passengers": "passenger_count",
+    "fare": "fare_amount",
+    "tip": "tip_amount",
+    "payment": "payment_type",
+    "congestion_fee": "cbd_congestion_fee",
+}
+
 PASSENGERS_ABOARD = Rule(
     "passengers_aboard",
     "zero_passengers",

@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -317,17 +317,20 @@ def _mended(array: pa.Array) -> tuple[pa.Array, pa.BooleanArray]:
     return texts(mended, pa.large_string() if large else pa.string()), booleans(differ)
 
 
-def _no_text(positions: Sequence[int]) -> list[str | None]:
+def _no_text(positions: pa.Int64Array) -> pa.StringArray:
     """No raw text: the canonical columns of a parsed row contain everything in the file."""
-    return [None] * len(positions)
+    return pa.nulls(len(positions), pa.string())
 
 
 def _json_by_position(batch: pa.RecordBatch) -> RawText:
-    def text(positions: Sequence[int]) -> list[str | None]:
+    def text(positions: pa.Int64Array) -> pa.StringArray:
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        return [
-            _json({name: _python(column[p]) for name, column in columns.items()}) for p in positions
-        ]
+        return texts(
+            [
+                _json({name: _python(column[p]) for name, column in columns.items()})
+                for p in positions.to_pylist()
+            ]
+        )
 
     return text
 

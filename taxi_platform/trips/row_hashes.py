@@ -109,6 +109,8 @@ def _bits(column: pa.Array) -> npt.NDArray[np.unsignedinteger]:
 def _text_numbers(column: pa.StringArray) -> Hashes:
     """A number for each text. A text of up to 8 bytes is used as a number itself."""
     if (codes := characters(column, 8)) is not None:
+        if codes.shape[1] == 1:  # flags
+            return _with_missing(codes.ravel().astype(np.uint64), column)
         padded = np.zeros((len(codes), 8), dtype=np.uint8)
         padded[:, : codes.shape[1]] = codes
         return _with_missing(padded.view("<u8").ravel(), column)

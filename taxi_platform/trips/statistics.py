@@ -64,9 +64,10 @@ class TripStatistics:
                 continue
             if pa.types.is_floating(array.type) and array.null_count:
                 array = array.drop_null()
-            found.minimum[column.name], found.maximum[column.name] = _extremes(array)
+            least, most = _extremes(array)
+            found.minimum[column.name], found.maximum[column.name] = least, most
             if column.unit == DOLLARS:
-                found.cents[column.name] = cents_of(array)
+                found.cents[column.name] = _cents_within(array, least, most)
         return found
 
     def add(self, other: "TripStatistics") -> None:
@@ -111,13 +112,19 @@ def cents_of(amounts: pa.Array) -> int:
 
     Halves are rounded up, with the same arithmetic as the SQL of ``totals.cents_expression``.
     """
-    cents = numbers_of(amounts.drop_null() if amounts.null_count else amounts) * 100.0
+    amounts = amounts.drop_null() if amounts.null_count else amounts
+    if not len(amounts):
+        return 0
+    return _cents_within(amounts, *_extremes(amounts))
+
+
+def _cents_within(amounts: pa.Array, least: float, most: float) -> int:
+    """``cents_of`` for amounts without nulls, whose extremes are known."""
+    cents = numbers_of(amounts) * 100.0
     cents += 0.5
     np.floor(cents, out=cents)
-    if not len(cents):
-        return 0
     # A float sum of integers below 2^53 is exact, and saves converting them.
-    if max(-cents.min(), cents.max()) * len(cents) < _EXACT:
+    if (max(-least, most) * 100 + 1) * len(cents) < _EXACT:
         return int(cents.sum())
     return int(cents.astype(np.int64).sum())
 

@@ -17,6 +17,7 @@ from taxi_platform.trips.synthetic_rows import (
     Mask,
     SyntheticMonths,
     pickups_in_order,
+    typical_mph,
     words,
     zones_of_trips,
 )
@@ -40,6 +41,9 @@ _COMPANIES = (
 
 _LYFT = 1
 
+_MANHATTAN = 0.4
+"""The share of pickups in Manhattan."""
+
 
 def synthetic_for_hire_months(default_rows: int) -> SyntheticMonths:
     """The synthetic months of high-volume for-hire vehicles.
@@ -57,9 +61,11 @@ def _rows(chunk: Chunk) -> pa.Table:
     company = _companies(chunk)
     lyft = company == _LYFT
     seconds = np.clip(random.lognormal(6.75, 0.62, size), 30, 5 * 3600).astype(np.int64)
-    miles = np.round(seconds / 3600 * random.normal(14, 4, size).clip(2), 3)
+    pickups = pickups_in_order(chunk)
+    mph = 1.2 * typical_mph(pickups) * random.normal(1, 0.28, size).clip(0.2)
+    miles = np.round(seconds / 3600 * mph, 3)
     miles = np.where(random.random(size) < 0.0005, 0.0, miles)
-    zones = zones_of_trips(chunk)
+    zones = zones_of_trips(chunk, _MANHATTAN)
     bases = [base for _, base, _, _ in _COMPANIES]
     return pa.table(
         {
@@ -68,7 +74,7 @@ def _rows(chunk: Chunk) -> pa.Table:
             "originating_base_num": words(
                 [None if n == _LYFT else base for n, base in enumerate(bases)], company, text
             ),
-            **_times(chunk, seconds, lyft),
+            **_times(chunk, pickups, seconds, lyft),
             "PULocationID": pa.array(zones[0].astype(zone.to_pandas_dtype())),
             "DOLocationID": pa.array(zones[1].astype(zone.to_pandas_dtype())),
             "trip_miles": pa.array(miles),
@@ -88,9 +94,9 @@ def _companies(chunk: Chunk) -> Any:
     return np.minimum(drawn, max(np.flatnonzero(there)))
 
 
-def _times(chunk: Chunk, seconds: Any, lyft: Mask) -> dict[str, pa.Array]:
+def _times(chunk: Chunk, pickups: Any, seconds: Any, lyft: Mask) -> dict[str, pa.Array]:
     random, size = chunk.random, chunk.size
-    pickups = pickups_in_order(chunk).astype("datetime64[us]")
+    pickups = pickups.astype("datetime64[us]")
     strays = random.random(size)
     first = np.datetime64(chunk.first_day, "us")
     pickups = np.where(strays < 0.00005, first - np.timedelta64(30, "D"), pickups)

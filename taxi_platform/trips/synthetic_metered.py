@@ -18,6 +18,7 @@ from taxi_platform.trips.synthetic_rows import (
     SyntheticMonths,
     Values,
     pickups_in_order,
+    typical_mph,
     zones_of_trips,
 )
 
@@ -59,7 +60,7 @@ class _Times:
 
 
 def synthetic_metered_months(
-    default_rows: int, csv_columns: str, parquet_columns: str = ""
+    default_rows: int, csv_columns: str, parquet_columns: str = "", manhattan: float = 0.7
 ) -> SyntheticMonths:
     """The synthetic months of a taxi with a meter.
 
@@ -67,6 +68,7 @@ def synthetic_metered_months(
         default_rows: default number of rows per month.
         csv_columns: the column names in the published CSVs, in order, separated by blanks.
         parquet_columns: additional columns in Parquet.
+        manhattan: the share of pickups in Manhattan.
     """
     csv_names, more = csv_columns.split(), parquet_columns.split()
 
@@ -74,7 +76,7 @@ def synthetic_metered_months(
         parquet = chunk.first_day >= FIRST_PARQUET_MONTH
         charged = ["cbd_congestion_fee"] if chunk.first_day >= CBD_FEE else []
         names = [*csv_names, *more, *charged] if parquet else csv_names
-        return _rows(chunk, names, parquet=parquet)
+        return _rows(chunk, names, manhattan, parquet=parquet)
 
     return SyntheticMonths(default_rows, _ending, rows)
 
@@ -83,11 +85,11 @@ def _ending(first_day: date) -> str:
     return ".parquet" if first_day >= FIRST_PARQUET_MONTH else ".csv.gz"
 
 
-def _rows(chunk: Chunk, names: list[str], *, parquet: bool) -> pa.Table:
+def _rows(chunk: Chunk, names: list[str], manhattan: float, *, parquet: bool) -> pa.Table:
     random, size = chunk.random, chunk.size
     times = _times(chunk)
     missing = random.random(size) < (0.08 if chunk.first_day >= date(2020, 4, 1) else 0.0)
-    columns = _trips(chunk, times, missing)
+    columns = _trips(chunk, times, missing, manhattan)
     _add_reversals(random, columns, missing, size)
     _set_total(columns)
     if chunk.first_day >= CBD_FEE:
@@ -130,9 +132,10 @@ def _times(chunk: Chunk) -> _Times:
     return _Times(pickups.astype("datetime64[us]"), seconds)
 
 
-def _trips(chunk: Chunk, times: _Times, missing: Mask) -> dict[str, Values]:
+def _trips(chunk: Chunk, times: _Times, missing: Mask, manhattan: float) -> dict[str, Values]:
     random, size = chunk.random, chunk.size
-    miles = np.round(np.abs(times.seconds) / 3600 * random.normal(11.5, 2.5, size).clip(2), 2)
+    mph = typical_mph(times.pickups) * random.normal(1, 0.22, size).clip(0.2)
+    miles = np.round(np.abs(times.seconds) / 3600 * mph, 2)
     miles = np.where(random.random(size) < 0.02, 0.0, miles)
     miles = np.where(missing & (random.random(size) < 0.001), 112_337.65, miles)
     fare = (
@@ -145,7 +148,7 @@ def _trips(chunk: Chunk, times: _Times, missing: Mask) -> dict[str, Values]:
     odd = random.random(size)
     payment = np.where(card, 1, np.where(odd < 0.95, 2, np.where(odd < 0.975, 3, 4)))
     tip = np.where(card, np.round(fare * random.choice([0.0, 0.15, 0.2, 0.25], size), 2), 0.0)
-    zones = zones_of_trips(chunk)
+    zones = zones_of_trips(chunk, manhattan)
     rate = random.choice([1, 2, 3, 4, 5, 99], size, p=[0.94, 0.03, 0.005, 0.003, 0.0215, 0.0005])
     flag = np.where(random.random(size) < 0.006, "Y", "N")
     passengers = random.choice(

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from taxi_platform.trips.arrow_values import FALSE, numbers_of, present
+from taxi_platform.trips.arrow_values import FALSE, integers, numbers_of, present
 from taxi_platform.trips.columns import TIME
 
 UtcTimes = Literal["wall_time", "convert"]
@@ -112,18 +112,18 @@ def wall_times_of_texts(array: pa.Array, utc_times: UtcTimes) -> WallTimes:
     return WallTimes(pc.coalesce(plain, local), labeled.true_count, _first(labeled), **some)
 
 
-def full_hours(times: pa.Array) -> list[int]:
+def full_hours(times: pa.Array) -> pa.Int64Array:
     """The positions of the times that are the start of an hour.
 
     Args:
         times: timestamp[us] without a zone.
     """
     if times.null_count == len(times):
-        return []
+        return integers([])
     is_full = numbers_of(times.view(pa.int64())) % _HOUR == 0
     if times.null_count:
         is_full &= present(times)
-    return [int(position) for position in np.flatnonzero(is_full)]
+    return integers(np.flatnonzero(is_full))
 
 
 def has_zones_or_fractions(array: pa.Array) -> bool:

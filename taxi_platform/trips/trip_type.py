@@ -46,6 +46,9 @@ class TripType:
         location_column: the taxi zone of the pickup, if published. Tables are clustered by it.
         end_location_column: the taxi zone of the dropoff, if published.
         total: the amount that is summed in summaries, if any.
+        measures: the columns that the marts sum or group by, by what they mean: ``miles``,
+            ``passengers``, ``fare``, ``tip``, ``payment``, ``congestion_fee``. A mart is made of
+            the trip types that have what it needs.
         filled: columns in which missing values are filled, with the value as text.
         opt_in: whether the type is disabled by default.
         synthetic: how to generate synthetic months; None if there are none.
@@ -66,6 +69,7 @@ class TripType:
     location_column: str | None = None
     end_location_column: str | None = None
     total: str | None = None
+    measures: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     filled: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     opt_in: bool = False
     synthetic: SyntheticMonths | None = None
@@ -91,7 +95,12 @@ class TripType:
     def _unknown(self) -> list[str]:
         types = {c.name: c.type for c in self.columns}
         times = [name for name in (self.time_column, self.end_time_column) if name]
-        others = [*self.location_columns, *self.filled, *([self.total] if self.total else [])]
+        others = [
+            *self.location_columns,
+            *self.filled,
+            *self.measures.values(),
+            *([self.total] if self.total else []),
+        ]
         problems = [f"no column {name}" for name in (*times, *others) if name not in types]
         problems += [f"{name} is not a time" for name in times if types.get(name, TIME) != TIME]
         if self.total in types and self.total not in self.amounts:
@@ -134,6 +143,22 @@ class TripType:
     def location_columns(self) -> tuple[str, ...]:
         """The names of the columns that contain taxi zones."""
         return tuple(n for n in (self.location_column, self.end_location_column) if n)
+
+    @cached_property
+    def by_meaning(self) -> Mapping[str, str]:
+        """The names of the columns that marts read, by what they mean: ``measures`` and the others.
+
+        The others are ``pickup_time``, ``dropoff_time``, ``pickup_zone``, ``dropoff_zone`` and
+        ``total``.
+        """
+        others = {
+            "pickup_time": self.time_column,
+            "dropoff_time": self.end_time_column,
+            "pickup_zone": self.location_column,
+            "dropoff_zone": self.end_location_column,
+            "total": self.total,
+        }
+        return {**{name: column for name, column in others.items() if column}, **self.measures}
 
     def is_marked(self, normalized: str) -> bool:
         """Whether a header name, trimmed and in lower case, is one of this type's header marks."""

@@ -17,11 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from dagster import DagsterRunStatus
+from dagster import DagsterEventType, DagsterRunStatus
 from psycopg import sql
 
 from taxi_platform.assets.keys import ZONES
+from taxi_platform.automation.executor import CAUSE_TAG
 from taxi_platform.automation.months import newest_months
+from taxi_platform.io_managers.failures import next_step
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.settings import load_settings
 from taxi_platform.trips.month import TripMonth
@@ -260,6 +262,14 @@ def test_a_permanent_fault_fails_alone_is_reported_once_and_repaired_by_the_comm
     web.wait_for_ticks("published_months", 2)
     web.wait_for_ticks("alerts_by_webhook", 2)
     assert [len(platform.runs_of(month)) for month in (damaged, cut_off)] == [1, 1]
+    for month, said in ((damaged, "raw_trips failed: "), (cut_off, "the check days_present ")):
+        (run,) = platform.runs_of(month)
+        assert run.tags[CAUSE_TAG].startswith(f"{month.key}: {said}")
+        log = platform.instance.all_logs(run.run_id)
+        ends = [entry.dagster_event_type is DagsterEventType.RUN_FAILURE for entry in log]
+        last = log[ends.index(True) - 1]
+        assert last.user_message.startswith(f"{month.key}: {said}")
+        assert last.user_message.endswith(next_step(month))
     for sent in (webhook.text(), mailbox.text()):
         assert sent.count(f"{damaged.key}: raw_trips failed") == 1
         assert sent.count(f"{cut_off.key}: the check") == 1
@@ -343,4 +353,24 @@ def test_the_zones_are_loaded_by_themselves_and_not_again(
         == f"{publisher.template.rpartition('/')[0]}/taxi_zone_lookup.csv"
     )
     web.wait_for_ticks("automation_conditions", 1)
-    assert len(platform.runs(dagster__from_automation_condition="true")) == 1
+    requested = platform.runs(dagster__from_automation_condition="true")
+    assert sum(ZONES in (run.asset_selection or ()) for run in requested) == 1
+
+
+def test_a_month_that_is_loaded_again_replaces_its_marts_by_itself(
+    platform: UnattendedPlatform, web: WebServer, tmp_path: Path
+) -> None:
+    # It was loaded into BigQuery alone, by a job without marts, while the sensor was off.
+    loaded = platform.rows()[OLD.month][1]
+    wait_until(lambda: platform.trips_in_mart("congestion_days", OLD) == loaded, 240)
+    trips = cleaned_month(LandingZone(tmp_path), OLD, 1_600)
+    platform.put_into_gcs(OLD, trips.path)
+    wait_until(lambda: platform.trips_in_mart("congestion_days", OLD) == trips.rows, 240)
+
+    # The job of a month makes its marts, and nothing requests them once more.
+    for month in GREEN[:2]:
+        assert platform.trips_in_mart("congestion_days", month) == platform.kept_rows(month)
+    web.wait_for_ticks("automation_conditions", 2)
+    requested = platform.runs(dagster__from_automation_condition="true")
+    followed = [run.tags.get("dagster/partition") for run in requested]
+    assert sorted(filter(None, followed)) == [OLD.key] * 2

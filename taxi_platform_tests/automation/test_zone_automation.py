@@ -1,6 +1,7 @@
-"""The zones are requested once while they are missing, and then every month."""
+"""The zones are requested once while they are missing, and then every month; months bring them."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from dagster import (
@@ -14,6 +15,10 @@ from dagster import (
 from taxi_platform.assets.keys import ZONES
 from taxi_platform.definitions import build_defs
 from taxi_platform.settings import load_settings
+from taxi_platform.trips.zones import synthetic_zones
+from taxi_platform_tests.conftest import EmbeddedStack
+from taxi_platform_tests.months import GREEN
+from taxi_platform_tests.sources.publisher import Publisher
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")  # that of Dagster's own function
@@ -49,3 +54,48 @@ def test_the_sensor_runs_by_default_where_automation_is_on(*, automation: bool) 
     sensors = build_defs(chosen).get_repository_def().sensor_defs
     (sensor,) = (s for s in sensors if isinstance(s, AutomationConditionSensorDefinition))
     assert (sensor.default_status is DefaultSensorStatus.RUNNING) == automation
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_a_month_brings_the_zones_and_never_fails_for_them(
+    stack: EmbeddedStack,
+    publisher: Publisher,
+    green_parquet: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changed = {
+        "TAXI_STORES": "postgres",
+        "TAXI_SOURCE_URL": publisher.template,
+        "TAXI_DATA_DIR": str(tmp_path),
+        "TAXI_POSTGRES_SCHEMA": "with_zones",
+    }
+    for name, value in (stack.environment | changed).items():
+        monkeypatch.setenv(name, value)
+    publisher.publish(f"{GREEN.stem}.parquet", green_parquet)
+    job = build_defs(load_settings()).resolve_job_def("ingest_month")
+    with DagsterInstance.ephemeral() as instance:
+
+        def loaded_and_said() -> tuple[bool, list[str | None]]:
+            result = job.execute_in_process(partition_key=GREEN.key, instance=instance)
+            assert result.success
+            events = result.filter_events(lambda e: e.asset_key == ZONES)
+            seen = [
+                e.asset_observation_data.asset_observation for e in events if e.is_asset_observation
+            ]
+            return any(e.is_step_materialization for e in events), [o.description for o in seen]
+
+        loaded, (said,) = loaded_and_said()
+        assert not loaded
+        assert said is not None
+        assert "no zone lookup at http" in said
+        for body, status in ((b"", 503), (b"", 400), (b"<html>", 200)):
+            publisher.publish("taxi_zone_lookup.csv", body, status=status)
+            loaded, (said,) = loaded_and_said()
+            assert not loaded
+            assert said is not None
+            assert said.endswith("taxi_zones stays unchanged")
+        publisher.publish("taxi_zone_lookup.csv", synthetic_zones())
+        assert loaded_and_said() == (True, [])
+        assert loaded_and_said() == (False, [])  # they are fresh

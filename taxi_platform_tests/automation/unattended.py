@@ -143,15 +143,21 @@ class UnattendedPlatform:
     def _rows_in_bigquery(self, color: str) -> dict[date, int]:
         dataset = self.environment["TAXI_BIGQUERY_DATASET"]
         query = f"SELECT data_file_month, COUNT(*) FROM {dataset}.{color}_trips GROUP BY 1"
-        with bigquery.Client(
-            project=self.environment["TAXI_GCP_PROJECT"],
-            credentials=AnonymousCredentials(),
-            client_options={"api_endpoint": self.environment["BIGQUERY_EMULATOR_HOST"]},
-        ) as client:
+        with self._bigquery() as client:
             try:
                 return {row[0]: row[1] for row in client.query_and_wait(query)}
             except NotFound:
                 return {}
+
+    def trips_in_mart(self, mart: str, month: TripMonth) -> int:
+        """The trips that a mart in BigQuery counts of a month."""
+        table = f"{self.environment['TAXI_BIGQUERY_DATASET']}.{month.color}_{mart}"
+        query = f"SELECT SUM(trips) FROM {table} WHERE data_file_month = '{month.month}'"
+        with self._bigquery() as client:
+            try:
+                return next(iter(client.query_and_wait(query)))[0] or 0
+            except NotFound:
+                return 0
 
     def make_bucket(self) -> None:
         with self._storage() as client:
@@ -163,6 +169,13 @@ class UnattendedPlatform:
             bucket = client.bucket(self.environment["TAXI_GCS_BUCKET"])
             blob = bucket.blob(f"data/{month.color}/{month.stem}.parquet")
             blob.upload_from_filename(str(file))
+
+    def _bigquery(self) -> bigquery.Client:
+        return bigquery.Client(
+            project=self.environment["TAXI_GCP_PROJECT"],
+            credentials=AnonymousCredentials(),
+            client_options={"api_endpoint": self.environment["BIGQUERY_EMULATOR_HOST"]},
+        )
 
     def _storage(self) -> storage.Client:
         return storage.Client(
@@ -225,7 +238,7 @@ def unattended_platform(
     _make_database(stack, f"dagster_{name}")
     prepare_dagster_home(home, folder)
     make_dagster_tables(environment, folder)
-    with _environment(environment):
+    with with_environment(environment):
         instance = DagsterInstance.from_config(str(home))
     with instance:
         platform = UnattendedPlatform(stack, folder, environment, instance, code_port)
@@ -253,7 +266,7 @@ def _make_database(stack: EmbeddedStack, name: str) -> None:
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def with_environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Sets variables while an instance is made, which reads its configuration's from them."""
     before = dict(os.environ)
     os.environ.update(variables)

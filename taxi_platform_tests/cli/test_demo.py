@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dagster import AssetMaterialization, DagsterInstance
 from rich.cells import cell_len
+from rich.progress import Progress
 
+from taxi_platform.assets.keys import ZONES
+from taxi_platform.cli import demo
+from taxi_platform.io_managers.metadata import source_metadata
 from taxi_platform_tests.cli.terminals import COMMAND, on_terminal
 from taxi_platform_tests.conftest import PROJECT, ignore_interrupts, inherited_environment
 
@@ -26,6 +31,27 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         shutil.copy(PROJECT / name, tmp_path)
     yield tmp_path
     run(tmp_path, "local", "reset", "--yes")
+
+
+@pytest.mark.parametrize(
+    ("source", "loads"),
+    [
+        (None, True),
+        ("synthetic:taxi_zones", True),
+        ("https://example.com/taxi_zone_lookup.csv", False),
+    ],
+)
+def test_the_demo_brings_zones_but_replaces_no_real_ones(
+    source: str | None, loads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(demo, "_run", lambda what, *_: started.append(what))
+    with DagsterInstance.ephemeral() as instance:
+        if source is not None:
+            event = AssetMaterialization(ZONES, metadata=source_metadata(source))
+            instance.report_runless_asset_event(event)
+        demo._load_zones(instance, Progress())
+    assert started == (["taxi_zones"] if loads else [])
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

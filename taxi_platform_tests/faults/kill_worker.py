@@ -1,8 +1,9 @@
 """Materializes months in processes that kill themselves at a given point.
 
 A program that imports the platform once and forks for each order, one JSON line on its standard
-input: ``{"partition": …, "kill": [[function, event, nth], …]}``. It answers with the exit status of
-the fork. A function is ``module:qualified name``; the events of the list must happen in its order,
+input: ``{"partition": …, "what": "trips", "kill": [[function, event, nth], …]}``, or ``marts``. It
+answers with the exit status of the fork. A function is ``module:qualified name``; the events of the
+list must happen in its order,
 and at the last one the process gets SIGKILL from itself: no handler, no cleaning up.
 """
 
@@ -15,12 +16,25 @@ import traceback
 from types import FrameType
 from typing import Any
 
-from dagster import DagsterInstance, materialize
+from dagster import AssetSelection, DagsterInstance, materialize
 
+from taxi_platform.assets.marts import GROUP, mart_assets
 from taxi_platform.assets.trips import trip_assets
+from taxi_platform.checks.marts import mart_checks
 from taxi_platform.checks.reconciliation import trip_checks
 from taxi_platform.definitions import build_resources
+from taxi_platform.marts.definitions import MARTS
 from taxi_platform.settings import load_settings
+
+_MARTS = AssetSelection.groups(GROUP)
+
+SELECTIONS = {
+    "marts": _MARTS | AssetSelection.checks_for_assets(*(f"postgres_{m}" for m in MARTS)),
+    "trips": (AssetSelection.all() - _MARTS).without_checks()
+    | AssetSelection.checks_for_assets(
+        *("cleaned_trips", "gcs_trips", "bigquery_trips", "postgres_trips")
+    ),
+}
 
 
 class Killer:
@@ -46,7 +60,7 @@ class Killer:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(partition: str, kill: list[tuple[str, str, int]]) -> int:
+def run(partition: str, what: str, kill: list[tuple[str, str, int]]) -> int:
     if kill:
         killer: Any = Killer(kill)
         threading.setprofile(killer)
@@ -54,7 +68,11 @@ def run(partition: str, kill: list[tuple[str, str, int]]) -> int:
     with DagsterInstance.ephemeral() as instance:
         chosen = load_settings()
         result = materialize(
-            [*trip_assets(chosen), *trip_checks(chosen)],
+            [
+                *(*trip_assets(chosen), *trip_checks(chosen)),
+                *(*mart_assets(chosen), *mart_checks(chosen)),
+            ],
+            selection=SELECTIONS[what],
             partition_key=partition,
             resources=build_resources(chosen),
             instance=instance,
@@ -71,7 +89,9 @@ def main() -> None:
         if pid == 0:
             status = 1
             try:
-                status = run(order["partition"], [tuple(step) for step in order["kill"]])
+                status = run(
+                    order["partition"], order["what"], [tuple(step) for step in order["kill"]]
+                )
             except BaseException:  # noqa: BLE001
                 traceback.print_exc()
             finally:

@@ -19,6 +19,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 
 from taxi_platform.landing.atomic_files import sha256_of
+from taxi_platform.marts.definitions import MARTS
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
 from taxi_platform_tests.conftest import PROJECT, EmbeddedStack
@@ -42,6 +43,7 @@ JOBS = "taxi_platform.stores.bigquery.loads"
 POSTGRES = "taxi_platform.stores.postgres.store"
 EXCHANGE = "taxi_platform.stores.postgres.loads"
 CHILD = "taxi_platform.stores.postgres.child"
+MARTING = "taxi_platform.marts.loading"
 MONTHS = "taxi_platform.stores.postgres.months"
 BLOB = "google.cloud.storage.blob:Blob"
 HTTP = "http.client:HTTPConnection"
@@ -120,17 +122,37 @@ class Holdings:
     postgres: tuple[int, float]
 
 
+MART_POINTS: dict[str, list[Step]] = {
+    "a query job sent, no answer yet": [
+        (f"{JOBS}:LoadJobs.start_query", "call", 3),
+        (f"{HTTP}.getresponse", "call", 1),
+    ],
+    "between two query jobs": [(f"{JOBS}:LoadJobs.finish_query", "return", 2)],
+    "while Postgres computes": [
+        ("taxi_platform.stores.postgres.month_queries:answered", "call", 1),
+        ("psycopg.connection:Connection.execute", "return", 2),
+    ],
+    "in the exchange of a mart": [(f"{EXCHANGE}:_exchange", "call", 3)],
+    "between two marts": [(f"{EXCHANGE}:_exchange", "return", 4)],
+    "after the marts, before their views": [
+        ("taxi_platform.marts.loading:ensure_views", "call", 1)
+    ],
+}
+
+MartRows = frozenset[tuple[object, ...]]
+
+
 @dataclass
 class Worker:
     """A process that forks for each order; see ``kill_worker``."""
 
     process: subprocess.Popen[str]
 
-    def run(self, kill: list[Step] | None = None) -> int:
+    def run(self, kill: list[Step] | None = None, what: str = "trips") -> int:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(
-            json.dumps({"partition": MONTH.key, "kill": kill or []}),
+            json.dumps({"partition": MONTH.key, "what": what, "kill": kill or []}),
             file=self.process.stdin,
             flush=True,
         )
@@ -171,6 +193,20 @@ class Places:
             postgres=(in_postgres[0], round(in_postgres[1], 2)),
         )
 
+    def marts(self) -> dict[str, MartRows]:
+        """The rows of each mart in each store."""
+        found: dict[str, MartRows] = {}
+        with psycopg.connect(self.stack.postgres().conninfo) as connection:
+            for mart in MARTS.values():
+                # Without the time that a query of trips took.
+                names = ", ".join(column.name for column in mart.columns)
+                query = f"SELECT {names} FROM {NAME}.{mart.table('green')}"
+                rows = connection.execute(query.encode()).fetchall()
+                found[f"postgres {mart.name}"] = frozenset(rows)
+                answer = self.bigquery.query_and_wait(query)
+                found[f"bigquery {mart.name}"] = frozenset(tuple(row) for row in answer)
+        return found
+
     def leftovers(self) -> list[str]:
         """What is not the month's files, tables and objects."""
         expected = {
@@ -185,7 +221,8 @@ class Places:
                 "WHERE nspname = %s AND relkind IN ('r', 'p')",
                 [NAME],
             ).fetchall()
-        tables = {name for (name,) in rows} - {"green_trips", "green_trips_2024_08"}
+        ours = ["green_trips", *(mart.table("green") for mart in MARTS.values())]
+        tables = {name for (name,) in rows} - {n for t in ours for n in (t, f"{t}_2024_08")}
         objects = {b.name for b in self.gcs.list_blobs(NAME)} - {f"data/green/{MONTH.stem}.parquet"}
         return sorted(files | tables | objects)
 
@@ -280,6 +317,44 @@ def test_a_run_that_is_killed_leaves_every_store_whole_and_the_next_completes_it
     assert places.hold() == new
     assert places.leftovers() == []
     turns.current = 1 - turns.current
+
+
+@pytest.fixture(scope="module")
+def mart_turns(worker: Worker, places: Places, turns: Turns) -> list[dict[str, MartRows]]:
+    """The marts of both publications; the stores hold those of the current one afterwards."""
+    found: dict[int, dict[str, MartRows]] = {}
+    for _ in (0, 1):
+        turns.current = 1 - turns.current
+        turns.publish(turns.current)
+        assert worker.run() == 0
+        assert worker.run(what="marts") == 0
+        found[turns.current] = places.marts()
+    return [found[0], found[1]]
+
+
+@pytest.mark.parametrize("point", MART_POINTS)
+def test_marts_whose_run_is_killed_are_each_the_old_one_or_the_new_one_and_the_next_run_completes(
+    worker: Worker,
+    places: Places,
+    turns: Turns,
+    mart_turns: list[dict[str, MartRows]],
+    point: str,
+) -> None:
+    old, new = mart_turns[turns.current], mart_turns[1 - turns.current]
+    turns.current = 1 - turns.current
+    turns.publish(turns.current)
+    assert worker.run() == 0
+    assert worker.run(MART_POINTS[point], "marts") == -signal.SIGKILL, "the point was not reached"
+    for mart, rows in places.marts().items():
+        assert rows in (old[mart], new[mart]), mart
+    assert worker.run(what="marts") == 0
+    assert places.marts() == new
+    assert places.leftovers() == []
+
+
+def test_the_marts_of_the_two_publications_differ(mart_turns: list[dict[str, MartRows]]) -> None:
+    first, second = mart_turns
+    assert all(first[mart] != second[mart] for mart in first)
 
 
 def test_the_two_publications_differ_in_every_place(turns: Turns) -> None:

@@ -12,10 +12,14 @@ from google.cloud import bigquery, storage
 
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.landing.zone import LandingZone
+from taxi_platform.marts.definitions import MARTS
+from taxi_platform.marts.loading import month_relations, replace_marts
+from taxi_platform.stores.base import TableStore
 from taxi_platform.stores.bigquery.settings import BigQuerySettings
 from taxi_platform.stores.bigquery.store import BigQueryStore
 from taxi_platform.stores.gcs.objects import GCSTrips, TripObject
 from taxi_platform.stores.postgres.store import PostgresStore
+from taxi_platform.stores.registry import STORES
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.faults.reader import Reader, readers
@@ -176,6 +180,74 @@ def test_readers_of_bigquery_see_one_whole_version(
             replace_while_read(lambda n: _load_object(tables, objects[n % 2]), of_the_month, of_all)
     assert set(of_the_month.rows) == {row_of(version) for version in versions}
     assert set(of_all.rows) == {row_of(version, april) for version in versions}
+
+
+MART_REPLACEMENTS = 10
+
+OF_THE_MART = (
+    "SELECT CAST(SUM(trips) AS BIGINT), CAST(SUM(total_cents) AS BIGINT), "
+    f"CAST(SUM(tip_cents) AS BIGINT) FROM {SCHEMA}.green_zone_days "
+    "WHERE data_file_month = DATE '2023-03-01'"
+)
+
+
+def replace_marts_while_read(
+    store: TableStore, name: str, load: Callable[[int], None], reader: Reader
+) -> None:
+    """Replaces trips and marts so often, and until the reader has seen both versions."""
+    dialect = STORES[name].dialect
+    assert dialect is not None
+    deadline = time.monotonic() + READY_SECONDS
+    number = 0
+    while number < MART_REPLACEMENTS or len(set(reader.rows)) < 2:
+        assert time.monotonic() < deadline, "the reader read too little to say anything"
+        load(number)
+        given = month_relations(store, dialect, MARCH, None)
+        replace_marts(store, MARCH, given, [MARTS["zone_days"], MARTS["payment_tips"]])
+        number += 1
+    assert reader.errors == []
+    assert len(reader.rows) >= FEWEST_ANSWERS
+
+
+def test_readers_of_a_mart_in_postgres_see_one_whole_version(
+    stack: EmbeddedStack, versions: tuple[TripParquet, TripParquet]
+) -> None:
+    tables = PostgresStore(stack.postgres(), SCHEMA)
+    _replace_marts_once(tables, "postgres", lambda: _load(tables, versions[1]))
+    with readers("postgres", stack.postgres().conninfo, [OF_THE_MART]) as (reader,):
+        replace_marts_while_read(
+            tables, "postgres", lambda n: _load(tables, versions[n % 2]), reader
+        )
+    assert {tuple(map(int, row)) for row in reader.rows} == {row_of(v) for v in versions}
+
+
+def test_readers_of_a_mart_in_bigquery_see_one_whole_version(
+    stack: EmbeddedStack,
+    in_gcs: tuple[list[TripObject], TripObject],
+    versions: tuple[TripParquet, TripParquet],
+) -> None:
+    address = stack.environment["BIGQUERY_EMULATOR_HOST"]
+    objects, _ = in_gcs
+    with bigquery.Client(
+        project="test",
+        credentials=AnonymousCredentials(),
+        client_options={"api_endpoint": address},
+    ) as client:
+        tables = BigQueryStore(client, BigQuerySettings(dataset=SCHEMA))
+        _replace_marts_once(tables, "bigquery", lambda: _load_object(tables, objects[1]))
+        with readers("bigquery", address, [OF_THE_MART]) as (reader,):
+            replace_marts_while_read(
+                tables, "bigquery", lambda n: _load_object(tables, objects[n % 2]), reader
+            )
+    assert set(reader.rows) == {row_of(version) for version in versions}
+
+
+def _replace_marts_once(store: TableStore, name: str, load: Callable[[], None]) -> None:
+    dialect = STORES[name].dialect
+    assert dialect is not None
+    load()
+    given = month_relations(store, dialect, MARCH, None)
+    replace_marts(store, MARCH, given, [MARTS["zone_days"], MARTS["payment_tips"]])
 
 
 def _load_object(tables: BigQueryStore, trips: TripObject) -> None:

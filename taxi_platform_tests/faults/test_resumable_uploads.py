@@ -13,7 +13,8 @@ from google.cloud import storage
 from taxi_platform.errors import TransientStoreError
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.landing.zone import LandingZone
-from taxi_platform.stores.gcs.objects import UPLOAD_CHUNK_BYTES, GCSTrips
+from taxi_platform.stores.gcs.objects import GCSTrips
+from taxi_platform.stores.gcs.transfers import CHUNK_BYTES
 from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.faults.http_fault_proxy import (
@@ -71,7 +72,7 @@ def cleaned(tmp_path_factory: pytest.TempPathFactory) -> TripParquet:
 def large(trips: TripParquet, folder: Path, seed: int) -> TripParquet:
     """The same month as a file that takes two chunks: of an upload, only the bytes count."""
     path = folder / f"{seed}.parquet"
-    path.write_bytes(random.Random(seed).randbytes(UPLOAD_CHUNK_BYTES + 1_000_000))  # noqa: S311
+    path.write_bytes(random.Random(seed).randbytes(CHUNK_BYTES + 1_000_000))  # noqa: S311
     return replace(trips, path=path, size=path.stat().st_size)
 
 

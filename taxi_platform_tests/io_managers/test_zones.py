@@ -1,5 +1,6 @@
 """The zones in every store, written and read by their IO manager."""
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -17,6 +18,7 @@ from dagster import (
 )
 
 from taxi_platform.definitions import build_resources
+from taxi_platform.report.shapes import shapes_of
 from taxi_platform.settings import load_settings
 from taxi_platform.stores.answers import first_rows
 from taxi_platform.trips.zones import parse_zones, synthetic_zones
@@ -90,6 +92,25 @@ def test_every_store_holds_the_zones_once_however_often_they_are_loaded(
             )
         assert [tuple(row) for row in answer.rows] == [(265, 1, 0)]
     assert read_back().equals(ZONES)
+
+
+def test_the_map_has_the_zones_of_either_store_if_it_has_shapes_and_else_the_boroughs(
+    connection: psycopg.Connection,
+) -> None:
+    outline = {"type": "MultiPolygon", "coordinates": [[[[-74, 40.7], [-74, 40.8], [-73.9, 40.8],
+                                                        [-74, 40.7]]]]}  # fmt: skip
+    drawn = parse_zones(synthetic_zones(), {132: json.dumps(outline)})
+    chosen = load_settings()
+    for zones, kind in ((ZONES, "borough"), (drawn, "zone")):
+        assert run(zones_of(zones)).success
+        for store in chosen.table_stores:
+            with chosen.open_store(store.name) as opened:
+                shapes = shapes_of(opened)
+            assert shapes.kind == kind
+    (feature,) = shapes.features
+    assert feature["geometry"] == outline
+    assert feature["properties"] == {"place": "132", "name": "Made-up Zone 132"}
+    assert shapes.place_of[132] == "132"
 
 
 def test_a_load_that_fails_leaves_the_zones_as_they_were(connection: psycopg.Connection) -> None:

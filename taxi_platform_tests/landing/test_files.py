@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from taxi_platform.landing import files
-from taxi_platform.landing.files import SUMMARY_KEY, TripParquet, totals_of_footer
+from taxi_platform.landing import versions
+from taxi_platform.landing.files import TripParquet
+from taxi_platform.landing.footers import SUMMARY_KEY, totals_of_footer
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.sources.checksums import checksum_of
 from taxi_platform.trips.statistics import current_json
@@ -81,7 +82,7 @@ def test_the_checksum_of_a_file_is_computed_once_and_again_when_it_changed(
         computed.append(path)
         return compute(path, algorithm)
 
-    monkeypatch.setattr(files, "checksum_of", counted)
+    monkeypatch.setattr(versions, "checksum_of", counted)
 
     def expected(trips: TripParquet) -> str:
         crc = google_crc32c.Checksum(trips.path.read_bytes())

@@ -1,6 +1,6 @@
 """A store as somebody would add it, in one room: DuckDB, a file on disk. Nothing else is edited."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -14,11 +14,30 @@ from pydantic_settings import SettingsConfigDict
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.stores.answers import fetched
-from taxi_platform.stores.base import Answer, Load, Report, StoreType, TableStore
+from taxi_platform.stores.base import (
+    Answer,
+    Load,
+    MonthQuery,
+    Relation,
+    Report,
+    SqlDialect,
+    StoreType,
+    TableStore,
+    View,
+)
+from taxi_platform.stores.relations import with_clause
 from taxi_platform.stores.settings import StoreSettings
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import chosen_schema, trip_schema
 from taxi_platform.trips.totals import MonthTotals, cents_expression, dollar_columns
+
+_SQL_TYPES = {
+    pa.date32(): "DATE",
+    pa.float64(): "DOUBLE",
+    pa.int16(): "SMALLINT",
+    pa.int64(): "BIGINT",
+    pa.string(): "VARCHAR",
+}
 
 
 class DuckDBSettings(StoreSettings):
@@ -54,6 +73,9 @@ class DuckDBStore:
     def table_name(self, table: str) -> str:
         return table
 
+    def quoted_name(self, table: str) -> str:
+        return f'"{table}"'
+
     def replace_month(self, trips: TripParquet, report: Report) -> Load:
         month = trips.month
         report(f"{trips.rows} rows")
@@ -62,6 +84,26 @@ class DuckDBStore:
 
     def replace_rows(self, table: str, month: date | None, rows: pa.RecordBatchReader) -> Load:
         return self._replace(table, month, rows.schema, "incoming", rows)
+
+    def replace_by_queries(
+        self, month: date, relations: Mapping[str, Relation], queries: Sequence[MonthQuery]
+    ) -> list[Load]:
+        loads = []
+        for query in queries:
+            columns = [f"CAST({f.name} AS {_SQL_TYPES[f.type]}) AS {f.name}" for f in query.schema]
+            columns[-1] = f"DATE '{month}' AS data_file_month"
+            select = f"SELECT {', '.join(columns)} FROM ({query.sql}) AS answer"
+            source = f"({with_clause(relations, select)})"
+            loads.append(self._replace(query.table, month, query.schema, source))
+        return loads
+
+    def existing_tables(self, names: Sequence[str]) -> set[str]:
+        with _errors("tables"), self._connect() as connection:
+            return set(names) & {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+
+    def ensure_view(self, view: View) -> None:
+        with _errors(view.name), self._connect() as connection:
+            connection.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
 
     def totals(self, month: TripMonth) -> MonthTotals:
         names = dollar_columns(month.color)
@@ -155,4 +197,9 @@ DUCKDB = StoreType(
     reads=TripParquet,
     settings=DuckDBSettings,
     open=_open,
+    dialect=SqlDialect(
+        weekday="isodow({time})",
+        hour="hour({time})",
+        seconds="CAST(FLOOR(epoch({end} - {start})) AS BIGINT)",
+    ),
 )

@@ -155,7 +155,9 @@ def parse_all(reader: BlockReader) -> Parsed:
             pair
             for rows in bad
             for pair in zip(
-                rows.line_numbers.to_pylist(), rows.raw_text(range(len(rows))), strict=True
+                rows.line_numbers.to_pylist(),
+                rows.raw_text(pa.arange(0, len(rows))).to_pylist(),
+                strict=True,
             )
         ],
         pa.Table.from_batches((rows.rows for rows in bad), schema=blocks[0].parsed.rows.schema),

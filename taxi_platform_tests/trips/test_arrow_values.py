@@ -1,5 +1,6 @@
 from datetime import date, datetime
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -7,8 +8,9 @@ from hypothesis import strategies as st
 
 from taxi_platform.trips.arrow_values import (
     booleans,
+    booleans_of,
+    chosen_texts,
     integers,
-    lists_of_texts,
     numbers_of,
     scalar,
     texts,
@@ -44,11 +46,26 @@ def test_texts_equals_pa_array(values: list[str | None]) -> None:
 
 
 @bounded
-@given(values=st.lists(st.lists(WORDS, max_size=3), max_size=20))
-def test_lists_of_texts_equals_pa_array(values: list[list[str]]) -> None:
-    made = lists_of_texts(values)
+@given(values=st.lists(st.booleans(), max_size=20), start=st.integers(0, 20))
+def test_booleans_of_inverts_booleans(values: list[bool], start: int) -> None:
+    assert booleans_of(booleans(values)[start:]).tolist() == values[start:]
+
+
+@bounded
+@given(
+    names=st.lists(WORDS, min_size=1, max_size=4),
+    rows=st.lists(st.integers(0, 15), max_size=20),
+)
+def test_chosen_texts_are_the_names_of_each_row(names: list[str], rows: list[int]) -> None:
+    table = [[bool(row >> at & 1) for at in range(len(names))] for row in rows]
+
+    made = chosen_texts(np.array(table, dtype=np.bool_).reshape(-1, len(names)), texts(names))
+
     made.validate(full=True)
-    assert made.equals(pa.array(values, pa.list_(pa.string())))
+    assert made.type == pa.list_(pa.string())
+    assert made.to_pylist() == [
+        [name for name, is_chosen in zip(names, row, strict=True) if is_chosen] for row in table
+    ]
 
 
 @pytest.mark.parametrize(

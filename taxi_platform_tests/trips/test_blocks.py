@@ -1,10 +1,9 @@
-from collections.abc import Sequence
-
 import pyarrow as pa
 import pytest
 
 from taxi_platform.trips.blocks import (
     ParsedBlock,
+    RowSet,
     canonical_batch,
     parsed_columns,
     reject_schema,
@@ -14,16 +13,16 @@ from taxi_platform.trips.schema import DATA_FILE_MONTH, trip_schema
 from taxi_platform.trips.types import TRIP_TYPES
 from taxi_platform_tests.trips.published import METERED
 
-TEXTS = ["a", "b", "c", "d", "e"]
+TEXTS = pa.array(["a", "b", "c", "d", "e"])
 
 
-def texts(positions: Sequence[int]) -> list[str | None]:
-    return [TEXTS[position] for position in positions]
+def text(rows: RowSet, *positions: int) -> list[str]:
+    return rows.raw_text(pa.array(positions)).to_pylist()
 
 
 def split(bad: list[bool]) -> ParsedBlock:
     rows = canonical_batch("green", {"payment_type": pa.array(range(5), pa.int16())}, 5)
-    return split_block(rows, pa.array(range(10, 15)), pa.array(bad), texts)
+    return split_block(rows, pa.array(range(10, 15)), pa.array(bad), TEXTS.take)
 
 
 @pytest.mark.parametrize("color", TRIP_TYPES)
@@ -57,10 +56,10 @@ def test_split_rows_keep_their_line_numbers_and_texts() -> None:
     assert block.rows_read == 5
     assert block.parsed.rows["payment_type"].to_pylist() == [0, 2, 3]
     assert block.parsed.line_numbers.to_pylist() == [10, 12, 13]
-    assert block.parsed.raw_text([2, 0]) == ["d", "a"]
+    assert text(block.parsed, 2, 0) == ["d", "a"]
     assert block.unparseable.rows["payment_type"].to_pylist() == [1, 4]
     assert block.unparseable.line_numbers.to_pylist() == [11, 14]
-    assert block.unparseable.raw_text(range(2)) == ["b", "e"]
+    assert text(block.unparseable, 0, 1) == ["b", "e"]
 
 
 def test_a_clean_block_has_no_unparseable_rows() -> None:
@@ -68,7 +67,7 @@ def test_a_clean_block_has_no_unparseable_rows() -> None:
 
     assert block.unparseable is None
     assert block.rows_read == len(block.parsed) == 5
-    assert block.parsed.raw_text([4]) == ["e"]
+    assert text(block.parsed, 4) == ["e"]
 
 
 def test_every_row_of_a_block_may_be_unparseable() -> None:
@@ -77,4 +76,4 @@ def test_every_row_of_a_block_may_be_unparseable() -> None:
     assert len(block.parsed) == 0
     assert block.rows_read == 5
     assert block.unparseable is not None
-    assert block.unparseable.raw_text([0, 4]) == ["a", "e"]
+    assert text(block.unparseable, 0, 4) == ["a", "e"]

@@ -1,11 +1,5 @@
 from taxi_platform.trips.documentation import data_page
 from taxi_platform.trips.types import TRIP_TYPES, every_rule
-from taxi_platform_tests.conftest import PROJECT
-
-
-def test_docs_data_md_is_current() -> None:
-    page = (PROJECT / "docs" / "data.md").read_text()
-    assert page == data_page(), "run make docs"
 
 
 def test_every_column_of_every_trip_type_is_in_its_section_once() -> None:

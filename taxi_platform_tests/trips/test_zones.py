@@ -14,7 +14,7 @@ def test_the_tlcs_lookup_is_read_unchanged(real_data: Path) -> None:
     with path.open(newline="") as file:
         plain = list(csv.reader(file))[1:]
     assert zones.num_rows == len(plain) == 265
-    assert [[str(v) for v in row.values()] for row in zones.to_pylist()] == plain
+    assert [[str(v) for v in row.values()][:4] for row in zones.to_pylist()] == plain
     assert "N/A" in zones["service_zone"].to_pylist()
     assert zones["borough"].null_count == zones["zone"].null_count == 0
 

@@ -281,3 +281,35 @@ def test_what_is_not_supported_is_said_and_not_ignored(
     blob.temporary_hold = True
     with pytest.raises(exceptions.MethodNotImplemented, match="temporaryHold"):
         blob.patch()
+
+
+def test_a_copy_has_the_content_of_the_generation_that_was_named(bucket: storage.Bucket) -> None:
+    source, target = bucket.blob("a/b c"), bucket.blob("a/copy of it")
+    source.metadata = {"kept": "yes"}
+    source.upload_from_string(b"first", content_type="text/plain", retry=None)
+    first = bucket.get_blob("a/b c")
+
+    assert target.rewrite(first, if_generation_match=0, retry=None) == (None, 5, 5)
+    copied = bucket.get_blob("a/copy of it")
+    assert copied.download_as_bytes() == b"first"
+    assert (copied.crc32c, copied.metadata) == (first.crc32c, {"kept": "yes"})
+    assert copied.content_type == "text/plain"
+    assert copied.generation > first.generation
+
+    source.upload_from_string(b"second", retry=None)
+    with pytest.raises(exceptions.NotFound):
+        target.rewrite(first, retry=None)
+    now = bucket.get_blob("a/b c")
+    with pytest.raises(exceptions.PreconditionFailed):
+        target.rewrite(now, if_generation_match=0, retry=None)
+    with pytest.raises(exceptions.PreconditionFailed):
+        target.rewrite(now, if_source_generation_match=first.generation, retry=None)
+    assert bucket.get_blob("a/copy of it").generation == copied.generation
+
+    again = bucket.blob("a/copy of it")
+    again.metadata = {"of": "the second"}
+    again.rewrite(now, if_generation_match=copied.generation, retry=None)
+    found = bucket.get_blob("a/copy of it")
+    assert found.download_as_bytes() == b"second"
+    assert found.metadata == {"of": "the second"}
+    assert bucket.get_blob("a/b c").download_as_bytes() == b"second"

@@ -24,11 +24,15 @@ from pydantic import TypeAdapter
 from taxi_platform.automation.alerts.alert import Alert, page_of
 from taxi_platform.automation.alerts.messages import MOST_CHARACTERS
 from taxi_platform.automation.alerts.ticks import TickReports, tick_alerts
-from taxi_platform.automation.failures import failure_of, was_retried, will_be_retried
-from taxi_platform.automation.months import PARTITION_TAG, MonthRecords, is_due, newest_months
+from taxi_platform.automation.failures import (
+    failure_of,
+    remedy,
+    subject_of,
+    was_retried,
+    will_be_retried,
+)
+from taxi_platform.automation.months import MonthRecords, is_due, newest_months
 from taxi_platform.io_managers.failures import next_step
-from taxi_platform.printable import printable
-from taxi_platform.trips.month import TripMonth
 
 MOST_EVENTS = 200
 """How many ends of runs one evaluation reads; the next continues from there."""
@@ -156,17 +160,12 @@ def _ends_of_runs(instance: DagsterInstance, after: int, until: float) -> Iterat
         yield record
 
 
-def _subject(run: DagsterRun) -> str:
-    assets = ", ".join(sorted(key.to_user_string() for key in run.asset_selection or []))
-    return printable(run.tags.get(PARTITION_TAG) or assets or run.job_name)
-
-
 def _failure(
     instance: DagsterInstance, run: DagsterRun, failed: dict[str, dict[str, Any]]
 ) -> list[Alert]:
     if was_retried(run):
         return []  # the last of its retries is reported
-    subject = _subject(run)
+    subject = subject_of(run)
     failure = failure_of(instance, run)
     said = {
         "steps": list(failure.steps),
@@ -176,36 +175,22 @@ def _failure(
         return []  # reported already: a person or a sensor tried again, with the same result
     failed.pop(subject, None)
     failed[subject] = said
-    where = " and ".join(failure.steps) or "the run's process"
-    if failure.checks:
-        headline = f"{subject}: the check {', '.join(failure.checks)} did not pass"
-    else:
-        headline = f"{subject}: {where} failed"
     return [
         Alert(
             kind="check failed" if failure.checks else "failed",
             subject=subject,
-            headline=headline,
+            headline=failure.headline(subject),
             detail=failure.message,
-            remedy=_remedy(subject, failure.message),
+            remedy=remedy(subject, failure.message[:MOST_CHARACTERS]),
             path=f"/runs/{run.run_id}",
         )
     ]
 
 
-def _remedy(subject: str, message: str) -> str:
-    """What to do, if the message does not say it already."""
-    try:
-        todo = next_step(TripMonth.from_key(subject))
-    except ValueError:
-        return "Once the cause is fixed, run it again in the UI."
-    return "" if todo in message[:MOST_CHARACTERS] else f"Once the cause is fixed: {todo}"
-
-
 def _recovery(
     instance: DagsterInstance, run: DagsterRun, failed: dict[str, dict[str, Any]]
 ) -> list[Alert]:
-    subject = _subject(run)
+    subject = subject_of(run)
     said = failed.get(subject)
     if said is None:
         return []

@@ -1,6 +1,6 @@
 """BigQuery: one trip table for each color, with one partition for each month."""
 
-from taxi_platform.stores.base import StoreType, imported_when_opened
+from taxi_platform.stores.base import SqlDialect, StoreType, imported_when_opened
 from taxi_platform.stores.bigquery.settings import BigQuerySettings
 from taxi_platform.stores.gcs.objects import TripObject
 
@@ -12,4 +12,9 @@ STORE = StoreType(
     reads=TripObject,
     settings=BigQuerySettings,
     open=imported_when_opened("taxi_platform.stores.bigquery.store:open_store"),
+    dialect=SqlDialect(
+        weekday="MOD(EXTRACT(DAYOFWEEK FROM {time}) + 5, 7) + 1",
+        hour="EXTRACT(HOUR FROM {time})",
+        seconds="DIV(DATETIME_DIFF({end}, {start}, MICROSECOND), 1000000)",
+    ),
 )

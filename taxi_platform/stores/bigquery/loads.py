@@ -1,11 +1,12 @@
-"""Load jobs, which replace a month or a small table.
+"""Load and query jobs, which replace a month or a small table.
 
 One server-side job with WRITE_TRUNCATE, which BigQuery applies atomically.
 """
 
+import hashlib
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 from taxi_platform.errors import TransientStoreError
 from taxi_platform.stores.base import Report
 from taxi_platform.stores.bigquery.waiting import wait_for
-from taxi_platform.stores.deadlines import StreamWithDeadline
+from taxi_platform.stores.deadlines import TOTAL_SECONDS, StreamWithDeadline
 from taxi_platform.stores.gcs.objects import TripObject
 from taxi_platform.stores.google import NO_RETRY
 
@@ -28,7 +29,7 @@ MOST_ATTEMPTS = 1000
 
 @dataclass(frozen=True)
 class LoadJobs:
-    """Starts load jobs into one table, and waits for them.
+    """Starts jobs that write one table, and waits for them.
 
     Attributes:
         client: of BigQuery.
@@ -63,30 +64,73 @@ class LoadJobs:
         Returns:
             The job, which has succeeded, and whether it was started earlier.
         """
+
+        def start(job_id: str) -> Any:
+            return self.client.load_table_from_uri(
+                trips.uri,
+                self.destination,
+                job_id=job_id,
+                location=self.location,
+                job_config=self._config(),
+                **self.patience,
+            )
+
+        job, attached = self._started(start, str(trips.generation))
+        self._wait_for(job, report)
+        return job, attached
+
+    def start_query(self, statement: str, version: str) -> Any:
+        """Starts a query whose rows replace the destination, or attaches to the same if it runs.
+
+        Args:
+            statement: a SELECT.
+            version: of what it reads; with it, the same statement has the same rows.
+
+        Returns:
+            The job, to be given to ``finish_query``.
+        """
+        from google.cloud import bigquery
+
+        config = bigquery.QueryJobConfig(
+            destination=self.destination,
+            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+            time_partitioning=self.table.time_partitioning,
+            clustering_fields=self.table.clustering_fields,
+            use_query_cache=False,
+        )
+
+        def start(job_id: str) -> Any:
+            return self.client.query(
+                statement,
+                job_id=job_id,
+                location=self.location,
+                job_config=config,
+                job_retry=None,
+                **self.patience,
+            )
+
+        content = hashlib.sha256(f"{version} {statement}".encode()).hexdigest()
+        return self._started(start, content[:16])[0]
+
+    def finish_query(self, job: Any) -> int:
+        """Waits for a query that was started; returns the number of its rows."""
+        wait_for(job, f"query into {self.destination}", self.patience)
+        rows = job.result(max_results=0, retry=NO_RETRY, job_retry=None, timeout=TOTAL_SECONDS)
+        return int(rows.total_rows)
+
+    def _started(self, start: Callable[[str], Any], version: str) -> tuple[Any, bool]:
+        """A job with an id derived from what it loads, and whether it had been started earlier."""
         from google.api_core.exceptions import Conflict
 
         for attempt in range(MOST_ATTEMPTS):
-            job_id = f"taxi_{self._name}_{trips.generation}_{attempt}"
-            attached = False
+            job_id = f"taxi_{self._name}_{version}_{attempt}"
             try:
-                job: Any = self.client.load_table_from_uri(
-                    trips.uri,
-                    self.destination,
-                    job_id=job_id,
-                    location=self.location,
-                    job_config=self._config(),
-                    **self.patience,
-                )
+                return start(job_id), False
             except Conflict:
                 job = self.client.get_job(job_id, location=self.location, **self.patience)
-                if job.state == "DONE":
-                    continue
-                attached = True
-            self._wait_for(job, report)
-            return job, attached
-        raise TransientStoreError(
-            f"{trips.month}: {self.destination} was loaded {MOST_ATTEMPTS} times already"
-        )
+                if job.state != "DONE":
+                    return job, True
+        raise TransientStoreError(f"{self.destination} was loaded {MOST_ATTEMPTS} times already")
 
     def load_rows(self, rows: pa.RecordBatchReader) -> Any:
         """Loads rows through a temporary file, so memory stays flat.

@@ -3,7 +3,8 @@
 Trips are not sent by this process: BigQuery loads the GCS objects itself.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from taxi_platform.errors import PermanentStoreError
-from taxi_platform.stores.base import Answer, Load, Report
+from taxi_platform.stores.base import Answer, Load, MonthQuery, Relation, Report, View
 from taxi_platform.stores.bigquery.client import bigquery_client, browser_url
 from taxi_platform.stores.bigquery.errors import bigquery_errors
 from taxi_platform.stores.bigquery.loads import LoadJobs
+from taxi_platform.stores.bigquery.month_queries import run_queries
 from taxi_platform.stores.bigquery.queries import answer
 from taxi_platform.stores.bigquery.settings import BigQuerySettings
 from taxi_platform.stores.bigquery.table import (
@@ -26,6 +28,7 @@ from taxi_platform.stores.bigquery.table import (
     whole_table,
 )
 from taxi_platform.stores.bigquery.types import arrow_schema
+from taxi_platform.stores.bigquery.views import ensure_view
 from taxi_platform.stores.gcs.objects import TripObject
 from taxi_platform.stores.google import NO_RETRY
 from taxi_platform.stores.rows import storable, subject_of
@@ -64,6 +67,10 @@ class BigQueryStore:
         """See ``TableStore.table_name``: ``project.dataset.table``."""
         return f"{self._client.project}.{self._chosen.dataset}.{table}"
 
+    def quoted_name(self, table: str) -> str:
+        """See ``TableStore.quoted_name``."""
+        return f"`{self.table_name(table)}`"
+
     def replace_month(self, trips: TripObject, report: Report = lambda _: None) -> Load:
         """See ``TableStore.replace_month``: one load job from the object into the partition.
 
@@ -96,6 +103,47 @@ class BigQueryStore:
         with bigquery_errors(subject, self._destination(wanted, month)):
             job = self._jobs(subject, month, wanted).load_rows(rows)
         return self._load(wanted, int(job.output_rows or 0), {"job_id": job.job_id})
+
+    def replace_by_queries(
+        self, month: date, relations: Mapping[str, Relation], queries: Sequence[MonthQuery]
+    ) -> list[Load]:
+        """See ``TableStore.replace_by_queries``: query jobs into the partitions, side by side."""
+        subject = f"marts of {month:%Y-%m}"
+        wanted = {
+            query.table: month_table(self.table_name(query.table), query.schema, query.description)
+            for query in queries
+        }
+        with bigquery_errors(subject, self.address):
+            found = run_queries(
+                month,
+                relations,
+                queries,
+                self._version(relations),
+                lambda query: self._jobs(query.table, month, wanted[query.table]),
+            )
+        partition = {"bigquery_partition": _partition(month)}
+        return [
+            self._load(wanted[query.table], rows, partition | {"job_id": job.job_id})
+            for query, (job, rows) in zip(queries, found, strict=True)
+        ]
+
+    def existing_tables(self, names: Sequence[str]) -> set[str]:
+        """See ``TableStore.existing_tables``."""
+        from google.api_core.exceptions import NotFound
+
+        dataset = self.address
+        with bigquery_errors("tables", dataset):
+            try:
+                listed = list(self._client.list_tables(dataset, **self._patience))
+            except NotFound:
+                return set()
+        return {t.table_id for t in listed if t.table_type == "TABLE"} & set(names)
+
+    def ensure_view(self, view: View) -> None:
+        """See ``TableStore.ensure_view``."""
+        name = self.table_name(view.name)
+        with bigquery_errors(f"view {view.name}", name):
+            ensure_view(self._client, name, view, self._chosen.location, self._patience)
 
     def totals(self, month: TripMonth) -> MonthTotals:
         """See ``TableStore.totals``."""
@@ -165,6 +213,15 @@ class BigQueryStore:
         table = ensure_table(self._client, subject, wanted, location, patience)
         partition = _partition(month) if month else None
         return LoadJobs(self._client, table, partition, location, patience)
+
+    def _version(self, relations: Mapping[str, Relation]) -> str:
+        """Changes with the tables of trips that relations read.
+
+        With it, a query that still runs is not taken for one of the tables as they are now.
+        """
+        names = {n for r in relations.values() for n in re.findall(r"`([^`]+_trips)`", r.sql)}
+        tables = [self._client.get_table(name, **self._patience) for name in sorted(names)]
+        return " ".join(str(table.etag) for table in tables)
 
     def _destination(self, wanted: "bigquery.Table", month: date | None) -> str:
         name = self.table_name(wanted.table_id)

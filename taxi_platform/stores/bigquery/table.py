@@ -35,11 +35,14 @@ def trip_table(table_id: str, color: str) -> "bigquery.Table":
     return table
 
 
-def month_table(table_id: str, schema: pa.Schema) -> "bigquery.Table":
+def month_table(
+    table_id: str, schema: pa.Schema, description: str | None = None
+) -> "bigquery.Table":
     """A table with one partition for each month, for ``project.dataset.table``."""
     from google.cloud import bigquery
 
     table = whole_table(table_id, schema)
+    table.description = description
     table.time_partitioning = bigquery.TimePartitioning(
         type_=bigquery.TimePartitioningType.MONTH, field=DATA_FILE_MONTH
     )

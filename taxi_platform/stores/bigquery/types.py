@@ -22,6 +22,8 @@ _TYPES = {
 _OF_ANSWERS = {"NUMERIC": pa.decimal128(38, 9), "BIGNUMERIC": pa.decimal256(76, 38)}
 """Types that loads never create, and queries may answer."""
 
+_STANDARD_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
+
 _NEW_NAMES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
 
 
@@ -33,6 +35,12 @@ def bigquery_schema(schema: pa.Schema) -> "list[bigquery.SchemaField]":
         bigquery.SchemaField(field.name, _TYPES[field.type], **_description(field))
         for field in schema
     ]
+
+
+def standard_type(arrow: pa.DataType) -> str:
+    """SQL's name of an Arrow type."""
+    name = _TYPES[arrow]
+    return _STANDARD_NAMES.get(name, name)
 
 
 def _description(field: pa.Field) -> dict[str, Any]:

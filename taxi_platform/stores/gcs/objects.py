@@ -15,13 +15,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from taxi_platform.errors import PermanentStoreError, TransientStoreError
-from taxi_platform.landing.files import (
-    TripParquet,
-    is_of_platform,
-    source_of_footer,
-    totals_of_footer,
+from taxi_platform.landing.files import TripParquet
+from taxi_platform.landing.footers import is_of_platform, source_of_footer, totals_of_footer
+from taxi_platform.stores.deadlines import TOTAL_SECONDS
+from taxi_platform.stores.gcs.transfers import (
+    MARK,
+    REQUEST_SECONDS,
+    Patience,
+    copy_object,
+    not_ours,
+    requiring_bucket,
+    send_file,
 )
-from taxi_platform.stores.deadlines import TOTAL_SECONDS, StreamWithDeadline
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.totals import MonthTotals
 from taxi_platform.trips.types import TRIP_TYPES
@@ -29,18 +34,10 @@ from taxi_platform.trips.types import TRIP_TYPES
 if TYPE_CHECKING:
     from google.cloud import storage
 
-REQUEST_SECONDS = 60.0
-
-UPLOAD_CHUNK_BYTES = 16 << 20
-"""The size of one request of a resumable upload; the timeout applies to each request."""
-
 FOOTER_BYTES = 256 << 10
 """How much of an object's end is read first; the footer of a month has some 20 KB."""
 
 PREFIX = "data/"
-
-MARK = "taxi_platform"
-"""The key of custom metadata that marks the platform's objects; the value is the month."""
 
 _OBJECT_NAME = re.compile(
     rf"{PREFIX}([a-z0-9]+)/\1_tripdata_(20[0-9][0-9]-(?:0[1-9]|1[0-2]))\.parquet"
@@ -96,8 +93,7 @@ class GCSTrips:
     ) -> None:
         self._client = client
         self.bucket = bucket
-        self._request_seconds = request_seconds
-        self._upload_seconds = upload_seconds
+        self._patience = Patience(request_seconds, upload_seconds)
 
     def object_name(self, month: TripMonth) -> str:
         """The name of a month's object."""
@@ -122,6 +118,27 @@ class GCSTrips:
             footer = self._read_footer_or_refuse(month, blob)
             totals, source = totals_of_footer(month, footer), source_of_footer(footer)
             return self._describe(month, blob, totals, source)
+
+    def put_report(self, name: str, page: str) -> str:
+        """Puts an HTML page into the bucket, which replaces an older one whole.
+
+        Returns:
+            Its address: ``gs://bucket/name``.
+
+        Raises:
+            PermanentStoreError: the bucket is not there, or may not be written.
+            TransientStoreError: GCS cannot be reached.
+        """
+        from taxi_platform.stores.google_errors import google_errors
+
+        with google_errors("report", f"GCS, gs://{self.bucket}/{name}"):
+            self._client.bucket(self.bucket).blob(name).upload_from_string(
+                page.encode(),
+                content_type="text/html; charset=utf-8",
+                retry=None,
+                timeout=self._patience.request_seconds,
+            )
+        return f"gs://{self.bucket}/{name}"
 
     def generations(self) -> dict[TripMonth, int]:
         """The generations of all months' objects, with one listing.
@@ -181,64 +198,38 @@ class GCSTrips:
         """
         from taxi_platform.stores.google_errors import google_errors
 
-        patience: Any = {"retry": None, "timeout": self._request_seconds}
         with google_errors("trips", f"GCS, gs://{self.bucket}"):
             blob = self._bucket().blob(f"doctor/{uuid.uuid4().hex}")
-            with self._requiring_bucket("trips"):
-                blob.upload_from_string(b"", **patience)
-            blob.delete(**patience)
+            with requiring_bucket("trips", self.bucket):
+                blob.upload_from_string(b"", **self._patience.request)
+            blob.delete(**self._patience.request)
 
     def _send(self, trips: TripParquet, checksum: str, before: Any) -> None:
-        from google.api_core.exceptions import BadRequest
+        metadata = {MARK: trips.month.key}
+        replacing = before.generation if before else 0
+        blob = self._bucket().blob(self.object_name(trips.month))
+        if source := self._landed(trips):
+            copy = self._bucket().blob(self.object_name(trips.month))
+            if copy_object(source, copy, metadata, replacing, self._patience):
+                return
+        subject = f"{trips.month}: {self._address(trips.month)}"
+        with requiring_bucket(trips.month, self.bucket):
+            send_file(blob, trips.path, checksum, metadata, subject, replacing, self._patience)
 
-        blob = self._bucket().blob(self.object_name(trips.month), UPLOAD_CHUNK_BYTES)
-        # Sent first, so GCS compares it before the object replaces the old one. The client's own
-        # comparison comes after that, and removes the object.
-        blob.crc32c = checksum
-        blob.metadata = {MARK: trips.month.key}
-        try:
-            with self._requiring_bucket(trips.month), trips.path.open("rb") as file:
-                what = f"{trips.month}: {self._address(trips.month)}"
-                blob.upload_from_file(
-                    StreamWithDeadline(file, what, self._upload_seconds),
-                    size=trips.path.stat().st_size,
-                    content_type="application/vnd.apache.parquet",
-                    checksum=None,
-                    if_generation_match=before.generation if before else 0,
-                    timeout=self._request_seconds,
-                    retry=None,
-                )
-        except BadRequest as error:
-            if "crc32c" not in str(error).lower():
-                raise
-            raise TransientStoreError(
-                f"{trips.month}: {self._address(trips.month)} changed on its way, and GCS refused "
-                "it; the earlier object is unchanged; try again"
-            ) from error
+    def _landed(self, trips: TripParquet) -> "storage.Blob | None":
+        """The object of the cleaned file, if the landing zone is in this bucket."""
+        stored = trips.stored
+        address = f"gs://{self.bucket}/"
+        if stored is None or not stored.uri.startswith(address):
+            return None
+        name = stored.uri.removeprefix(address)
+        return self._bucket().blob(name, generation=stored.generation)
 
     def _bucket(self) -> "storage.Bucket":
         return self._client.bucket(self.bucket)
 
     def _get(self, month: TripMonth) -> Any:
-        return self._bucket().get_blob(
-            self.object_name(month), retry=None, timeout=self._request_seconds
-        )
-
-    @contextmanager
-    def _requiring_bucket(self, subject: object) -> Iterator[None]:
-        """Maps NotFound of an upload, which means that there is no bucket.
-
-        The bucket itself is not requested: permission to write objects does not include that.
-        """
-        from google.api_core.exceptions import NotFound
-
-        try:
-            yield
-        except NotFound as error:
-            raise PermanentStoreError(
-                f"{subject}: there is no bucket gs://{self.bucket}: create it (gcloud storage "
-                f"buckets create gs://{self.bucket}) or set TAXI_GCS_BUCKET to one that exists"
-            ) from error
+        return self._bucket().get_blob(self.object_name(month), **self._patience.request)
 
     def _address(self, month: TripMonth) -> str:
         return f"gs://{self.bucket}/{self.object_name(month)}"
@@ -255,11 +246,7 @@ class GCSTrips:
         except _NotParquetError:
             is_own = False
         if not is_own:
-            raise PermanentStoreError(
-                f"{month}: {self._address(month)} was not written by the platform, so it is not "
-                f"replaced: move it (gcloud storage mv {self._address(month)} …), or set "
-                "TAXI_GCS_BUCKET to another bucket"
-            )
+            raise not_ours(month, self._address(month))
 
     def _read_footer_or_refuse(self, month: TripMonth, blob: Any) -> pq.FileMetaData:
         """The Parquet footer of the object, whoever wrote it."""
@@ -292,7 +279,7 @@ class GCSTrips:
 
         try:
             end: bytes = blob.download_as_bytes(
-                start=max(0, blob.size - length), retry=None, timeout=self._request_seconds
+                start=max(0, blob.size - length), **self._patience.request
             )
         except NotFound as error:
             raise TransientStoreError(

@@ -1,7 +1,7 @@
 """Postgres: one trip table for each color, with one child table for each month."""
 
 from taxi_platform.landing.files import TripParquet
-from taxi_platform.stores.base import StoreType, imported_when_opened
+from taxi_platform.stores.base import SqlDialect, StoreType, imported_when_opened
 from taxi_platform.stores.postgres.settings import PostgresSettings
 
 STORE = StoreType(
@@ -12,4 +12,9 @@ STORE = StoreType(
     reads=TripParquet,
     settings=PostgresSettings,
     open=imported_when_opened("taxi_platform.stores.postgres.store:open_store"),
+    dialect=SqlDialect(
+        weekday="CAST(date_part('isodow', {time}) AS SMALLINT)",
+        hour="CAST(date_part('hour', {time}) AS SMALLINT)",
+        seconds="CAST(FLOOR(date_part('epoch', {end} - {start})) AS BIGINT)",
+    ),
 )

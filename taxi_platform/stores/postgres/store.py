@@ -1,6 +1,6 @@
 """Postgres as a table store: one table for each color, one child table for each month."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 
@@ -10,10 +10,11 @@ from psycopg import sql
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.landing.trip_batches import open_batches
-from taxi_platform.stores.base import Answer, Load, Report
-from taxi_platform.stores.postgres import loads
+from taxi_platform.stores.base import Answer, Load, MonthQuery, Relation, Report, View
+from taxi_platform.stores.postgres import loads, views
 from taxi_platform.stores.postgres.child import BATCH_ROWS, Incoming
 from taxi_platform.stores.postgres.errors import postgres_errors
+from taxi_platform.stores.postgres.month_queries import answered
 from taxi_platform.stores.postgres.months import filled_months
 from taxi_platform.stores.postgres.queries import answer
 from taxi_platform.stores.postgres.rights import missing_rights
@@ -50,6 +51,10 @@ class PostgresStore:
         """See ``TableStore.table_name``: ``schema.table``."""
         return f"{self.schema}.{table}"
 
+    def quoted_name(self, table: str) -> str:
+        """See ``TableStore.quoted_name``: ``"schema"."table"``."""
+        return TableName(self.schema, table).quoted
+
     def replace_month(self, trips: TripParquet, report: Report = lambda _: None) -> Load:
         """See ``TableStore.replace_month``: copies the file, and exchanges the child table.
 
@@ -76,6 +81,36 @@ class PostgresStore:
                 return self._load(name, loads.replace_whole(self.server, target, incoming), {})
             child, count = loads.replace_month(self.server, target, month, incoming)
         return self._load(name, count, {"child_table": str(child)}, month)
+
+    def replace_by_queries(
+        self, month: date, relations: Mapping[str, Relation], queries: Sequence[MonthQuery]
+    ) -> list[Load]:
+        """See ``TableStore.replace_by_queries``.
+
+        One transaction reads, and keeps the trips from being replaced meanwhile. Then each month's
+        table is exchanged in a transaction of its own, as those of trips are.
+        """
+        with (
+            postgres_errors(f"{self._where(f'marts of {month:%Y-%m}')}, {self.schema}"),
+            self.server.transaction() as connection,
+        ):
+            answers = list(answered(connection, month, relations, queries))
+        return [
+            self.replace_rows(query.table, month, rows.to_reader())
+            for query, rows in zip(queries, answers, strict=True)
+        ]
+
+    def existing_tables(self, names: Sequence[str]) -> set[str]:
+        """See ``TableStore.existing_tables``."""
+        with postgres_errors(f"{self._where('tables')}, {self.schema}"), self.server.connect() as c:
+            return views.existing_tables(c, self.schema, names)
+
+    def ensure_view(self, view: View) -> None:
+        """See ``TableStore.ensure_view``."""
+        name = TableName(self.schema, view.name)
+        where = f"{self._where(f'view {view.name}')}, {name}"
+        with postgres_errors(where), self.server.transaction() as connection:
+            views.ensure_view(connection, where, name, view)
 
     def totals(self, month: TripMonth) -> MonthTotals:
         """See ``TableStore.totals``."""

@@ -182,6 +182,12 @@ TRIP_TYPE = TripType(
     end_time_column="dropoff_datetime",
     location_column="pickup_location_id",
     end_location_column="dropoff_location_id",
+    measures={
+        "miles": "trip_miles",
+        "fare": "base_passenger_fare",
+        "tip": "tips",
+        "congestion_fee": "cbd_congestion_fee",
+    },
     opt_in=True,
     synthetic=synthetic_for_hire_months(400_000),
 )

@@ -7,6 +7,7 @@ from taxi_platform.trips.metered_trips import (
     CBD_CONGESTION_FEE,
     COORDINATES,
     METERED_COLUMNS,
+    METERED_MEASURES,
     METERED_RULES,
 )
 from taxi_platform.trips.synthetic_metered import synthetic_metered_months
@@ -34,9 +35,11 @@ TRIP_TYPE = TripType(
     location_column="pickup_location_id",
     end_location_column="dropoff_location_id",
     total="total_amount",
+    measures=METERED_MEASURES,
     filled={"passenger_count": "0"},
     synthetic=synthetic_metered_months(
         60_000,
+        manhattan=0.3,
         csv_columns=(
             "VendorID lpep_pickup_datetime lpep_dropoff_datetime store_and_fwd_flag RatecodeID "
             "PULocationID DOLocationID passenger_count trip_distance fare_amount extra mta_tax "

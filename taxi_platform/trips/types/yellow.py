@@ -7,6 +7,7 @@ from taxi_platform.trips.metered_trips import (
     CBD_CONGESTION_FEE,
     COORDINATES,
     METERED_COLUMNS,
+    METERED_MEASURES,
     METERED_RULES,
 )
 from taxi_platform.trips.synthetic_metered import synthetic_metered_months
@@ -40,9 +41,11 @@ TRIP_TYPE = TripType(
     location_column="pickup_location_id",
     end_location_column="dropoff_location_id",
     total="total_amount",
+    measures=METERED_MEASURES,
     filled={"passenger_count": "0"},
     synthetic=synthetic_metered_months(
         400_000,
+        manhattan=0.8,
         csv_columns=(
             "VendorID tpep_pickup_datetime tpep_dropoff_datetime passenger_count trip_distance "
             "RatecodeID store_and_fwd_flag PULocationID DOLocationID payment_type fare_amount "

@@ -6,10 +6,13 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import psycopg
 import pytest
+import redis
 from dotenv import dotenv_values
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
@@ -342,3 +345,31 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     assert result.exit_code == 1
     assert "pip install 'taxi-platform[local]'" in result.output
+
+
+def test_redis_is_there_for_workers_only_and_answers_its_password_only(
+    stack: LocalStack, project: Path
+) -> None:
+    stack.up(workers=True)
+    environment = stack.environment()
+    assert dotenv_values(project / ".env") == environment
+    broker = environment["TAXI_CELERY_BROKER"]
+    with redis.Redis.from_url(broker) as client:
+        assert client.ping()
+    without = broker.partition("@")[2]
+    with (
+        redis.Redis.from_url(f"redis://{without}") as client,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        client.ping()
+    running = pids(stack)
+    assert set(running) == {*NAMES, "redis"}
+    arguments = psutil.Process(running["redis"]).cmdline()
+    assert not any(str(urlsplit(broker).password) in argument for argument in arguments)
+
+    stack.up(workers=True)
+    assert pids(stack) == running
+    stack.up()
+    assert pids(stack) == {name: running[name] for name in NAMES}
+    assert "TAXI_CELERY_BROKER" not in dotenv_values(project / ".env")
+    assert not psutil.pid_exists(int(str(running["redis"])))

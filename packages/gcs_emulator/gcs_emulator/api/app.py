@@ -22,6 +22,7 @@ from gcs_emulator.storage.store import Store
 _BUCKET = "/b/{bucket}"
 _OBJECTS = _BUCKET + "/o"
 _OBJECT = _OBJECTS + "/{object:path}"
+_REWRITE = _OBJECT + "/rewriteTo/b/{destination_bucket}/o/{destination:path}"
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -60,6 +61,7 @@ def _resource_routes(store: Store) -> list[Route]:
         Route(_BUCKET, endpoint(buckets.delete), methods=["DELETE"]),
         Route(_OBJECTS, endpoint(objects.list), methods=["GET"]),
         Route(_OBJECT, _either(endpoint(objects.get), guarded(downloads.get)), methods=["GET"]),
+        Route(_REWRITE, endpoint(objects.rewrite), methods=["POST"]),
         Route(_OBJECT, endpoint(objects.patch), methods=["PATCH"]),
         Route(_OBJECT, endpoint(objects.update), methods=["PUT"]),
         Route(_OBJECT, endpoint(objects.delete), methods=["DELETE"]),

