@@ -87,7 +87,7 @@ COMPILE := $(BIN)/python -m uv pip compile --python-version 3.11 --universal --g
 UPGRADE ?= --upgrade
 
 .PHONY: lock
-lock: $(READY) ## Renew the three lock files from pyproject.toml; with UPGRADE= keep what they name
+lock: $(READY) ## Renew the lock files from pyproject.toml and of the example; with UPGRADE= keep what they name
 	$(COMPILE) pyproject.toml --all-extras $(UPGRADE) --output-file requirements.lock
 	sed -i -E -e '/taxi-(bigquery-emulator|gcs-emulator|loopback-server)$$/d' -e '/^$$/,$$d' \
 	  requirements.lock # they are on no index
@@ -95,6 +95,8 @@ lock: $(READY) ## Renew the three lock files from pyproject.toml; with UPGRADE= 
 	  --output-file requirements-deploy.lock
 	echo hatchling | $(COMPILE) - --no-annotate --constraint requirements.lock \
 	  --output-file requirements-build.lock
+	$(COMPILE) examples/dbt_trips/requirements.in --no-annotate $(UPGRADE) \
+	  --output-file examples/dbt_trips/requirements.lock # an environment of its own
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)".*/\1/p' pyproject.toml)
 

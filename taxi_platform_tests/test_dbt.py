@@ -116,7 +116,6 @@ class Stores:
         """Runs dbt on one of the stores."""
         environment = self._environment | {
             "DBT_DATASET": TARGET,
-            "DBT_KEYFILE_JSON": json.dumps(emulator_key(self._environment)),
             "DBT_LOG_PATH": str(self.folder / "logs"),
             "DBT_PROFILES_DIR": str(EXAMPLE),
             "DBT_PROJECT_DIR": str(EXAMPLE),
@@ -146,26 +145,6 @@ class Stores:
                 rows = [tuple(row.values()) for row in self.bigquery.query_and_wait(sql)]
             found[model] = rows
         return found
-
-
-def emulator_key(environment: dict[str, str]) -> dict[str, str]:
-    """A service account's key for the emulator: any, with the emulator's address for tokens."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    text = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return {
-        "type": "service_account",
-        "project_id": "dbt-test",
-        "private_key": text.decode(),
-        "client_email": "dbt@localhost",
-        "token_uri": f"{environment['BIGQUERY_EMULATOR_HOST']}/token",
-    }
 
 
 @pytest.fixture(scope="module")

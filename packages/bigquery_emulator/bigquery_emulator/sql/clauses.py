@@ -114,7 +114,7 @@ def _keys(select: exp.Select, group: exp.Group) -> set[str]:
 
 
 def _check_expression(node: exp.Expr, keys: set[str], own: set[str], clause: str) -> None:
-    if node.sql() in keys or is_aggregate(node) or isinstance(node, exp.Grouping):
+    if node.sql() in keys or is_aggregate(node) or isinstance(node, exp.Grouping | exp.Filter):
         return
     if isinstance(node, exp.Ordered) and isinstance(node.this, exp.Literal):
         return

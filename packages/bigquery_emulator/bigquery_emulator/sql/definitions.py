@@ -51,6 +51,8 @@ def definition_kind(statement: Any) -> str:
     properties_of(statement)
     if verb == "CREATE" and statement.expression:
         check_supported(statement.expression)
+        if kind == "VIEW" and isinstance(statement.this, exp.Schema):
+            raise unsupported("views with lists of columns")
         return "CREATE_VIEW" if kind == "VIEW" else "CREATE_TABLE_AS_SELECT"
     if verb == "CREATE" and kind == "VIEW":
         raise invalid_query("Syntax error: CREATE VIEW needs a query")

@@ -84,7 +84,7 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
     exp.Star: function("except_ replace"),
     exp.Pivot: function(
         "expressions fields unpivot alias default_on_null value_columns_first columns "
-        "prefixed_pivot_columns"
+        "prefixed_pivot_columns pivot_column_naming"
     ),
     exp.PivotAlias: function("this alias"),
     exp.Subquery: function("this alias with_ pivots"),
@@ -156,6 +156,8 @@ def parsed_script(text: str) -> list[exp.Expr]:
     try:
         _check_characters(text)
         parsed = [one for one in sqlglot.parse(text, read="bigquery") if one is not None]
+    except ApiError:
+        raise
     except (ParseError, TokenError) as error:
         raise invalid_query(f"Syntax error: {_first_line(error)}") from error
     except RecursionError as error:
@@ -231,7 +233,10 @@ def _check_characters(text: str) -> None:
 def _first_line(error: ParseError | TokenError) -> str:
     if isinstance(error, ParseError) and error.errors:
         first = error.errors[0]
-        return f"{first['description']} at [{first['line']}:{first['col']}]"
+        description = str(first["description"])
+        if "<class" in description:
+            description = "Expected an expression or more arguments"
+        return f"{description} at [{first['line']}:{first['col']}]"
     return str(error).split("\n")[0]
 
 
@@ -285,5 +290,6 @@ def _unlisted(node: exp.Expr) -> ApiError:
 
 def _named(node: exp.Expr) -> str:
     if isinstance(node, exp.Func):
-        return f"the function {node.sql_name()}"
+        name = node.sql_name().replace("J_S_O_N", "JSON").replace("STR_POSITION", "STRPOS")
+        return f"the function {name}"
     return f"{node.key.upper()} in a query"
