@@ -60,11 +60,16 @@ class WorkerRunLauncher(CeleryRunLauncher):
         )
         self.observer = Observer()
 
-    @property
-    def places(self) -> int:
-        """How many runs the living workers execute at once."""
-        workers = self.observer.look(self._instance)
-        return sum(worker.state.places for worker in workers if worker.takes_runs)
+    def places(self) -> dict[str, int]:
+        """How many runs the living workers execute at once, by queue.
+
+        A queue whose workers have all died, or drain, has none.
+        """
+        found = {self.default_queue: 0}
+        for worker in self.observer.look(self._instance):
+            places = worker.state.places if worker.takes_runs else 0
+            found[worker.state.queue] = found.get(worker.state.queue, 0) + places
+        return found
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Gives a run to a worker; puts it back into Dagster's queue if no worker would take it."""
