@@ -126,14 +126,15 @@ class WorkerRunLauncher(CeleryRunLauncher):
 
     def get_run_worker_debug_info(
         self,
-        run: DagsterRun,  # noqa: ARG002
+        run: DagsterRun,
         include_container_logs: bool | None = True,  # noqa: ARG002
     ) -> str | None:
-        """Which workers there are."""
+        """The worker that has the run, and those that take runs."""
         return "; ".join(
             f"worker {s.state.name}: {len(s.state.runs)} of {s.state.places} places taken, heard "
             f"of {s.quiet_seconds:.0f} s ago"
             for s in self.observer.look(self._instance)
+            if run.run_id in s.state.runs or s.takes_runs
         )
 
     @classmethod

@@ -66,6 +66,10 @@ class Hosts:
             self.platform.environment = common
         wait_until(lambda: {s.name for s in self.states()} - before, START_SECONDS)
 
+    def published_on(self, host: str) -> list[Path]:
+        """The published files that a host has."""
+        return list((self.platform.folder / host / "raw").rglob("*.csv.gz"))
+
     def cut_off(self, host: str) -> None:
         """Cuts the cables of a host: nothing passes, and nobody is told."""
         for cable in self.cables[host]:
@@ -198,6 +202,8 @@ def running_hosts(
         ):
             hosts = Hosts(platform, redis, published, workspace)
             _connect_by_cables(hosts, "two", cables)
+            for pool in ("source", "bigquery", "postgres"):
+                platform.instance.event_log_storage.set_concurrency_slots(pool, 3)
             yield hosts
             for name in hosts.hosts:
                 hosts.kill_worker(name)
