@@ -5,6 +5,7 @@ all seven, in BigQuery's emulator and in Postgres, without their checks. The rep
 Postgres, whose months are copies of one month's marts.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TRIPS, MARTS, REPORT = "trips_of_both_stores", "marts_of_both_stores", "report_of_24_months"
-MONTHS = 24
+MONTHS = int(os.environ.get("TAXI_BENCH_MONTHS", "24"))
 
 
 def _inputs(rows: int) -> None:
@@ -86,7 +87,7 @@ def _report(rows: int) -> Work:
     def work() -> None:
         with chosen.open_store("postgres") as store:
             made = make_report(store, "Postgres", [YELLOW.color], LandingZone(chosen.data_dir))
-        assert len(made.figures.loaded) == MONTHS
+        assert len(made.figures.loaded) >= MONTHS
 
     return work
 
