@@ -49,7 +49,6 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
-from dagster._core.storage.tags import REPOSITORY_LABEL_TAG as REPOSITORY_LABEL_TAG
 from dagster._core.utils import make_new_backfill_id
 from dagster._core.utils import make_new_run_id as make_new_run_id
 from dagster._time import get_current_timestamp

@@ -57,9 +57,6 @@ SETTINGS = {
     "TAXI_FIRST_MONTH": "2019-01",
 }
 
-REPOSITORY = "__repository__@taxi_platform"
-"""The code location, by which the UI's home page finds runs."""
-
 CENT = Decimal("0.01")
 
 
@@ -124,10 +121,13 @@ def run_demo(project_dir: Path, *, force: bool = False) -> bool:
     from dagster import DagsterInstance
 
     from taxi_platform.assets.keys import LOADED
+    from taxi_platform.assets.trips import pools
 
     with DagsterInstance.get() as instance:
         if not force:
             _refuse_real_months(instance)
+        for pool in pools(load_settings()):  # which the UI would show after its first queued run
+            instance.event_log_storage.initialize_concurrency_limit_to_default(pool)
         with _progress(output) as progress:
             runs = [_materialize(month, instance, progress) for month in DEMO_MONTHS]
             _load_zones(instance, progress)
@@ -228,7 +228,7 @@ def _run(
         DemoError: an asset failed.
     """
     from taxi_platform.automation.jobs import INGEST_MONTH
-    from taxi_platform.dagster_internals import REPOSITORY_LABEL_TAG, make_new_run_id
+    from taxi_platform.dagster_internals import make_new_run_id
     from taxi_platform.definitions import build_defs
 
     job = build_defs(load_settings()).resolve_job_def(INGEST_MONTH)
@@ -248,7 +248,6 @@ def _run(
             partition_key=partition_key,
             run_id=run_id,
             asset_selection=list(keys),
-            tags={REPOSITORY_LABEL_TAG: REPOSITORY},
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
