@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def verdict(engine: Engine, entry: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("name", sorted(LEAST_RIGHT))
 def test_every_answer_is_right_or_501(
-    engine: Engine, name: str, capsys: pytest.CaptureFixture[str]
+    engine: Engine, name: str, record_property: Callable[[str, object], None]
 ) -> None:
     entries = table(ANSWERS / f"{name}.jsonl")
 
