@@ -67,8 +67,9 @@ def test_every_answer_is_right_or_501(
     verdicts = [verdict(engine, entry) for entry in entries]
 
     counts = Counter(verdict.partition(":")[0] for verdict in verdicts)
-    with capsys.disabled():
-        ", ".join(f"{n / len(entries):.0%} {kind}" for kind, n in sorted(counts.items()))
+    shares = ", ".join(f"{n / len(entries):.0%} {kind}" for kind, n in sorted(counts.items()))
+    # Printed at the end of the run: see conftest.py.
+    record_property("share", f"{name}: {len(entries)} queries: {shares}")
     wrong = [
         f"{entry['source']}: {entry['sql']}\n    expected {entry.get('rows')}, {verdict}"
         for entry, verdict in zip(entries, verdicts, strict=True)
