@@ -1,7 +1,7 @@
 """ORDER BY of FLOAT64 where DuckDB takes result columns only: moved to a query around.
 
-To put NaN in its place takes a second key (float_comparisons.py), which DuckDB does not allow in the
-ORDER BY of SELECT DISTINCT and of set operations.
+To put NaN in its place takes a second key (float_comparisons.py), which DuckDB does not allow in
+the ORDER BY of SELECT DISTINCT and of set operations.
 """
 
 from __future__ import annotations
