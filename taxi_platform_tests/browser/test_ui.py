@@ -11,6 +11,7 @@ from dagster import DagsterEventType, DagsterRunStatus
 from playwright.sync_api import Browser, Locator, expect
 from playwright.sync_api import TimeoutError as NotShown
 
+from taxi_platform.assets.keys import LOADED
 from taxi_platform.automation.months import newest_months
 from taxi_platform.landing.expectations import EXPECTATIONS
 from taxi_platform.marts.definitions import MARTS
@@ -47,6 +48,7 @@ ASSETS = [
     "postgres_trips",
     "taxi_zones",
     "trips_report",
+    "loaded_months",
     *(f"{store}_{mart}" for store in ("bigquery", "postgres") for mart in MARTS),
 ]
 GREEN = [month for month in newest_months(load_settings()) if month.color == "green"]
@@ -110,7 +112,7 @@ def run_path(ui: Ui) -> str:
     # Of a group, its ground and its name.
     expect(graph.locator("foreignObject")).to_have_count(len(ASSETS) + 2 * len(GROUPS))
     # The arrows: between trips, to each mart, and from one store's marts to the report.
-    expect(graph.locator("path[marker-end]")).to_have_count(4 + 3 * len(MARTS))
+    expect(graph.locator("path[marker-end]")).to_have_count(4 + 2 + 3 * len(MARTS))
 
     page.get_by_role("button", name="Materialize all").click()
     dialog = page.get_by_role("dialog")
@@ -232,6 +234,17 @@ def test_the_checks_of_the_month_are_shown_as_passed(ui: Ui, run_path: str) -> N
     expect(page.get_by_text("Succeeded", exact=True)).to_have_count(CHECKS)
     expect(ui.shown("Passed")).to_be_visible()
     ui.picture("checks")
+
+
+def test_what_is_loaded_is_seen_without_a_click(
+    ui: Ui, run_path: str, platform: UnattendedPlatform
+) -> None:
+    wait_until(lambda: platform.instance.get_latest_materialization_event(LOADED) is not None)
+    page = ui.open("/assets/loaded_months")
+    expect(page.get_by_text("1 month, all of them synthetic")).to_be_visible()
+    expect(page.get_by_text(f"rows: {platform.kept_rows(MONTH):,}")).to_be_visible()
+    expect(page.get_by_text("no month is loaded")).to_be_visible()
+    ui.picture("loaded-months")
 
 
 def test_no_page_shows_a_secret(
