@@ -160,6 +160,8 @@ def _automated(found: Definitions, chosen: Settings) -> Definitions:
     sensor = AutomationConditionSensorDefinition(
         "automation_conditions",
         target=AssetSelection.all(),
+        description="Makes what follows from loaded months: marts, the report, the zones, and "
+        "assets of your own that have an automation condition.",
         default_status=DefaultSensorStatus.RUNNING if running else DefaultSensorStatus.STOPPED,
     )
     return Definitions.merge(found, Definitions(sensors=[sensor]))

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
+from dagster import DagsterRun
 from dagster._core.launcher import DefaultRunLauncher, RunLauncher
+from dagster._core.run_coordinator import SubmitRunContext
 from dagster._core.run_coordinator.queued_run_coordinator import (
     QueuedRunCoordinator,
     RunQueueConfig,
@@ -22,7 +24,12 @@ from taxi_platform.errors import SettingsError
 if TYPE_CHECKING:
     from dagster._serdes import ConfigurableClassData
 
+    from taxi_platform.workers.launcher import WorkerRunLauncher
+
 BROKER = "TAXI_CELERY_BROKER"
+
+QUEUE_TAG = "dagster-celery/queue"
+"""The tag of a run with the queue from which workers take it."""
 
 
 class ChosenRunLauncher(RunLauncher, ConfigurableClass):
@@ -66,14 +73,29 @@ class PlacesRunCoordinator(QueuedRunCoordinator):
     @property
     def dequeue_interval_seconds(self) -> int:
         """See ``QueuedRunCoordinator``. Workers begin a run at once, so asking often pays."""
-        return super().dequeue_interval_seconds if self._places() is None else 1
+        return super().dequeue_interval_seconds if self._workers() is None else 1
+
+    def submit_run(self, context: SubmitRunContext) -> DagsterRun:
+        """See ``QueuedRunCoordinator``. The run says from which queue workers take it."""
+        run, workers = context.dagster_run, self._workers()
+        if workers is not None and QUEUE_TAG not in run.tags:
+            self._instance.add_run_tags(run.run_id, {QUEUE_TAG: workers.default_queue})
+        return super().submit_run(context)
 
     def get_run_queue_config(self) -> RunQueueConfig:
         """See ``QueuedRunCoordinator``. Dagster's daemon asks before it takes runs."""
-        chosen = super().get_run_queue_config()
-        places = self._places()
-        return chosen if places is None else chosen._replace(max_concurrent_runs=places)
+        chosen, workers = super().get_run_queue_config(), self._workers()
+        if workers is None:
+            return chosen
+        places = workers.places()
+        limits = [
+            {"key": QUEUE_TAG, "value": queue, "limit": free} for queue, free in places.items()
+        ]
+        return chosen._replace(
+            max_concurrent_runs=sum(places.values()),
+            tag_concurrency_limits=[*(chosen.tag_concurrency_limits or ()), *limits],
+        )
 
-    def _places(self) -> int | None:
-        places: int | None = getattr(self._instance.run_launcher, "places", None)
-        return places
+    def _workers(self) -> "WorkerRunLauncher | None":
+        launcher: Any = self._instance.run_launcher
+        return None if isinstance(launcher, DefaultRunLauncher) else launcher

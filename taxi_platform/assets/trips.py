@@ -37,6 +37,11 @@ SOURCE_POOL = "source"
 how many, or `dagster instance concurrency set`."""
 
 
+def pools(chosen: Settings) -> list[str]:
+    """The pools of the assets."""
+    return [SOURCE_POOL, *(store.name for store in chosen.table_stores)]
+
+
 class CleaningConfig(Config):
     """How a month is cleaned; the launchpad shows it."""
 

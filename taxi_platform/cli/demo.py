@@ -121,10 +121,13 @@ def run_demo(project_dir: Path, *, force: bool = False) -> bool:
     from dagster import DagsterInstance
 
     from taxi_platform.assets.keys import LOADED
+    from taxi_platform.assets.trips import pools
 
     with DagsterInstance.get() as instance:
         if not force:
             _refuse_real_months(instance)
+        for pool in pools(load_settings()):  # which the UI would show after its first queued run
+            instance.event_log_storage.initialize_concurrency_limit_to_default(pool)
         with _progress(output) as progress:
             runs = [_materialize(month, instance, progress) for month in DEMO_MONTHS]
             _load_zones(instance, progress)
@@ -224,10 +227,11 @@ def _run(
     Raises:
         DemoError: an asset failed.
     """
+    from taxi_platform.automation.jobs import INGEST_MONTH
     from taxi_platform.dagster_internals import make_new_run_id
     from taxi_platform.definitions import build_defs
 
-    job = build_defs(load_settings()).resolve_implicit_global_asset_job_def()
+    job = build_defs(load_settings()).resolve_job_def(INGEST_MONTH)
     task = progress.add_task(what, total=len(keys), step="")
     run_id = make_new_run_id()
 

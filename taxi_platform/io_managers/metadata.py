@@ -69,19 +69,21 @@ def source_metadata(source: str | None) -> dict[str, MetadataValue]:
     return {SOURCE: MetadataValue.url(source) if is_link else MetadataValue.text(source)}
 
 
-def column_schema(color: str) -> MetadataValue:
-    """The canonical schema of a color as the UI's column table."""
-    return schema_metadata(trip_schema(color))
+def column_schema(color: str, type_name: Callable[[pa.DataType], str] = str) -> MetadataValue:
+    """The canonical schema of a color as the UI's column table, with a store's names of types."""
+    return schema_metadata(trip_schema(color), type_name)
 
 
-def schema_metadata(schema: pa.Schema) -> MetadataValue:
+def schema_metadata(
+    schema: pa.Schema, type_name: Callable[[pa.DataType], str] = str
+) -> MetadataValue:
     """An Arrow schema, with the descriptions in it, as the UI's column table."""
     return MetadataValue.table_schema(
         TableSchema(
             [
                 TableColumn(
                     field.name,
-                    type=str(field.type),
+                    type=type_name(field.type),
                     description=(field.metadata or {}).get(b"description", b"").decode() or None,
                 )
                 for field in schema

@@ -46,6 +46,7 @@ from taxi_platform.resources.table_store import TableStoreResource
 from taxi_platform.stores.base import Load
 from taxi_platform.stores.gcs.objects import TripObject
 from taxi_platform.stores.registry import STORES
+from taxi_platform.stores.rows import storable
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import DATA_FILE_MONTH
 
@@ -105,16 +106,17 @@ class TableIOManager(ConfigurableIOManager):
             }
         set_content_version(context, obj.crc32c, obj.size)
         context.add_output_metadata(
-            described(load) | {"dagster/column_schema": column_schema(month.color)} | source
+            described(load)
+            | {"dagster/column_schema": column_schema(month.color, load.type_name)}
+            | source
         )
 
     def _load_rows(self, context: OutputContext, rows: pa.RecordBatchReader) -> None:
         table, month = _derived_table(context)
         with as_failures(table, context), self.store.get_store() as store:
             load = store.replace_rows(table, month, _with_month(rows, month))
-        context.add_output_metadata(
-            described(load) | {"dagster/column_schema": schema_metadata(rows.schema)}
-        )
+        columns = schema_metadata(storable(table, rows).schema, load.type_name)
+        context.add_output_metadata(described(load) | {"dagster/column_schema": columns})
 
     def _stream_trips(self, context: InputContext, month: TripMonth) -> Iterator[pa.RecordBatch]:
         # The client stays open as long as the stream, which may be read long after this returns.

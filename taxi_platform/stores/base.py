@@ -32,12 +32,14 @@ class Load:
         rows: rows in the replaced partition or table.
         url: the table's page for a browser, if there is one.
         details: further facts from the store, by name.
+        type_name: the store's name of an Arrow type.
     """
 
     table: str
     rows: int
     url: str | None = None
     details: Mapping[str, str | int | bool] = field(default_factory=dict)
+    type_name: Callable[[pa.DataType], str] = str
 
 
 @dataclass(frozen=True)

@@ -60,11 +60,16 @@ class WorkerRunLauncher(CeleryRunLauncher):
         )
         self.observer = Observer()
 
-    @property
-    def places(self) -> int:
-        """How many runs the living workers execute at once."""
-        workers = self.observer.look(self._instance)
-        return sum(worker.state.places for worker in workers if worker.takes_runs)
+    def places(self) -> dict[str, int]:
+        """How many runs the living workers execute at once, by queue.
+
+        A queue whose workers have all died, or drain, has none.
+        """
+        found = {self.default_queue: 0}
+        for worker in self.observer.look(self._instance):
+            places = worker.state.places if worker.takes_runs else 0
+            found[worker.state.queue] = found.get(worker.state.queue, 0) + places
+        return found
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Gives a run to a worker; puts it back into Dagster's queue if no worker would take it."""
@@ -121,14 +126,15 @@ class WorkerRunLauncher(CeleryRunLauncher):
 
     def get_run_worker_debug_info(
         self,
-        run: DagsterRun,  # noqa: ARG002
+        run: DagsterRun,
         include_container_logs: bool | None = True,  # noqa: ARG002
     ) -> str | None:
-        """Which workers there are."""
+        """The worker that has the run, and those that take runs."""
         return "; ".join(
             f"worker {s.state.name}: {len(s.state.runs)} of {s.state.places} places taken, heard "
             f"of {s.quiet_seconds:.0f} s ago"
             for s in self.observer.look(self._instance)
+            if run.run_id in s.state.runs or s.takes_runs
         )
 
     @classmethod

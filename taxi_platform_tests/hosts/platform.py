@@ -29,6 +29,8 @@ from taxi_platform_tests.faults.month_runs import Contents, Holdings, in_postgre
 from taxi_platform_tests.hosts.cable import Cable
 from taxi_platform_tests.hosts.redis_server import Redis, running_redis
 
+TRIPS = ("raw_trips", "cleaned_trips", "gcs_trips", "bigquery_trips", "postgres_trips")
+
 _LAUNCH = """
 mutation Launch($given: ExecutionParams!) {
   launchRun(executionParams: $given) { __typename ... on PythonError { message } }
@@ -49,6 +51,7 @@ class Hosts:
     redis: Redis
     published: Path
     workspace: WorkspaceProcessContext
+    cables: dict[str, list[Cable]] = field(default_factory=dict)
     changed: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def start(self, host: str, places: int = 1) -> None:
@@ -63,22 +66,24 @@ class Hosts:
             self.platform.environment = common
         wait_until(lambda: {s.name for s in self.states()} - before, START_SECONDS)
 
-    @contextmanager
-    def behind_cables(self, host: str) -> Iterator[list[Cable]]:
-        """Lets a host reach all servers through cables, from its next start on."""
-        environment = self.platform.environment
-        with ExitStack() as stack:
-            cables, changed = [], {}
-            for variable in _ADDRESSES:
-                address = environment[variable]
-                port = address if address.isdigit() else str(urlsplit(address).port)
-                cables.append(stack.enter_context(Cable(int(port))))
-                changed[variable] = address.replace(port, str(cables[-1].port))
-            self.changed[host] = changed
-            try:
-                yield cables
-            finally:
-                del self.changed[host]
+    def published_on(self, host: str) -> list[Path]:
+        """The published files that a host has."""
+        return list((self.platform.folder / host / "raw").rglob("*.csv.gz"))
+
+    def cut_off(self, host: str) -> None:
+        """Cuts the cables of a host: nothing passes, and nobody is told."""
+        for cable in self.cables[host]:
+            cable.cut()
+
+    def reconnect(self, host: str) -> None:
+        """What was sent meanwhile arrives."""
+        for cable in self.cables[host]:
+            cable.mend()
+
+    @property
+    def hosts(self) -> list[str]:
+        """The hosts that have a worker now."""
+        return [name for name in ("one", "two", "three") if name in self.platform.processes]
 
     def states(self) -> list[WorkerState]:
         return workers(self.platform.instance)
@@ -95,11 +100,9 @@ class Hosts:
     def host_of(self, run: DagsterRun) -> str:
         """The host whose worker executes a run."""
         pid = self.child(run)
-        for name in ("one", "two"):
-            process = self.platform.processes.get(name)
-            if process and pid in {
-                p.pid for p in psutil.Process(process.pid).children(recursive=True)
-            }:
+        for name in self.hosts:
+            worker = psutil.Process(self.process(name).pid)
+            if pid in {child.pid for child in worker.children(recursive=True)}:
                 return name
         raise AssertionError(f"process {pid} of {run.run_id} is not a worker's")
 
@@ -119,14 +122,13 @@ class Hosts:
         process.kill()
         process.wait()
 
-    def request(self, *partitions: str, assets: Sequence[str] = ()) -> None:
+    def request(self, *partitions: str, assets: Sequence[str] = TRIPS) -> None:
         """Requests a run of each month, as *Materialize* in the UI does."""
-        selection = [{"path": [name]} for name in assets] or None
         selector = {
             "repositoryLocationName": "taxi_platform",
             "repositoryName": "__repository__",
-            "jobName": "__ASSET_JOB" if assets else "ingest_month",
-            "assetSelection": selection,
+            "jobName": "__ASSET_JOB",
+            "assetSelection": [{"path": [name]} for name in assets],
         }
         for partition in partitions:
             color, _, month = partition.partition("|")
@@ -194,5 +196,25 @@ def running_hosts(
         target = GrpcServerTarget(
             host="127.0.0.1", port=platform.code_port, socket=None, location_name="taxi_platform"
         )
-        with WorkspaceProcessContext(platform.instance, target) as workspace:
-            yield Hosts(platform, redis, published, workspace)
+        with (
+            WorkspaceProcessContext(platform.instance, target) as workspace,
+            ExitStack() as cables,
+        ):
+            hosts = Hosts(platform, redis, published, workspace)
+            _connect_by_cables(hosts, "two", cables)
+            for pool in ("source", "bigquery", "postgres"):
+                platform.instance.event_log_storage.set_concurrency_slots(pool, 3)
+            yield hosts
+            for name in hosts.hosts:
+                hosts.kill_worker(name)
+
+
+def _connect_by_cables(hosts: Hosts, host: str, stack: ExitStack) -> None:
+    """Lets a host reach all servers through cables."""
+    hosts.cables[host], hosts.changed[host] = [], {}
+    for variable in _ADDRESSES:
+        address = hosts.platform.environment[variable]
+        port = address if address.isdigit() else str(urlsplit(address).port)
+        cable = stack.enter_context(Cable(int(port)))
+        hosts.cables[host].append(cable)
+        hosts.changed[host][variable] = address.replace(port, str(cable.port))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from dagster import DagsterInstance
 
+from taxi_platform.workers.liveness import is_alive
 from taxi_platform.workers.presence import (
     DEAD_SECONDS,
     LOST_SECONDS,
@@ -76,3 +77,15 @@ def test_workers_that_are_gone_are_forgotten(instance: DagsterInstance) -> None:
     report(instance, replace(ONE, at=now))
     report(instance, replace(ONE, name="two", at=now))
     assert [state.name for state in workers(instance)] == ["one", "two"]
+
+
+def test_a_worker_is_healthy_if_one_of_this_host_reported_a_moment_ago(
+    instance: DagsterInstance,
+) -> None:
+    now = time.time()
+    report(instance, replace(ONE, name="dagster-7@there", at=now))
+    report(instance, replace(ONE, name="dagster-7@here", at=now - 60))
+    assert not is_alive(instance, "here")
+    report(instance, replace(ONE, name="dagster-8@here", at=now))
+    assert is_alive(instance, "here")
+    assert not is_alive(instance, "ere")

@@ -1,5 +1,6 @@
 """Which launcher an instance has, by its settings."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,23 @@ from taxi_platform_tests.conftest import PROJECT, inherited_environment
 
 pytestmark = pytest.mark.slow
 
+PLACES = """
+import json, sys, time
+from dataclasses import replace
+from dagster import DagsterInstance
+from taxi_platform.workers.presence import WorkerState, report
+with DagsterInstance.get() as instance:
+    given = ("a", "dagster", 2), ("b", "dagster", 3), ("c", "heavy", 1)
+    states = [WorkerState(*of) for of in given]
+    states.append(WorkerState("d", "gone", 4, is_draining=True))
+    for beat in (1, 2):
+        for state in states:
+            report(instance, replace(state, beat=beat, at=time.time()))
+        chosen = instance.get_concurrency_config().run_queue_config
+    print(chosen.max_concurrent_runs)
+    print(json.dumps(chosen.tag_concurrency_limits))
+"""
+
 SHOW = """
 import sys
 from dagster import DagsterInstance
@@ -20,24 +38,24 @@ with DagsterInstance.get() as instance:
 """
 
 
-def shown(folder: Path, **settings: str) -> list[str]:
+def shown(folder: Path, script: str = SHOW, **settings: str) -> list[str]:
     """What an instance with the platform's configuration says, on a storage in a folder."""
     config = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
     config["storage"] = {"sqlite": {"base_dir": str(folder)}}
     (folder / "dagster.yaml").write_text(yaml.safe_dump(config))
     done = subprocess.run(
-        [sys.executable, "-c", SHOW],
+        [sys.executable, "-c", script],
         env=inherited_environment() | {"DAGSTER_HOME": str(folder)} | settings,
         cwd=folder,
         capture_output=True,
         text=True,
         check=True,
     )
-    return done.stdout.split()
+    return done.stdout.splitlines()
 
 
 def test_without_a_broker_nothing_of_celery_is_there(tmp_path: Path) -> None:
-    assert shown(tmp_path) == ["DefaultRunLauncher", "False", "2"]
+    assert shown(tmp_path) == ["DefaultRunLauncher False", "2"]
 
 
 def test_with_a_broker_the_queue_waits_for_workers(tmp_path: Path) -> None:
@@ -47,4 +65,12 @@ def test_with_a_broker_the_queue_waits_for_workers(tmp_path: Path) -> None:
         {"TAXI_CELERY_BROKER": "redis://127.0.0.1:9/0"},
         {"TAXI_CELERY_BROKER_FILE": str(secret)},
     ):
-        assert shown(tmp_path, **setting) == ["WorkerRunLauncher", "True", "0"]
+        assert shown(tmp_path, **setting) == ["WorkerRunLauncher True", "0"]
+
+
+def test_as_many_runs_are_taken_from_the_queue_as_workers_have_places(tmp_path: Path) -> None:
+    places, limits = shown(tmp_path, PLACES, TAXI_CELERY_BROKER="redis://127.0.0.1:9/0")
+    assert places == "6"
+    by_queue = {limit["value"]: limit["limit"] for limit in json.loads(limits)[1:]}
+    assert by_queue == {"dagster": 5, "heavy": 1, "gone": 0}
+    assert json.loads(limits)[0]["key"] == "dagster/partition"

@@ -1,6 +1,5 @@
 """A client of BigQuery, or of the embedded emulator."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -36,12 +35,11 @@ def bigquery_client(chosen: BigQuerySettings) -> "Iterator[bigquery.Client]":
         yield client
 
 
-def browser_url(environment: str, table: str) -> str:
-    """The console's page of a table ``project.dataset.table``, for users with access."""
-    project, dataset, name = table.split(".")
+def console_page(environment: str, table: str) -> str | None:
+    """The console's page of a table ``project.dataset.table``; None for the emulator, without."""
     if environment == "local":
-        server = os.environ.get(EMULATOR, "")
-        return f"{server}/bigquery/v2/projects/{project}/datasets/{dataset}/tables/{name}"
+        return None
+    project, dataset, name = table.split(".")
     return (
         f"https://console.cloud.google.com/bigquery?project={project}"
         f"&ws=!1m5!1m4!4m3!1s{project}!2s{dataset}!3s{name}"

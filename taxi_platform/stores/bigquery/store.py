@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.stores.base import Answer, Load, MonthQuery, Relation, Report, View
-from taxi_platform.stores.bigquery.client import bigquery_client, browser_url
+from taxi_platform.stores.bigquery.client import bigquery_client, console_page
 from taxi_platform.stores.bigquery.errors import bigquery_errors
 from taxi_platform.stores.bigquery.loads import LoadJobs
 from taxi_platform.stores.bigquery.month_queries import run_queries
@@ -27,7 +27,7 @@ from taxi_platform.stores.bigquery.table import (
     trip_table,
     whole_table,
 )
-from taxi_platform.stores.bigquery.types import arrow_schema
+from taxi_platform.stores.bigquery.types import arrow_schema, standard_type
 from taxi_platform.stores.bigquery.views import ensure_view
 from taxi_platform.stores.gcs.objects import TripObject
 from taxi_platform.stores.google import NO_RETRY
@@ -92,7 +92,8 @@ class BigQueryStore:
                 "bigquery_trips for this partition again"
             )
         details = {"bigquery_partition": _partition(month.month), "job_id": job.job_id}
-        return self._load(wanted, rows, details | {"attached_to_earlier_job": attached})
+        details |= {"attached_to_earlier_job": attached}
+        return self._load(wanted, rows, details, month.month)
 
     def replace_rows(self, table: str, month: date | None, rows: pa.RecordBatchReader) -> Load:
         """See ``TableStore.replace_rows``."""
@@ -102,7 +103,7 @@ class BigQueryStore:
         wanted = make(self.table_name(table), rows.schema)
         with bigquery_errors(subject, self._destination(wanted, month)):
             job = self._jobs(subject, month, wanted).load_rows(rows)
-        return self._load(wanted, int(job.output_rows or 0), {"job_id": job.job_id})
+        return self._load(wanted, int(job.output_rows or 0), {"job_id": job.job_id}, month)
 
     def replace_by_queries(
         self, month: date, relations: Mapping[str, Relation], queries: Sequence[MonthQuery]
@@ -123,7 +124,7 @@ class BigQueryStore:
             )
         partition = {"bigquery_partition": _partition(month)}
         return [
-            self._load(wanted[query.table], rows, partition | {"job_id": job.job_id})
+            self._load(wanted[query.table], rows, partition | {"job_id": job.job_id}, month)
             for query, (job, rows) in zip(queries, found, strict=True)
         ]
 
@@ -227,9 +228,18 @@ class BigQueryStore:
         name = self.table_name(wanted.table_id)
         return f"{name}${_partition(month)}" if month else name
 
-    def _load(self, wanted: "bigquery.Table", rows: int, details: dict[str, str | bool]) -> Load:
+    def _load(
+        self,
+        wanted: "bigquery.Table",
+        rows: int,
+        details: dict[str, str | bool],
+        month: date | None,
+    ) -> Load:
         name = self.table_name(wanted.table_id)
-        return Load(name, rows, browser_url(self._chosen.environment, name), details)
+        which = f" WHERE {DATA_FILE_MONTH} = '{month}'" if month else ""
+        query = f"SELECT * FROM `{name}`{which}"  # noqa: S608 (shown to people, not executed)
+        url = console_page(self._chosen.environment, name)
+        return Load(name, rows, url, details | {"query": query}, standard_type)
 
     def _stream(self, table: str, month: date | None, schema: pa.Schema) -> pa.RecordBatchReader:
         def batches() -> Iterator[pa.RecordBatch]:

@@ -21,7 +21,7 @@ from taxi_platform.stores.postgres.rights import missing_rights
 from taxi_platform.stores.postgres.server import PostgresServer
 from taxi_platform.stores.postgres.settings import PostgresSettings
 from taxi_platform.stores.postgres.table import PostgresTable, TableName, column_types
-from taxi_platform.stores.postgres.types import arrow_type
+from taxi_platform.stores.postgres.types import arrow_type, postgres_type
 from taxi_platform.stores.rows import storable, subject_of
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import DATA_FILE_MONTH, chosen_schema, trip_schema
@@ -208,6 +208,7 @@ class PostgresStore:
             f"{self.server.database}.{table}",
             rows,
             details=details | {"server": self.server.address, "query": query},
+            type_name=postgres_type,
         )
 
     def _stream(self, table: str, month: date | None, schema: pa.Schema) -> pa.RecordBatchReader:
