@@ -137,7 +137,6 @@ def test_kinds_of_jobs(http: httpx.Client, configuration: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/datasets/d/tables/t/insertAll"),
         ("GET", "/datasets/d/models"),
         ("POST", "/datasets/d/tables/t:getIamPolicy"),
         ("GET", "/serviceAccount"),

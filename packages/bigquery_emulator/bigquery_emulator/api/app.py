@@ -26,6 +26,7 @@ from bigquery_emulator.jobs.gcs import GcsObjects
 from bigquery_emulator.jobs.job import Jobs
 from bigquery_emulator.jobs.load import Loader
 from bigquery_emulator.jobs.query import QueryRunner
+from bigquery_emulator.jobs.streaming import RowInserter
 from bigquery_emulator.sql.macros import all_macros
 from bigquery_emulator.storage.database import Storage
 from bigquery_emulator.storage.results import ResultStore
@@ -46,7 +47,7 @@ def create_app(data_dir: Path, gcs_url: str) -> Starlette:
     loader = Loader(storage, jobs, GcsObjects(gcs_url, storage.temp_dir))
     queries = QueryRunner(storage, jobs, results)
     job_api = JobApi(storage, jobs, loader, Copier(storage, jobs), queries)
-    routes = _routes(DatasetApi(storage), TableApi(storage, results), job_api)
+    routes = _routes(DatasetApi(storage), TableApi(storage, results, RowInserter(storage)), job_api)
     uploads = UploadApi(job_api, storage.temp_dir)
     upload_routes = [
         Route(_JOBS, uploads.start, methods=["POST"]),
@@ -95,6 +96,7 @@ def _routes(datasets: DatasetApi, tables: TableApi, jobs: JobApi) -> list[Route]
         ("PUT", _TABLES + "/{table}", tables.update),
         ("DELETE", _TABLES + "/{table}", tables.delete),
         ("GET", table_rows, tables.list_rows),
+        ("POST", _TABLES + "/{table}/insertAll", tables.insert_all),
         ("GET", _JOBS, jobs.list),
         ("POST", _JOBS, jobs.insert),
         ("GET", _JOBS + "/{job}", jobs.get),

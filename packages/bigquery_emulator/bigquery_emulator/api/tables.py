@@ -7,9 +7,17 @@ from typing import Any
 
 from bigquery_emulator.api.http_calls import Call, etag, listed
 from bigquery_emulator.api.pages import Page, read_page
-from bigquery_emulator.errors import duplicate, invalid, not_found, precondition_failed, unsupported
+from bigquery_emulator.errors import (
+    ApiError,
+    duplicate,
+    invalid,
+    not_found,
+    precondition_failed,
+    unsupported,
+)
 from bigquery_emulator.jobs.query_request import QueryRequest
 from bigquery_emulator.jobs.statement import Translation
+from bigquery_emulator.jobs.streaming import RowInserter
 from bigquery_emulator.storage import catalog
 from bigquery_emulator.storage.catalog import Table, TableName
 from bigquery_emulator.storage.column_types import checked_fields, field_named
@@ -33,6 +41,29 @@ class TableApi:
 
     storage: Storage
     results: ResultStore
+    rows: RowInserter
+
+    def insert_all(self, call: Call) -> dict[str, Any]:
+        """Inserts the rows of the request."""
+        if call.body.get("templateSuffix"):
+            raise unsupported("templateSuffix")
+        given = call.body.get("rows") or []
+        if not given:
+            raise invalid("No rows present in the request.")
+        errors = self.rows.insert(
+            TableName(call.path["project"], call.path["dataset"], call.path["table"]),
+            [row.get("json") for row in given],
+            skip_invalid=bool(call.body.get("skipInvalidRows")),
+            ignore_unknown=bool(call.body.get("ignoreUnknownValues")),
+        )
+        body: dict[str, Any] = {"kind": "bigquery#tableDataInsertAllResponse"}
+        if errors:
+            stopped = ApiError("stopped", "")
+            left_out = errors if call.body.get("skipInvalidRows") else range(len(given))
+            body["insertErrors"] = [
+                {"index": at, "errors": [errors.get(at, stopped).proto()]} for at in left_out
+            ]
+        return body
 
     def insert(self, call: Call) -> dict[str, Any]:
         """Creates a table."""

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 
 from bigquery_emulator.errors import ApiError, invalid, unsupported
-from bigquery_emulator.jobs import csv_rows
+from bigquery_emulator.jobs import csv_rows, json_rows
 from bigquery_emulator.jobs.csv_rows import CsvFile, CsvFormat
 from bigquery_emulator.jobs.destination import Destination
 from bigquery_emulator.jobs.gcs import GcsObjects
@@ -44,6 +44,7 @@ _HANDLED = {
 # Options that mean nothing for a Parquet file, or ask for what is done anyway.
 _WITHOUT_EFFECT = {"autodetect", "encoding", "maxBadRecords"}
 
+_NDJSON = "NEWLINE_DELIMITED_JSON"
 Files = list[tuple[str, Path]]
 Source = ParquetFile | CsvFile
 
@@ -58,6 +59,7 @@ class LoadRequest:
     lists_inferred: bool
     ignore_unknown: bool
     csv: CsvFormat | None
+    is_json: bool = False
 
     @classmethod
     def from_configuration(cls, load: dict[str, Any], *, uploaded: bool) -> LoadRequest:
@@ -68,9 +70,13 @@ class LoadRequest:
         """
         meant = {key for key, value in load.items() if value not in (None, {}, [], "", False, 0)}
         source_format = (load.get("sourceFormat") or "CSV").upper()
-        if source_format not in ("PARQUET", "CSV"):
-            raise unsupported(f"loads of the format {source_format}, only PARQUET and CSV")
-        is_csv = source_format == "CSV"
+        if source_format not in ("PARQUET", "CSV", _NDJSON):
+            raise unsupported(f"loads of the format {source_format}")
+        is_csv, is_json = source_format == "CSV", source_format == _NDJSON
+        if is_json and load.get("autodetect") and not load.get("schema"):
+            raise unsupported("autodetect for NDJSON; give the job a schema")
+        if is_json and load.get("maxBadRecords"):
+            raise unsupported("maxBadRecords for NDJSON")
         if extra := sorted(
             meant - _HANDLED - _WITHOUT_EFFECT - (csv_rows.OPTIONS if is_csv else set())
         ):
@@ -90,7 +96,10 @@ class LoadRequest:
             declared=checked_fields(schema) if schema else None,
             lists_inferred=bool(options.get("enableListInference")),
             ignore_unknown=bool(load.get("ignoreUnknownValues")),
-            csv=CsvFormat.from_configuration(load) if is_csv else None,
+            csv=CsvFormat.from_configuration(load)
+            if is_csv
+            else (json_rows.FORMAT if is_json else None),
+            is_json=is_json,
         )
 
 
@@ -158,6 +167,9 @@ class Loader:
             columns = table.fields if table else None
         if not columns:
             raise invalid("No schema specified on job or table.")
+        if request.is_json:
+            for uri, path in files:
+                json_rows.rewrite(path, uri, columns, ignore_unknown=request.ignore_unknown)
         return [CsvFile(uri, path, request.csv, columns) for uri, path in files]
 
     def _incoming(self, cursor: Cursor, request: LoadRequest, sources: list[Source]) -> list[Field]:

@@ -1,0 +1,40 @@
+"""`taxi-platform report`: what it refuses, in one line that says what to give."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from taxi_platform.cli.main import app
+from taxi_platform_tests.conftest import EmbeddedStack
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--color", "purple"], "--color is 'purple': one of green, yellow (TAXI_COLORS)"),
+        (["--store", "gcs"], "--store is 'gcs': one of bigquery, postgres (TAXI_STORES)"),
+        (["--from", "January"], "--from is 'January': give a month such as 2024-01"),
+        (["--to", "2024"], "--to is '2024': give a month such as 2024-01"),
+    ],
+)
+def test_what_is_none_is_named(arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(app, ["report", *arguments])
+    assert result.exit_code == 1
+    assert said in " ".join(result.stderr.split())
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("store", ["bigquery", "postgres"])
+def test_a_store_without_marts_says_how_to_make_them(
+    store: str, stack: EmbeddedStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    changed = {"TAXI_POSTGRES_SCHEMA": "no_marts", "TAXI_BIGQUERY_DATASET": "no_marts"}
+    for name, value in (stack.environment | changed).items():
+        monkeypatch.setenv(name, value)
+    path = tmp_path / "report.html"
+    result = CliRunner().invoke(app, ["report", "--store", store, "--output", str(path)])
+    assert result.exit_code == 1
+    said = " ".join(result.stderr.split())
+    assert "has no marts of green, yellow: load a month first, with the job ingest_month" in said
+    assert not path.exists()
