@@ -8,7 +8,7 @@ import pytest
 from dagster import DagsterInstance, Definitions
 from typer.testing import CliRunner
 
-from taxi_platform.assets.keys import ZONES, mart_keys, trip_keys
+from taxi_platform.assets.keys import LOADED, ZONES, mart_keys, trip_keys
 from taxi_platform.automation.months import MonthRecords
 from taxi_platform.checks.reconciliation import TABLE_CHECK
 from taxi_platform.cli.main import app
@@ -35,7 +35,7 @@ EXPECTED: dict[str, tuple[set[str], set[str], set[str]]] = {
     "gcs": (
         {"raw_trips", "cleaned_trips", "gcs_trips"},
         {"ingest_month", "web_to_gcs"},
-        {"published_months"},
+        {"published_months", "automation_conditions"},
     ),
     "bigquery,gcs,postgres": (
         {
@@ -58,7 +58,7 @@ def test_assets_jobs_sensors_and_checks_are_those_of_the_stores(
     Definitions.validate_loadable(defs)
     assets, jobs, sensors = EXPECTED[stores]
     made = {f"{s.name}_{mart}" for s in chosen.table_stores for mart in MARTS}
-    drawn = {"trips_report"} if made else set()
+    drawn = {"loaded_months", *(["trips_report"] if made else [])}
     graph = defs.resolve_asset_graph()
     assert {key.to_user_string() for key in graph.get_all_asset_keys()} == assets | made | drawn
     repository = defs.get_repository_def()
@@ -67,7 +67,7 @@ def test_assets_jobs_sensors_and_checks_are_those_of_the_stores(
     assert [schedule.name for schedule in repository.schedule_defs] == ["monthly"]
     ingested = repository.get_job("ingest_month").asset_layer.executable_asset_keys
     zones = {ZONES} if chosen.table_stores else set()
-    whole = {*trip_keys(chosen), *mart_keys(chosen), *zones}
+    whole = {*trip_keys(chosen), *mart_keys(chosen), *zones, LOADED}
     assert ingested == whole, "the job is not the whole way"
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
     assert checked == (assets | made) - {"raw_trips", "taxi_zones"}

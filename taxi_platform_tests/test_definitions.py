@@ -49,6 +49,7 @@ def test_the_assets_depend_as_the_design_says(defs: Definitions) -> None:
         "bigquery_trips": ["gcs_trips"],
         "postgres_trips": ["cleaned_trips"],
         "taxi_zones": [],
+        "loaded_months": ["bigquery_trips", "postgres_trips"],
         "trips_report": sorted(f"postgres_{mart}" for mart in MARTS),
         **{f"{store}_{mart}": [f"{store}_trips"] for store in STORES for mart in MARTS},
     }

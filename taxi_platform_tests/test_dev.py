@@ -97,6 +97,7 @@ def test_a_partition_launched_in_the_ui_goes_through_the_queue_and_succeeds(ask:
         "taxi_zones",
         *made,
         "trips_report",
+        "loaded_months",
     }
     color, month = PARTITION.split("|")
     tags = {

@@ -19,7 +19,7 @@ from dagster import (
     asset,
 )
 
-from taxi_platform.assets.keys import CLEANED, LOADED, trip_keys
+from taxi_platform.assets.keys import CLEANED, GCS, LOADED, table_key, trip_keys
 from taxi_platform.assets.report import follows
 from taxi_platform.assets.trips import OWNERS
 from taxi_platform.io_managers.metadata import SOURCE
@@ -121,7 +121,7 @@ def loaded_months_assets(chosen: Settings) -> list[AssetsDefinition]:
 
     made = asset(
         key=LOADED,
-        deps=list(trip_keys(chosen)),
+        deps=[table_key(store) for store in chosen.table_stores] or [GCS],
         group_name="report",
         kinds={"dagster"},
         owners=OWNERS,

@@ -13,7 +13,7 @@ from dagster import (
     evaluate_automation_conditions,
 )
 
-from taxi_platform.assets.keys import REPORT, ZONES
+from taxi_platform.assets.keys import LOADED, REPORT, ZONES
 from taxi_platform.definitions import build_defs
 from taxi_platform.marts.definitions import MARTS
 from taxi_platform.settings import load_settings
@@ -59,7 +59,7 @@ class Ticks:
         found = self._evaluate()
         requested: dict[str, set[str]] = {}
         for result in found.results:
-            if isinstance(result.key, AssetKey) and result.key not in (ZONES, REPORT):
+            if isinstance(result.key, AssetKey) and result.key not in (LOADED, REPORT, ZONES):
                 for partition in found.get_requested_partitions(result.key):
                     requested.setdefault(str(partition), set()).add(result.key.path[-1])
         return requested

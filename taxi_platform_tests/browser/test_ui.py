@@ -11,6 +11,7 @@ from dagster import DagsterEventType, DagsterRunStatus
 from playwright.sync_api import Browser, Locator, expect
 from playwright.sync_api import TimeoutError as NotShown
 
+from taxi_platform.assets.keys import LOADED
 from taxi_platform.automation.months import newest_months
 from taxi_platform.landing.expectations import EXPECTATIONS
 from taxi_platform.settings import load_settings
@@ -227,6 +228,17 @@ def test_the_checks_of_the_month_are_shown_as_passed(ui: Ui, run_path: str) -> N
     expect(page.get_by_text("Succeeded", exact=True)).to_have_count(CHECKS)
     expect(ui.shown("Passed")).to_be_visible()
     ui.picture("checks")
+
+
+def test_what_is_loaded_is_seen_without_a_click(
+    ui: Ui, run_path: str, platform: UnattendedPlatform
+) -> None:
+    wait_until(lambda: platform.instance.get_latest_materialization_event(LOADED) is not None)
+    page = ui.open("/assets/loaded_months")
+    expect(page.get_by_text("1 month, all of them synthetic")).to_be_visible()
+    expect(page.get_by_text(f"rows: {platform.kept_rows(MONTH):,}")).to_be_visible()
+    expect(page.get_by_text("no month is loaded")).to_be_visible()
+    ui.picture("loaded-months")
 
 
 def test_no_page_shows_a_secret(

@@ -150,7 +150,7 @@ class Hosts:
         return list(self.platform.instance.get_runs(chosen))
 
     def wait_for_run(
-        self, partition: str, *statuses: DagsterRunStatus, seconds: float = 120
+        self, partition: str, *statuses: DagsterRunStatus, seconds: float = 240
     ) -> DagsterRun:
         """Waits until a month has a run in one of these states."""
         found = wait_until(lambda: self.runs(partition, *statuses), seconds, 0.1)

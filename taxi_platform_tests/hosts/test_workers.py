@@ -78,16 +78,21 @@ def test_without_workers_runs_wait_in_the_queue(hosts: Hosts) -> None:
     require_loaded_once(hosts, partition, contents)
 
 
-def test_months_are_loaded_by_both_hosts(hosts: Hosts, workers: None) -> None:
-    keys = [f"yellow|2021-0{n}" for n in range(1, 5)]
+def test_many_months_are_loaded_by_both_hosts_each_once_whatever_dies(
+    hosts: Hosts, workers: None
+) -> None:
+    keys = [f"yellow|2019-{n:02}" for n in range(1, 11)]
     expected = {key: publish(hosts.published, key, 500 + n) for n, key in enumerate(keys)}
     hosts.request(*expected)
+    died = hosts.wait_for_run(keys[3], STARTED)
+    os.kill(hosts.child(died), signal.SIGKILL)
     for partition, contents in expected.items():
         hosts.wait_for_run(partition, SUCCESS)
         require_loaded_once(hosts, partition, contents)
+        assert len(hosts.runs(partition, SUCCESS)) == 1
+        assert len(hosts.runs(partition)) == (2 if partition == keys[3] else 1)
     landed = [{path.name for path in hosts.published_on(name)} for name in ("one", "two")]
     assert all(landed)
-    assert not set.intersection(*landed)
 
 
 def test_a_worker_finishes_its_run_and_a_store_is_loaded_by_another_host(
@@ -170,7 +175,7 @@ def test_a_broker_that_lost_everything_harms_no_run(hosts: Hosts, workers: None)
 
 
 def test_a_message_that_comes_late_executes_nothing(hosts: Hosts, workers: None) -> None:
-    partition = "yellow|2020-01"
+    partition = "yellow|2020-09"
     contents = publish(hosts.published, partition, 500)
     hosts.request(partition)
     run = hosts.wait_for_run(partition, SUCCESS)
@@ -179,7 +184,7 @@ def test_a_message_that_comes_late_executes_nothing(hosts: Hosts, workers: None)
     assert launcher
     for run_id in (run.run_id, make_new_run_id()):
         launcher.celery.send_task(EXECUTE, args=[run_id], queue=launcher.default_queue)
-    following = "yellow|2020-02"
+    following = "yellow|2020-10"
     publish(hosts.published, following, 500)
     hosts.request(following)
     hosts.wait_for_run(following, SUCCESS)

@@ -17,6 +17,7 @@ from bigquery_emulator.sql import operators, special_types
 from bigquery_emulator.sql.conversions import argument, common_type, convert, empty_array
 from bigquery_emulator.sql.function_types import SIGNATURES
 from bigquery_emulator.sql.more_functions import safe_call
+from bigquery_emulator.sql.names import Names, field_access
 from bigquery_emulator.sql.scopes import Scope, set_type, type_of
 from bigquery_emulator.sql.signatures import Argument, no_signature, resolved
 from bigquery_emulator.sql.types import (
@@ -39,7 +40,7 @@ _LARGEST_INT64 = 2**63 - 1
 _AGGREGATE_MODIFIERS = (exp.Distinct, exp.Order, exp.Limit, exp.HavingMax)
 
 
-class ExpressionTyper:
+class ExpressionTyper(Names):
     """Finds the types of expressions in a scope.
 
     Args:
@@ -48,7 +49,7 @@ class ExpressionTyper:
     """
 
     def __init__(self, scope: Scope, query_type: QueryTyper) -> None:
-        self.scope = scope
+        super().__init__(scope)
         self.query_type = query_type
 
     def type(self, node: Any) -> Type:
@@ -75,59 +76,6 @@ class ExpressionTyper:
         for child in list(node.iter_expressions()):
             if not isinstance(child, exp.Identifier | exp.Var | exp.DataType | exp.WeekStart):
                 self.type(child)
-
-    # Names.
-
-    def _column(self, node: exp.Column) -> Type:
-        if isinstance(node.this, exp.Star):
-            raise invalid_query("Argument * can only be used in COUNT(*)")
-        parts = [one.name for one in node.parts]
-        base, kind, rest = self._base(parts)
-        new: exp.Expr = set_typed(base, kind)
-        for name in rest:
-            new, kind = field_access(new, kind, name)
-        node.replace(new)
-        return kind
-
-    def _base(self, parts: list[str]) -> tuple[exp.Expr, Type, list[str]]:
-        """The column that a path begins with, its type, and the fields that follow."""
-        first = parts[0]
-        if len(parts) > 1 and (source := self._source_of(first)) is not None:
-            kind = source.column(parts[1])
-            if source.value is not None and kind is None:
-                value = exp.column(source.name, table=source.name, quoted=True)
-                return value, source.value, parts[1:]
-            if kind is None:
-                raise invalid_query(f"Name {parts[1]} not found inside {first}")
-            return exp.column(parts[1], table=source.name, quoted=True), kind, parts[2:]
-        found = self.scope.find(first)
-        if found is None:
-            variable = self.scope.variable(first)
-            if variable is None:
-                raise invalid_query(f"Unrecognized name: {first}")
-            return variable, type_of_field(variable.meta["bound"]), parts[1:]
-        source, kind = found
-        if source is not None and source.value is not None and source.column(first) is None:
-            value = exp.column(source.name, table=source.name, quoted=True)
-            return set_typed(value, source.value), source.value, parts
-        if source is not None:
-            return exp.column(first, table=source.name, quoted=True), kind, parts[1:]
-        if (named := self.scope.source(first)) is not None and named.row == kind:
-            if named.value is None:
-                raise unsupported("a whole row of a table as a value")
-            return exp.column(named.name, table=named.name, quoted=True), kind, parts[1:]
-        return exp.column(first, quoted=True), kind, parts[1:]
-
-    def _source_of(self, name: str) -> Any:
-        """The range variable that a path begins with; a column of that name nearer hides it."""
-        scope: Scope | None = self.scope
-        while scope is not None:
-            if (own := scope.own_source(name)) is not None:
-                return own
-            if any(one.column(name) for one in scope.sources) or name.lower() in scope.merged:
-                return None
-            scope = scope.outer
-        return None
 
     def _dot(self, node: exp.Dot) -> Type:
         kind = self.type(node.this)
@@ -353,27 +301,6 @@ def _like(typer: ExpressionTyper, node: exp.Like) -> Type:
         if typer.type(one) not in (STRING, NULL):
             raise no_signature("LIKE", [argument(one)], operator=True)
     return BOOL
-
-
-def set_typed(node: exp.Expr, kind: Type) -> exp.Expr:
-    """The expression, with its type noted."""
-    set_type(node, kind)
-    return node
-
-
-def field_access(value: exp.Expr, kind: Type, name: str) -> tuple[exp.Expr, Type]:
-    """A field of a STRUCT's value, and its type.
-
-    Raises:
-        ApiError: it is not one, or has no such field.
-    """
-    if kind.name != "STRUCT":
-        raise invalid_query(f"Cannot access field {name} on a value with type {kind}")
-    found = kind.field(name)
-    if found is None:
-        raise invalid_query(f"Field name {name} does not exist in {kind}")
-    new = exp.Dot(this=value, expression=exp.to_identifier(name, quoted=True))
-    return set_typed(new, found), found
 
 
 def _arguments(node: exp.Expr, name: str) -> list[exp.Expr]:

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from bigquery_emulator.errors import invalid_query
 from bigquery_emulator.sql.clauses import ClauseTyper
-from bigquery_emulator.sql.expressions import field_access
+from bigquery_emulator.sql.names import field_access
 from bigquery_emulator.sql.scopes import Source, set_type, type_of
 from bigquery_emulator.sql.types import NULL, Type
 

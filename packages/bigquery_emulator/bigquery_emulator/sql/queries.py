@@ -16,6 +16,7 @@ from bigquery_emulator.sql import operators
 from bigquery_emulator.sql.clauses import ClauseTyper, check_grouped, has_aggregate, pack_struct
 from bigquery_emulator.sql.conversions import convert, is_constant
 from bigquery_emulator.sql.projections import written_out
+from bigquery_emulator.sql.reordering import ordered_outside
 from bigquery_emulator.sql.scopes import Scope, set_type, type_of
 from bigquery_emulator.sql.sources import FromClause, TableSource
 from bigquery_emulator.sql.types import BOOL, INT64, NULL, Type, supertype
@@ -62,6 +63,7 @@ class QueryTyper:
             found = self._select(node, scope)
         else:
             raise unsupported(f"{node.key.upper()} as a query")
+        node = ordered_outside(node, found)
         node.meta[_COLUMNS] = found
         return found
 
