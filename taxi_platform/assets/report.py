@@ -53,6 +53,7 @@ def report_assets(chosen: Settings) -> list[AssetsDefinition]:
         """
         # Imported here: few runs draw pictures.
         from taxi_platform.io_managers.charts import image
+        from taxi_platform.stores.gcs.client import trip_objects
 
         landing: LandingZoneResource = context.resources.landing
         resource: TableStoreResource = getattr(context.resources, store.name)
@@ -69,7 +70,7 @@ def report_assets(chosen: Settings) -> list[AssetsDefinition]:
                 "size_bytes": len(report.html.encode()),
             }
             if chosen.uses_gcs:
-                uri = context.resources.gcs.get_trips().put_report(NAME, report.html)
+                uri = trip_objects(chosen.gcs).put_report(NAME, report.html)
                 metadata["dagster/uri"] = MetadataValue.text(uri)
             for picture in report.pictures:
                 if picture.key in IN_METADATA:
@@ -82,7 +83,7 @@ def report_assets(chosen: Settings) -> list[AssetsDefinition]:
         group_name="report",
         kinds={"vega", "html"},
         owners=OWNERS,
-        required_resource_keys={"landing", store.name, *(["gcs"] if chosen.uses_gcs else [])},
+        required_resource_keys={"landing", store.name},
         automation_condition=follows("follows_the_marts"),
         **retried(chosen),
     )(trips_report)
