@@ -70,11 +70,13 @@ format: $(READY) ## Format the code and fix what ruff can fix
 docs: $(READY) ## Write docs/data.md from the code
 	$(BIN)/python -m taxi_platform.marts.documentation > docs/data.md
 
+PICTURES := $(addprefix test-artefacts/browser/,asset-graph.png loaded-months.png)
+
 .PHONY: screenshot
-screenshot: $(READY) ## Renew docs/asset-graph.png, with the system's Chromium
-	rm -f test-artefacts/browser/asset-graph.png
-	$(BIN)/pytest taxi_platform_tests/browser -k graph
-	cp test-artefacts/browser/asset-graph.png docs/asset-graph.png
+screenshot: $(READY) ## Renew the pictures of the UI in docs/, with the system's Chromium
+	rm -f $(PICTURES)
+	$(BIN)/pytest taxi_platform_tests/browser/test_ui.py
+	cp $(PICTURES) docs/
 
 .PHONY: bench
 bench: $(READY) ## Measure this platform and other tools, about 20 minutes, into docs/performance.md
