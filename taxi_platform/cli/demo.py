@@ -79,8 +79,10 @@ def run_demo(project_dir: Path, *, force: bool = False) -> bool:
     with DagsterInstance.get() as instance:
         if not force:
             _refuse_real_months(instance)
-        for pool in pools(load_settings()):  # which the UI would show after its first queued run
-            instance.event_log_storage.initialize_concurrency_limit_to_default(pool)
+        records = instance.event_log_storage
+        for pool in set(pools(load_settings())) - records.get_concurrency_keys():
+            # The UI would show a pool after its first queued run.
+            records.initialize_concurrency_limit_to_default(pool)
         with _progress(output) as progress:
             runs = [_materialize(month, instance, progress) for month in DEMO_MONTHS]
             _load_zones(instance, progress)
