@@ -114,7 +114,7 @@ class CleanedTrips:
         self.options = options
         self._name = name
         self._rejected: list[pa.RecordBatch] = []
-        """Rejected rows whose amounts and months have not been counted yet."""
+        """Amounts and times of rejected rows that have not been counted yet."""
 
     def close(self) -> None:
         """Closes the published file. Call it if you do not iterate to the end."""
@@ -150,7 +150,9 @@ class CleanedTrips:
         summary.notes.update(batch.notes)
         summary.first_failure = summary.first_failure or batch.first_failure
         if batch.rejected.num_rows:
-            self._rejected.append(batch.rejected)
+            kind = trip_type(self.month.color)
+            # Without the texts, which may be long.
+            self._rejected.append(batch.rejected.select([*kind.amounts, kind.time_column]))
             if sum(rows.num_rows for rows in self._rejected) >= REJECTED_AT_A_TIME:
                 self._count_rejected()
 
@@ -159,10 +161,10 @@ class CleanedTrips:
             return
         rows = pa.Table.from_batches(self._rejected).combine_chunks().to_batches()[0]
         self._rejected = []
-        kind = trip_type(self.month.color)
-        for name in kind.amounts:
+        *amounts, time_column = rows.schema.names
+        for name in amounts:
             self.summary.cents_rejected[name] += cents_of(rows[name])
-        self.summary.rejected_months.update(_months(rows[kind.time_column]))
+        self.summary.rejected_months.update(_months(rows[time_column]))
 
     def _refuse_if_bad(self) -> None:
         if self.summary.rows_read == 0:
