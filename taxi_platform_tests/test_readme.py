@@ -110,7 +110,8 @@ class Reader:
             family = psutil.Process(server.pid).children(recursive=True)
             server.terminate()
             server.wait(60)
-            _, left = psutil.wait_procs(family, timeout=60)
+            # A code server waits up to 60 seconds for what it is being asked.
+            _, left = psutil.wait_procs(family, timeout=120)
             for process in left:
                 process.kill()
             assert not left, left

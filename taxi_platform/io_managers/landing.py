@@ -1,6 +1,8 @@
 """The IO managers of the landing zone: the published file, and the cleaned Parquet."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,6 +29,7 @@ from taxi_platform.io_managers.records import recorded, recorded_for
 from taxi_platform.io_managers.versions import set_content_version
 from taxi_platform.landing.files import MonthVersions, RawFile, TripParquet
 from taxi_platform.landing.trip_batches import batches_ahead
+from taxi_platform.landing.versions import OtherVersionError
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.resources.landing import LandingZoneResource
 from taxi_platform.sources.address import is_synthetic
@@ -35,6 +38,11 @@ from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import chosen_schema
 
 BATCH_ROWS = 65_536
+
+T = TypeVar("T")
+
+SETTLE_SECONDS = 5.0
+"""How long a file may be of another version than the recorded one before it is refused."""
 
 
 class RawFileIOManager(ConfigurableIOManager):
@@ -50,7 +58,8 @@ class RawFileIOManager(ConfigurableIOManager):
         """The landed file of the partition, in the version that ``raw_trips`` recorded."""
         month = month_of(context)
         with as_failures(month, context):
-            return self.landing.get_zone().find_raw(month, recorded_for(context, month).latest)
+            zone = self.landing.get_zone()
+            return settled(lambda: zone.find_raw(month, recorded_for(context, month).latest))
 
 
 class TripParquetIOManager(ConfigurableIOManager):
@@ -120,17 +129,38 @@ class TripParquetIOManager(ConfigurableIOManager):
             month, zone = month_of(context), self.landing.get_zone()
             with as_failures(month, context):
                 if context.dagster_type.typing_type is MonthVersions:
-                    return zone.find_versions(month, recorded_for(context, month).latest)
-                return _find_in_place(context, zone, month)
+                    return settled(
+                        lambda: zone.find_versions(month, recorded_for(context, month).latest)
+                    )
+                return settled(lambda: _find_in_place(context, zone, month))
         return trips_as_annotated(context, lambda month: self._stream(context, month))
 
     def _stream(self, context: InputContext, month: TripMonth) -> Iterator[pa.RecordBatch]:
         schema = chosen_schema(month.color, chosen_columns(context))
         with as_failures(month, context):
-            trips = _find_in_place(context, self.landing.get_zone(), month)
+            zone = self.landing.get_zone()
+            trips = settled(lambda: _find_in_place(context, zone, month))
             with pq.ParquetFile(trips.path, pre_buffer=False) as file:
                 for batch in batches_ahead(file, schema.names, BATCH_ROWS):
                     yield batch.cast(schema)
+
+
+def settled(find: Callable[[], T]) -> T:
+    """What finds a file in its recorded version; asked again for a few seconds.
+
+    Another run of the month on this host replaces the file a moment before that is recorded.
+
+    Raises:
+        OtherVersionError: it stays another version.
+    """
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        try:
+            return find()
+        except OtherVersionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def _find_in_place(context: InputContext, zone: LandingZone, month: TripMonth) -> TripParquet:

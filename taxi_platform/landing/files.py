@@ -16,6 +16,7 @@ from taxi_platform.landing.footers import AcceptedVersion, summary_of
 from taxi_platform.landing.storage import Landed, LandedObject
 from taxi_platform.landing.versions import (
     Expected,
+    OtherVersionError,
     content_version,
     crc32c_once,
     other_version,
@@ -250,9 +251,9 @@ def require_version(file: RawFile | TripParquet, expected: Expected | None, asse
     """Refuses a version that is not the recorded one.
 
     Raises:
-        PermanentStoreError: it is not.
+        OtherVersionError: it is not.
     """
     if expected is not None and file.version != expected.content:
-        raise PermanentStoreError(
+        raise OtherVersionError(
             other_version(file.month, asset, file.version, expected, where=file.path)
         )

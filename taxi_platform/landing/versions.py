@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from taxi_platform.errors import PermanentStoreError
 from taxi_platform.landing.atomic_files import sha256_of
 from taxi_platform.sources.checksums import checksum_of
 from taxi_platform.trips.month import TripMonth
@@ -30,6 +31,10 @@ class Expected:
     content: str
     by: str
     generation: int | None = None
+
+
+class OtherVersionError(PermanentStoreError):
+    """A file is there, in another version than the recorded one."""
 
 
 def other_version(

@@ -151,7 +151,7 @@ def in_gcs(
     ) as client:
         buckets = []
         for name in ("readers-one", "readers-other"):
-            client.create_bucket(name)
+            client.lookup_bucket(name) or client.create_bucket(name)
             buckets.append(GCSTrips(client, name))
         yield (
             [gcs.upload(trips)[0] for gcs, trips in zip(buckets, versions, strict=True)],
