@@ -97,16 +97,22 @@ def _split(node: exp.Split) -> exp.Expr:
     return macro("str_split", macro("bq_text", node.this), node.expression)
 
 
-def _regexp_extract(node: exp.RegexpExtract) -> exp.Expr:
+def pattern_and_groups(node: exp.Expr, name: str) -> tuple[str, int]:
+    """The pattern that a function extracts, and how many capturing groups it has: at most one."""
     pattern = literal(node.expression)
     if pattern is None:
-        raise unsupported("REGEXP_EXTRACT with a computed pattern")
+        raise unsupported(f"{name} with a computed pattern")
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
-        raise unsupported(f"the pattern of REGEXP_EXTRACT: {error}") from error
+        raise unsupported(f"the pattern of {name}: {error}") from error
     if groups > 1:
-        raise unsupported("REGEXP_EXTRACT with several capturing groups")
+        raise unsupported(f"{name} with several capturing groups")
+    return pattern, groups
+
+
+def _regexp_extract(node: exp.RegexpExtract) -> exp.Expr:
+    pattern, groups = pattern_and_groups(node, "REGEXP_EXTRACT")
     # A group that took no part is NULL to BigQuery; DuckDB does not tell it from an empty one.
     may_lack = groups and re.search(r"\)[?*]|\){0|\|", pattern)
     name = "bq_regexp_extract_optional" if may_lack else "bq_regexp_extract"

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sqlglot import exp
 
 from bigquery_emulator.errors import unsupported
 from bigquery_emulator.sql.conversions import NATIVE, is_constant
-from bigquery_emulator.sql.functions import Function, function, literal, macro, plain
+from bigquery_emulator.sql.functions import (
+    Function,
+    function,
+    literal,
+    macro,
+    pattern_and_groups,
+    plain,
+)
 from bigquery_emulator.sql.scopes import type_of
 from bigquery_emulator.sql.types import FLOAT64, INT64, NULL, Type
 
@@ -105,15 +111,7 @@ def _concatenated(node: exp.ArrayConcat) -> exp.Expr:
 
 
 def _extracted(node: exp.RegexpExtractAll) -> exp.Expr:
-    pattern = literal(node.expression)
-    if pattern is None:
-        raise unsupported("REGEXP_EXTRACT_ALL with a computed pattern")
-    try:
-        groups = re.compile(pattern).groups
-    except re.error as error:
-        raise unsupported(f"the pattern of REGEXP_EXTRACT_ALL: {error}") from error
-    if groups > 1:
-        raise unsupported("REGEXP_EXTRACT_ALL with several capturing groups")
+    _, groups = pattern_and_groups(node, "REGEXP_EXTRACT_ALL")
     return macro("regexp_extract_all", node.this, node.expression, exp.Literal.number(groups))
 
 
