@@ -111,10 +111,20 @@ class Reader:
             server.terminate()
             server.wait(60)
             # A code server waits up to 60 seconds for what it is being asked.
-            _, left = psutil.wait_procs(family, timeout=120)
+            deadline = time.monotonic() + 120
+            while (left := [p for p in family if is_running(p)]) and time.monotonic() < deadline:
+                time.sleep(0.5)
             for process in left:
                 process.kill()
             assert not left, left
+
+
+def is_running(process: psutil.Process) -> bool:
+    """Whether a process has not ended, even if in a container nobody collects its exit code."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture

@@ -53,8 +53,10 @@ class WorkerRunLauncher(CeleryRunLauncher):
             task_routes={},
             task_serializer="json",
             accept_content=["json"],
-            # A worker reserves no more than it executes.
+            # A worker reserves no more than it executes: a run never waits behind another one while
+            # another worker is idle. Without the second line it would reserve one more.
             worker_prefetch_multiplier=1,
+            worker_disable_prefetch=True,
             worker_hijack_root_logger=False,
             worker_redirect_stdouts=False,
         )

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 import pytest
@@ -23,7 +24,8 @@ pytestmark = [
     pytest.mark.timeout(600),
 ]
 
-QUEUED, STARTED = DagsterRunStatus.QUEUED, DagsterRunStatus.STARTED
+QUEUED, STARTING = DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING
+STARTED = DagsterRunStatus.STARTED
 SUCCESS, CANCELED = DagsterRunStatus.SUCCESS, DagsterRunStatus.CANCELED
 
 LONG = 400_000
@@ -52,6 +54,16 @@ def long_month(hosts: Hosts, partition: str, rows: int = LONG) -> tuple[Contents
     contents = publish(hosts.published, partition, rows)
     hosts.request(partition)
     return contents, hosts.wait_for_run(partition, STARTED)
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Stops a process while the block runs."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def require_loaded_once(hosts: Hosts, partition: str, contents: Contents) -> None:
@@ -109,6 +121,26 @@ def test_a_worker_finishes_its_run_and_a_store_is_loaded_by_another_host(
     hosts.request(partition, assets=["postgres_trips"])
     wait_until(lambda: len(hosts.runs(partition, SUCCESS)) == 2, 60)
     require_loaded_once(hosts, partition, contents)
+
+
+def test_a_run_does_not_wait_behind_another_one_while_a_worker_is_idle(
+    hosts: Hosts, workers: None
+) -> None:
+    keys = ["yellow|2021-05", "yellow|2021-06"]
+    contents, run = long_month(hosts, keys[0])
+    busy = hosts.host_of(run)
+    (idle,) = {"one", "two"} - {busy}
+    with stopped(hosts.child(run)):
+        with stopped(hosts.process(idle).pid):
+            time.sleep(3)  # Its last request to the broker has ended.
+            more = publish(hosts.published, keys[1], 500)
+            hosts.request(keys[1])
+            hosts.wait_for_run(keys[1], STARTING)
+            time.sleep(3)
+        hosts.wait_for_run(keys[1], SUCCESS, seconds=60)
+    hosts.wait_for_run(keys[0], SUCCESS)
+    require_loaded_once(hosts, keys[0], contents)
+    require_loaded_once(hosts, keys[1], more)
 
 
 def test_months_whose_process_or_host_is_lost_are_loaded_soon(hosts: Hosts, workers: None) -> None:
