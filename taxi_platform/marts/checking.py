@@ -31,7 +31,7 @@ def wrong_sums(
     wanted = [(mart, column, sql) for mart in marts for column, sql in mart.sums.items()]
     sums = ", ".join(f"{sql} AS t{n}" for n, (_, _, sql) in enumerate(wanted))
     # Names are those of marts and of the settings.
-    parts = [f"(SELECT {sums} FROM trips) AS t"]  # noqa: S608
+    parts = [f"(SELECT {sums} FROM totals) AS t"]  # noqa: S608
     parts += [_sums_of(store, month, mart, n) for n, mart in enumerate(marts)]
     statement = f"SELECT * FROM {' CROSS JOIN '.join(parts)}"  # noqa: S608
     row = _only_row(store, with_clause(given, statement))

@@ -27,26 +27,19 @@ def month_relations(
         store: the store.
         dialect: its SQL.
         month: color and month.
-        account: of the month's cleaned file. If it is of another version than the month in the
-            store, or there is none, the rejected rows of the loaded version are unknown.
+        account: see ``relations``.
 
     Raises:
         PermanentStoreError: the store has no trips of the month.
     """
     table = store.quoted_name(f"{month.color}_trips")
     # The name comes from the settings and the month, and the month is a date.
-    counted = first_rows(
-        store,
-        f"SELECT COUNT(*) FROM {table} WHERE {DATA_FILE_MONTH} = DATE '{month.month}'",  # noqa: S608
-        1,
-    )
-    rows = int(counted.rows[0][0])
-    if not rows:
+    one = f"SELECT 1 AS one FROM {table} WHERE {DATA_FILE_MONTH} = DATE '{month.month}' LIMIT 1"  # noqa: S608
+    if not first_rows(store, one, 1).rows:
         raise PermanentStoreError(
             f"{month}: {table} in {store.address} has no rows of this month: load it first"
         )
-    known = account if account is not None and account.kept == rows else Account(rows, {})
-    return relations(month, table, dialect, BOROUGHS, known)
+    return relations(month, table, dialect, BOROUGHS, account)
 
 
 def replace_marts(

@@ -49,7 +49,7 @@ class Mart:
         columns: the columns, in order. Sums of money are whole cents.
         sql: a SELECT that both stores take, of the relations in ``relations``.
         needs: what a trip must have (``TripType.by_meaning``) for its type to have this mart.
-        sums: what the columns add up to over all rows, as aggregates over the relation ``trips``.
+        sums: what the columns add up to over all rows, as aggregates over the relation ``totals``.
             A check compares them.
         ratios: further columns of the view, by name.
 

@@ -1,16 +1,19 @@
 """The relations that the marts' SQL reads: a month of one color, in the same words for every color.
 
 ``trips``
-    A row a trip: ``day``, ``weekday`` (1 Monday to 7 Sunday), ``hour``, ``pickup_zone``,
+    A row a trip: ``day``, ``start_hour`` (when the hour of its pickup began), ``pickup_zone``,
     ``dropoff_zone``, ``passengers``, ``payment_type``, ``mile_thousandths``, ``fare_cents``,
-    ``tip_cents``, ``total_cents``, ``fee_cents`` (the congestion fee), and ``driven_seconds`` and
-    ``driven_thousandths``, which are null unless the trip took 1 minute to 4 hours and is shorter
-    than 100 miles: what else there is of times and distances is mostly wrong.
-``days``, ``hours``, ``pairs``
-    Sums of trips by ``day`` and ``pickup_zone``; by ``weekday``, ``hour`` and ``payment_type``; by
-    ``pickup_zone`` and ``dropoff_zone``, with their boroughs, ``pickup_borough`` and
-    ``dropoff_borough``. ``GROUPED`` lists the sums of each. A store computes each once for all
-    marts, so a mart of one of them costs next to nothing.
+    ``tip_cents``, ``total_cents``, ``fee_cents`` (the congestion fee), ``duration``, which stores
+    add up in ways of their own, and ``is_driven``: whether the trip took 1 minute to 4 hours, in
+    whole seconds, and is shorter than 100 miles. What else there is of times and distances is
+    mostly wrong.
+``days``, ``hours``, ``pairs``, ``totals``
+    Sums of trips by ``day`` and ``pickup_zone``; by ``start_hour`` and ``payment_type``, with their
+    ``day``, ``weekday`` (1 Monday to 7 Sunday) and ``hour``; by ``pickup_zone`` and
+    ``dropoff_zone``, with their boroughs, ``pickup_borough`` and ``dropoff_borough``; of the month
+    by ``payment_type``, with which the marts are compared. ``GROUPED`` lists the sums of each. In
+    ``hours`` and ``totals``, there may be two rows of a group: add them up. A store computes each
+    once for all marts, so a mart of one of them costs next to nothing.
 ``account``
     A row a ``reason`` for which rows of the file were rejected, with their ``row_count``; the
     reason of kept rows is ``kept``.
@@ -34,6 +37,8 @@ AIRPORTS = (1, 132, 138)
 KEPT = "kept"
 """The reason in ``account`` of rows that were not rejected."""
 
+_AIRPORTS = ", ".join(map(str, AIRPORTS))
+
 SUMS = {
     "trips": "COUNT(*)",
     "passengers": "CAST(SUM(passengers) AS BIGINT)",
@@ -43,33 +48,29 @@ SUMS = {
     "total_cents": "CAST(SUM(total_cents) AS BIGINT)",
     "fee_cents": "CAST(SUM(fee_cents) AS BIGINT)",
     "fee_trips": "SUM(CASE WHEN fee_cents > 0 THEN 1 ELSE 0 END)",
-    "driven_trips": "COUNT(driven_seconds)",
-    "driven_seconds": "CAST(SUM(driven_seconds) AS BIGINT)",
-    "driven_thousandths": "CAST(SUM(driven_thousandths) AS BIGINT)",
+    "to_airport_trips": f"SUM(CASE WHEN dropoff_zone IN ({_AIRPORTS}) THEN 1 ELSE 0 END)",
+    "from_airport_trips": f"SUM(CASE WHEN pickup_zone IN ({_AIRPORTS}) THEN 1 ELSE 0 END)",
 }
 """The sums of the relations, as aggregates over ``trips``."""
 
-_DRIVEN = ("driven_trips", "driven_seconds", "driven_thousandths")
+DRIVEN = ("driven_trips", "driven_thousandths", "driven_seconds")
+"""Sums of the driven trips alone: their number, distance and duration."""
+
 _MONEY = ("fare_cents", "tip_cents", "total_cents")
 
 GROUPED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "days": (
         ("day", "pickup_zone"),
-        (
-            *("trips", "passengers", "mile_thousandths", *_MONEY, "fee_cents", "fee_trips"),
-            *_DRIVEN,
-        ),
+        ("trips", "passengers", "mile_thousandths", *_MONEY, "to_airport_trips"),
     ),
     "hours": (
-        ("weekday", "hour", "payment_type"),
-        ("trips", "fare_cents", "tip_cents", *_DRIVEN),
+        ("start_hour", "payment_type"),
+        ("trips", "fare_cents", "tip_cents", "fee_cents", "fee_trips", *DRIVEN),
     ),
-    "pairs": (
-        ("pickup_zone", "dropoff_zone"),
-        ("trips", "mile_thousandths", "tip_cents", "total_cents"),
-    ),
+    "pairs": (("pickup_zone", "dropoff_zone"), ("trips", "total_cents")),
+    "totals": (("payment_type",), (*SUMS, *DRIVEN)),
 }
-"""What trips are grouped by, and their sums; see ``SUMS``."""
+"""What trips are grouped by, and their sums; see ``SUMS`` and ``DRIVEN``."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def relations(
     table: str,
     dialect: SqlDialect,
     boroughs: Mapping[int, str],
-    account: Account,
+    account: Account | None,
 ) -> dict[str, Relation]:
     """The relations of a month.
 
@@ -99,10 +100,18 @@ def relations(
         table: the full name of the color's table of trips.
         dialect: the store's.
         boroughs: the borough of each zone.
-        account: of the month's rows.
+        account: of the month's cleaned file, if there is one. If it is of another version than the
+            month in the store, the rejected rows of the loaded version are unknown.
     """
-    grouped = {name: _grouped(columns, sums, boroughs) for name, (columns, sums) in GROUPED.items()}
-    small = {**grouped, "account": _account(account)}
+    grouped = {
+        name: _grouped(columns, sums, dialect, boroughs)
+        for name, (columns, sums) in GROUPED.items()
+    }
+    small = {
+        **grouped,
+        "kept_rows": "SELECT SUM(trips) AS row_count FROM hours",
+        "account": _account(account),
+    }
     return {
         "trips": Relation(_trips(month, table, dialect), is_small=False),
         **{name: Relation(sql, is_small=True) for name, sql in small.items()},
@@ -111,8 +120,8 @@ def relations(
 
 def _trips(month: TripMonth, table: str, dialect: SqlDialect) -> str:
     meant = trip_type(month.color).by_meaning
-    time, end = meant["pickup_time"], meant.get("dropoff_time")
-    distance = meant.get("miles")
+    time, distance = meant["pickup_time"], meant.get("miles")
+    end = meant.get("dropoff_time", time)
 
     def column(meaning: str, kind: str) -> str:
         return meant.get(meaning, f"CAST(NULL AS {kind})")
@@ -121,13 +130,12 @@ def _trips(month: TripMonth, table: str, dialect: SqlDialect) -> str:
         amount = meant.get(meaning)
         return cents_expression(amount, "BIGINT") if amount else "CAST(NULL AS BIGINT)"
 
-    thousandths = f"CAST(FLOOR({distance} * 1000 + 0.5) AS BIGINT)" if distance else "NULL"
-    seconds = dialect.seconds.format(start=time, end=end) if end else "NULL"
-    driven = f"{distance} < 100 AND {seconds} BETWEEN 60 AND 14400" if distance and end else "FALSE"
+    thousandths = f"FLOOR({distance} * 1000 + 0.5)" if distance else "NULL"
+    duration = dialect.duration.format(start=time, end=end)
+    plausible = dialect.is_plausible.format(duration=duration)
     columns = {
         "day": f"CAST({time} AS DATE)",
-        "weekday": dialect.weekday.format(time=time),
-        "hour": dialect.hour.format(time=time),
+        "start_hour": dialect.start_hour.format(time=time),
         "pickup_zone": column("pickup_zone", "SMALLINT"),
         "dropoff_zone": column("dropoff_zone", "SMALLINT"),
         "passengers": column("passengers", "SMALLINT"),
@@ -137,24 +145,47 @@ def _trips(month: TripMonth, table: str, dialect: SqlDialect) -> str:
         "tip_cents": in_cents("tip"),
         "total_cents": in_cents("total"),
         "fee_cents": in_cents("congestion_fee"),
-        "driven_seconds": f"CASE WHEN {driven} THEN CAST({seconds} AS BIGINT) END",
-        "driven_thousandths": f"CASE WHEN {driven} THEN CAST({thousandths} AS BIGINT) END",
+        "duration": duration,
+        "is_driven": f"{distance} < 100 AND {plausible}" if distance else "FALSE",
     }
     chosen = ", ".join(f"{expression} AS {name}" for name, expression in columns.items())
     # Names are those of the schema and of the settings, the month is a date.
     return f"SELECT {chosen} FROM {table} WHERE {DATA_FILE_MONTH} = DATE '{month.month}'"  # noqa: S608
 
 
-def _grouped(columns: tuple[str, ...], sums: tuple[str, ...], boroughs: Mapping[int, str]) -> str:
-    groups = ", ".join(columns)
-    summed = ", ".join(f"{SUMS[name]} AS {name}" for name in sums)
-    inner = f"SELECT {groups}, {summed} FROM trips GROUP BY {groups}"  # noqa: S608
-    zones = [name for name in columns if name.endswith("_zone")]
-    if "dropoff_zone" not in zones:
+def _grouped(
+    columns: tuple[str, ...],
+    sums: tuple[str, ...],
+    dialect: SqlDialect,
+    boroughs: Mapping[int, str],
+) -> str:
+    """Sums of trips. What is computed of the groups is computed once a group, not once a trip."""
+    groups, summed = [*columns], {name: SUMS[name] for name in sums if name in SUMS}
+    further: dict[str, str] = {}
+    if DRIVEN[0] in sums:
+        # A third group is cheaper than to decide for each sum whether it counts a trip.
+        groups.append("is_driven")
+        summed |= {"mile_thousandths": SUMS["mile_thousandths"]}
+        summed |= {"seconds": dialect.seconds.format(durations="SUM(duration)")}
+        of = ("trips", "mile_thousandths", "seconds")
+        further |= {
+            driven: f"CASE WHEN is_driven THEN {every} ELSE 0 END"
+            for driven, every in zip(DRIVEN, of, strict=True)
+        }
+    if "start_hour" in columns:
+        parts = {"weekday": dialect.weekday, "hour": dialect.hour}
+        further |= {name: sql.format(time="start_hour") for name, sql in parts.items()}
+        further |= {"day": "CAST(start_hour AS DATE)"}
+    if "dropoff_zone" in columns:
+        further |= {
+            zone.replace("_zone", "_borough"): borough_case(zone, boroughs) for zone in columns
+        }
+    expressions = ", ".join(f"{sql} AS {name}" for name, sql in summed.items())
+    by = ", ".join(groups)
+    inner = f"SELECT {by}, {expressions} FROM trips GROUP BY {by}"  # noqa: S608
+    if not further:
         return inner
-    named = ", ".join(
-        f"{borough_case(zone, boroughs)} AS {zone.replace('_zone', '_borough')}" for zone in zones
-    )
+    named = ", ".join(f"{sql} AS {name}" for name, sql in further.items())
     return f"SELECT *, {named} FROM ({inner}) AS grouped"  # noqa: S608
 
 
@@ -170,10 +201,19 @@ def borough_case(zone: str, boroughs: Mapping[int, str]) -> str:
     return f"CASE {' '.join(cases)} ELSE 'Unknown' END" if cases else "'Unknown'"
 
 
-def _account(account: Account) -> str:
-    rows = [(KEPT, account.kept), *sorted(account.rejected.items())]
+def _account(account: Account | None) -> str:
+    """Rows of the file that were rejected are known if the month in the store is of that file."""
+    kept = f"SELECT '{KEPT}' AS reason, row_count FROM kept_rows"  # noqa: S608
+    rejected = sorted(account.rejected.items()) if account else []
     return " UNION ALL ".join(
-        f"SELECT {_text(reason)} AS reason, {int(number)} AS row_count" for reason, number in rows
+        [
+            kept,
+            *(
+                f"SELECT {_text(reason)} AS reason, {int(number)} AS row_count FROM kept_rows "  # noqa: S608
+                f"WHERE row_count = {account.kept if account else 0}"
+                for reason, number in rejected
+            ),
+        ]
     )
 
 

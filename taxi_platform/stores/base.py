@@ -49,11 +49,18 @@ class SqlDialect:
     Attributes:
         weekday: the day of the week of ``{time}``, 1 Monday to 7 Sunday.
         hour: the hour of ``{time}``, 0 to 23.
-        seconds: the whole seconds from ``{start}`` to ``{end}``; exact if they are positive.
+        start_hour: ``{time}`` without its minutes and seconds.
+        duration: from ``{start}`` to ``{end}``, rounded to whole seconds, of a type that can be
+            added up.
+        is_plausible: whether ``{duration}`` is from 1 minute to 4 hours.
+        seconds: a sum of ``{durations}`` as a number of seconds.
     """
 
     weekday: str
     hour: str
+    start_hour: str
+    duration: str
+    is_plausible: str
     seconds: str
 
 

@@ -30,6 +30,7 @@ def test_every_mart_is_described_and_its_sums_are_checked(mart: Mart) -> None:
     assert all(column.description.endswith((".", "'.")) for column in mart.columns)
     assert all(column.unit == CENTS for column in mart.columns if column.name.endswith("_cents"))
     dimensions = {c for groups, _ in GROUPED.values() for c in groups} | {
+        *("weekday", "hour"),
         "pickup_borough",
         "dropoff_borough",
         "reason",

@@ -171,9 +171,12 @@ def test_the_account_of_the_month_is_in_the_mart_and_unknown_of_another_version(
         assert account["zero_passengers"] > 0
         dialect = STORES["postgres"].dialect
         assert dialect is not None
-        other = Account(int(account["kept"]) + 1, {"zero_passengers": 5})
-        given = month_relations(store, dialect, CHARGED, other)
-        assert "zero_passengers" not in given["account"].sql
+        rejected = {reason: rows for reason, rows in account.items() if reason != "kept"}
+        for kept, known in ((int(account["kept"]) + 1, {}), (int(account["kept"]), rejected)):
+            given = month_relations(store, dialect, CHARGED, Account(kept, rejected))
+            replace_marts(store, CHARGED, given, [MARTS["quality_months"]])
+            found = {row[0]: row[1] for row in rows_of(store, "quality_months", CHARGED)}
+            assert found == {"kept": account["kept"]} | known
 
 
 def test_the_view_of_a_mart_has_all_colors_and_its_ratios_and_that_of_the_trips_what_they_share(

@@ -200,6 +200,9 @@ DUCKDB = StoreType(
     dialect=SqlDialect(
         weekday="isodow({time})",
         hour="hour({time})",
-        seconds="CAST(FLOOR(epoch({end} - {start})) AS BIGINT)",
+        start_hour="date_trunc('hour', {time})",
+        duration="CAST(round(epoch({end} - {start})) AS BIGINT)",
+        is_plausible="{duration} BETWEEN 60 AND 14400",
+        seconds="CAST({durations} AS BIGINT)",
     ),
 )

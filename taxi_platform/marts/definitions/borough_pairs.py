@@ -20,6 +20,6 @@ MART = Mart(
         FROM pairs
         GROUP BY pickup_borough, dropoff_borough
     """,
-    sums={"trips": "COUNT(*)", "revenue_cents": "SUM(total_cents)"},
+    sums={"trips": "SUM(trips)", "revenue_cents": "SUM(total_cents)"},
     needs=("pickup_zone", "dropoff_zone"),
 )

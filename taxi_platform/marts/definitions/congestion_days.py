@@ -24,14 +24,14 @@ MART = Mart(
           COALESCE(SUM(fee_cents), 0) AS fee_cents, SUM(driven_trips) AS driven_trips,
           COALESCE(SUM(driven_thousandths), 0) / 1000.0 AS driven_miles,
           COALESCE(SUM(driven_seconds), 0) AS driven_seconds
-        FROM days
+        FROM hours
         GROUP BY day
     """,
     sums={
-        "trips": "COUNT(*)",
-        "fee_trips": "SUM(CASE WHEN fee_cents > 0 THEN 1 ELSE 0 END)",
+        "trips": "SUM(trips)",
+        "fee_trips": "SUM(fee_trips)",
         "fee_cents": "COALESCE(SUM(fee_cents), 0)",
-        "driven_trips": "COUNT(driven_seconds)",
+        "driven_trips": "SUM(driven_trips)",
         "driven_miles": "COALESCE(SUM(driven_thousandths), 0)",
         "driven_seconds": "COALESCE(SUM(driven_seconds), 0)",
     },

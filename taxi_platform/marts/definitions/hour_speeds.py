@@ -23,7 +23,7 @@ MART = Mart(
         GROUP BY weekday, hour
     """,
     sums={
-        "trips": "COUNT(driven_seconds)",
+        "trips": "SUM(driven_trips)",
         "miles": "COALESCE(SUM(driven_thousandths), 0)",
         "seconds": "COALESCE(SUM(driven_seconds), 0)",
     },

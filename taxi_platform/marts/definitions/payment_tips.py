@@ -27,7 +27,7 @@ MART = Mart(
         GROUP BY payment_type
     """,
     sums={
-        "trips": "COUNT(*)",
+        "trips": "SUM(trips)",
         "fare_cents": "SUM(fare_cents)",
         "tip_cents": "SUM(tip_cents)",
         "tipped_fare_cents": "SUM(CASE WHEN payment_type = 1 THEN fare_cents ELSE 0 END)",

@@ -18,5 +18,5 @@ MART = Mart(
         SELECT reason, row_count, CASE WHEN reason = 'kept' THEN row_count ELSE 0 END AS trips
         FROM account
     """,
-    sums={"trips": "COUNT(*)"},
+    sums={"trips": "SUM(trips)"},
 )

@@ -25,7 +25,7 @@ MART = Mart(
         FROM days
     """,
     sums={
-        "trips": "COUNT(*)",
+        "trips": "SUM(trips)",
         "passengers": "SUM(passengers)",
         "miles": "SUM(mile_thousandths)",
         "fare_cents": "SUM(fare_cents)",

@@ -24,18 +24,18 @@ MART = Mart(
     sql=f"""
         SELECT pickup_zone, SUM(trips) AS trips, SUM(total_cents) AS revenue_cents,
           SUM(tip_cents) AS tip_cents, SUM(mile_thousandths) / 1000.0 AS miles,
-          SUM(CASE WHEN dropoff_zone IN ({_AIRPORTS}) THEN trips ELSE 0 END) AS trips_to_airports,
+          SUM(to_airport_trips) AS trips_to_airports,
           SUM(CASE WHEN pickup_zone IN ({_AIRPORTS}) THEN trips ELSE 0 END) AS trips_from_airports
-        FROM pairs
+        FROM days
         GROUP BY pickup_zone
     """,  # noqa: S608 (numbers of zones)
     sums={
-        "trips": "COUNT(*)",
+        "trips": "SUM(trips)",
         "revenue_cents": "SUM(total_cents)",
         "tip_cents": "SUM(tip_cents)",
         "miles": "SUM(mile_thousandths)",
-        "trips_to_airports": f"SUM(CASE WHEN dropoff_zone IN ({_AIRPORTS}) THEN 1 ELSE 0 END)",
-        "trips_from_airports": f"SUM(CASE WHEN pickup_zone IN ({_AIRPORTS}) THEN 1 ELSE 0 END)",
+        "trips_to_airports": "SUM(to_airport_trips)",
+        "trips_from_airports": "SUM(from_airport_trips)",
     },
     needs=("pickup_zone", "dropoff_zone", "miles"),
     ratios={

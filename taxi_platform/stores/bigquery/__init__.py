@@ -15,6 +15,9 @@ STORE = StoreType(
     dialect=SqlDialect(
         weekday="MOD(EXTRACT(DAYOFWEEK FROM {time}) + 5, 7) + 1",
         hour="EXTRACT(HOUR FROM {time})",
-        seconds="DIV(DATETIME_DIFF({end}, {start}, MICROSECOND), 1000000)",
+        start_hour="DATETIME_TRUNC({time}, HOUR)",
+        duration="DIV(DATETIME_DIFF({end}, {start}, MICROSECOND) + 500000, 1000000)",
+        is_plausible="{duration} BETWEEN 60 AND 14400",
+        seconds="{durations}",
     ),
 )

@@ -38,20 +38,26 @@ def answered(
     """
     # Compiling takes longer than it saves, and so does sorting the pairs of zones.
     connection.execute(local_settings(jit="off", work_mem="64MB", search_path="pg_temp"))
-    kept = {
-        name: relation
-        for name, relation in relations.items()
-        if relation.is_small and any(named_in(name, query.sql) for query in queries)
-    }
-    for name, relation in kept.items():
+    tables = _named_by(queries, relations)
+    others = {name: relation for name, relation in relations.items() if name not in tables}
+    for name in tables:
         connection.execute(
             sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {}").format(
-                sql.Identifier(name), _sql(with_clause(relations, relation.sql))
+                sql.Identifier(name), _sql(with_clause(others, relations[name].sql))
             )
         )
-    others = {name: relation for name, relation in relations.items() if name not in kept}
     for query in queries:
         yield _rows(connection, month, query, with_clause(others, query.sql))
+
+
+def _named_by(queries: Sequence[MonthQuery], relations: Mapping[str, Relation]) -> list[str]:
+    """The small relations that queries name, and those that these name, in order."""
+    texts, found = [query.sql for query in queries], []
+    for name, relation in reversed(list(relations.items())):
+        if relation.is_small and any(named_in(name, text) for text in texts):
+            texts.append(relation.sql)
+            found.append(name)
+    return found[::-1]
 
 
 def _rows(
