@@ -9,7 +9,7 @@ import pyarrow as pa
 from taxi_platform.trips.arrow_values import byte_table, integers
 from taxi_platform.trips.byte_streams import PIECE_BYTES
 
-NEWLINE, _RETURN, _QUOTE, _COLON = b'\n\r":'
+NEWLINE, COLON, _RETURN, _QUOTE = b'\n:\r"'
 
 _LAST_ASCII = 127
 
@@ -90,10 +90,10 @@ def _are_quotes_regular(data: Bytes) -> bool:
     return bool(_MAY_PRECEDE[data[opening - 1]].all() and _MAY_FOLLOW[data[closing + 1]].all())
 
 
-def count_colons(data: Bytes) -> int:
-    """The number of colons in a block."""
+def count_bytes(data: Bytes, byte: int) -> int:
+    """How often a byte occurs. What is compared stays in the CPU's cache."""
     pieces = (data[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES))
-    return sum(int(np.count_nonzero(piece == _COLON)) for piece in pieces)
+    return sum(int(np.count_nonzero(piece == byte)) for piece in pieces)
 
 
 def line_numbers(raw: RawCsvBlock, rows: int) -> pa.Int64Array:

@@ -33,11 +33,12 @@ from taxi_platform.trips.casting import ColumnCast, is_spelled
 from taxi_platform.trips.columns import TIME, Column
 from taxi_platform.trips.csv_dialects import data_width, refuse_dialect, split_line
 from taxi_platform.trips.csv_lines import (
+    COLON,
     NEWLINE,
     RawCsvBlock,
     bytes_of,
     check_bytes,
-    count_colons,
+    count_bytes,
     end_of_last_line,
     is_blank,
     line_numbers,
@@ -143,8 +144,7 @@ class CsvTripReader:
             TripFileError: the gzip stream is damaged, or a line is too long.
         """
         for lines in self._whole_lines():
-            line_ends = bytes_of(lines) == NEWLINE
-            blocks = list(in_blocks(lines, line_ends, self._next_line, self._width))
+            blocks = list(in_blocks(lines, self._next_line, self._width))
             if not is_blank(lines):
                 yield from blocks
             self._next_line += sum(block.line_ends for block in blocks)
@@ -238,7 +238,7 @@ class CsvTripReader:
             return False
         times = (arrays[column.name] for column in columns if column.type == TIME)
         present = sum(len(array) - array.null_count for array in times)
-        return count_colons(bytes_of(raw.data)) == 2 * present
+        return count_bytes(bytes_of(raw.data), COLON) == 2 * present
 
     def _note_cut_times(self, position: int, times: pa.Array, text: RawText, notes: Notes) -> None:
         """Notes the times without minutes, which Arrow reads as the start of a day or hour."""

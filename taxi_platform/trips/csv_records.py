@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from taxi_platform.trips.blocks import BLOCK_ROWS
 from taxi_platform.trips.csv_dialects import split_line
-from taxi_platform.trips.csv_lines import RawCsvBlock, end_of_last_line
+from taxi_platform.trips.csv_lines import (
+    NEWLINE,
+    RawCsvBlock,
+    bytes_of,
+    count_bytes,
+    end_of_last_line,
+)
 
 MAX_RECORD_LINES = 16
 """Maximum lines of a record. A quote that is never closed must not swallow the rest of the file."""
@@ -163,24 +168,23 @@ def _last_lines(lines: memoryview) -> list[bytes]:
     return last[-MAX_RECORD_LINES:]
 
 
-def in_blocks(
-    lines: pa.Buffer, line_ends: npt.NDArray[np.bool_], first_line: int, width: int
-) -> Iterator[RawCsvBlock]:
+def in_blocks(lines: pa.Buffer, first_line: int, width: int) -> Iterator[RawCsvBlock]:
     """Splits records into blocks of ``BLOCK_ROWS`` lines: short lines take memory per row too."""
-    in_all = int(np.count_nonzero(line_ends))
+    data = bytes_of(lines)
+    in_all = count_bytes(data, NEWLINE)
     if in_all <= BLOCK_ROWS:  # nearly always
         yield RawCsvBlock(lines, first_line, in_all)
         return
     view = memoryview(lines).cast("B")
     start = 0
     for end in (
-        *(np.flatnonzero(line_ends)[BLOCK_ROWS - 1 :: BLOCK_ROWS] + 1).tolist(),
+        *(np.flatnonzero(data == NEWLINE)[BLOCK_ROWS - 1 :: BLOCK_ROWS] + 1).tolist(),
         lines.size,
     ):
         if end < lines.size:
             end = start + end_of_last_record(view[start:end], width)
         if start < end:
-            count = int(np.count_nonzero(line_ends[start:end]))
+            count = count_bytes(data[start:end], NEWLINE)
             yield RawCsvBlock(lines.slice(start, end - start), first_line, count)
             first_line += count
         start = end

@@ -6,7 +6,6 @@ unnamed temporary file, at 8 bytes per row, and compared at the end of the file.
 """
 
 import io
-import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,7 +56,7 @@ class DuplicateCounter:
             self._file, self._full = io.BytesIO(), True
         self._size = 0
         self._cuts: list[npt.NDArray[np.int64]] = []
-        """For each block, the offset of each part in the file, and the end offset."""
+        """For each block, how many hashes precede each part in the file, and the block's end."""
 
     def close(self) -> None:
         """Closes the temporary file."""
@@ -74,8 +73,8 @@ class DuplicateCounter:
         if written < block.hashes.nbytes:  # the disk is full
             self._full = True
             return
-        self._cuts.append(self._size + 8 * block.cuts)
-        self._size += written
+        self._cuts.append(self._size + block.cuts)
+        self._size += len(block.hashes)
 
     def count(self) -> int | None:
         """The number of rows that duplicate an earlier row; None if the disk was full."""
@@ -86,21 +85,15 @@ class DuplicateCounter:
         if not self._cuts:
             return
         cuts = np.array(self._cuts)
-        sizes = (cuts[:, 1:] - cuts[:, :-1]).sum(axis=0) // 8
+        sizes = (cuts[:, 1:] - cuts[:, :-1]).sum(axis=0)
+        # Mapped: to read each part of each block would be a system call for a few hashes.
+        hashes = np.asarray(np.memmap(self._file, dtype=np.uint64, mode="r", shape=(self._size,)))
         first = 0
         for last in range(1, _PARTS + 1):
             if last == _PARTS or sizes[first : last + 1].sum() > HASHES_AT_A_TIME:
-                yield self._read(cuts[:, first], cuts[:, last])
+                pairs = zip(cuts[:, first].tolist(), cuts[:, last].tolist(), strict=True)
+                yield np.concatenate([hashes[start:end] for start, end in pairs])
                 first = last
-
-    def _read(self, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Hashes:
-        hashes = np.empty((ends - starts).sum() // 8, dtype=np.uint64)
-        free, file = hashes.data.cast("B"), self._file.fileno()
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            while start < end:
-                read = os.preadv(file, [free[: end - start]], start)
-                start, free = start + read, free[read:]
-        return hashes
 
 
 def _repeated(hashes: Hashes) -> int:
