@@ -40,9 +40,13 @@ WORKERS ?=
 .PHONY: dev
 dev: $(READY) ## Start the embedded stack and the UI on http://127.0.0.1:3000, or at another PORT; with WORKERS=2, runs are executed by workers
 	$(BIN)/taxi-platform local up $(if $(WORKERS),--workers)
-	@trap 'kill $$worker 2>/dev/null; wait' EXIT; \
-	  $(if $(WORKERS),$(BIN)/taxi-platform worker --concurrency $(WORKERS) & worker=$$!;) \
-	  $(WITH_SIGINT) $(BIN)/dg dev --host 127.0.0.1 --port $(PORT)
+	@$(if $(WORKERS),$(BESIDE_WORKER),exec) $(WITH_SIGINT) $(BIN)/dg dev --host 127.0.0.1 --port $(PORT) $(if $(WORKERS),$(UNTIL_IT_ENDS))
+
+# A terminal's Ctrl-C reaches all of them, but SIGTERM reaches this shell alone, which passes it on.
+BESIDE_WORKER = $(BIN)/taxi-platform worker --concurrency $(WORKERS) & worker=$$!; \
+  stop() { kill $$worker $$1 2>/dev/null; wait; }; \
+  trap stop INT; trap 'stop $$ui' TERM;
+UNTIL_IT_ENDS = & ui=$$!; wait $$ui; code=$$?; stop; exit $$code
 
 TWO := --numprocesses 2 --dist
 
