@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from taxi_platform.marts.mart import MILES, Mart
 from taxi_platform.stores.answers import first_rows
-from taxi_platform.stores.base import Relation, TableStore
+from taxi_platform.stores.base import Relation, SqlDialect, TableStore
 from taxi_platform.stores.relations import with_clause
 from taxi_platform.trips.columns import Column
 from taxi_platform.trips.month import TripMonth
@@ -50,9 +50,13 @@ def _sums_of(store: TableStore, month: TripMonth, mart: Mart, number: int) -> st
     """A subquery of the sums of a mart's columns."""
     columns = {column.name: column for column in mart.columns}
     sums = ", ".join(f"SUM({_exact(columns[c])}) AS m{number}_{n}" for n, c in enumerate(mart.sums))
+    return f"(SELECT {sums} FROM {_month_of(store, month, mart)}) AS m{number}"  # noqa: S608
+
+
+def _month_of(store: TableStore, month: TripMonth, mart: Mart) -> str:
+    """A month of a mart's table, for FROM."""
     table = store.quoted_name(mart.table(month.color))
-    which = f"{DATA_FILE_MONTH} = DATE '{month.month}'"
-    return f"(SELECT {sums} FROM {table} WHERE {which}) AS m{number}"  # noqa: S608
+    return f"{table} WHERE {DATA_FILE_MONTH} = DATE '{month.month}'"
 
 
 def _exact(column: Column) -> str:
@@ -78,6 +82,37 @@ def _only_row(store: TableStore, statement: str) -> list[int | None]:
 def same_trips(first: TableStore, other: TableStore, month: TripMonth) -> bool:
     """Whether two stores hold the same version of a month, as far as rows and amounts tell."""
     return first.totals(month) == other.totals(month)
+
+
+def fingerprints(
+    store: TableStore, dialect: SqlDialect, month: TripMonth, marts: Sequence[Mart]
+) -> dict[str, tuple[int | None, ...]]:
+    """The number of rows of a month of each mart and the sum of their digests; in one query.
+
+    Marts with the same rows have the same fingerprint in every store, if their columns are whole
+    numbers, dates, texts and miles. Others may have different ones.
+
+    Args:
+        store: the store.
+        dialect: its SQL.
+        month: color and month.
+        marts: those wanted.
+    """
+    if not marts:
+        return {}
+    parts = [
+        f"(SELECT COUNT(*) AS r{n}, SUM({_digest(mart, dialect)}) AS d{n} "  # noqa: S608
+        f"FROM {_month_of(store, month, mart)}) AS m{n}"
+        for n, mart in enumerate(marts)
+    ]
+    row = _only_row(store, f"SELECT * FROM {' CROSS JOIN '.join(parts)}")  # noqa: S608
+    return {mart.name: (row[2 * n], row[2 * n + 1]) for n, mart in enumerate(marts)}
+
+
+def _digest(mart: Mart, dialect: SqlDialect) -> str:
+    texts = (dialect.text.format(value=_exact(column)) for column in mart.columns)
+    parts = ", '|', ".join(f"COALESCE({text}, 'null')" for text in texts)
+    return dialect.digest.format(text=f"CONCAT({parts}, '|')")
 
 
 def unlike(first: TableStore, other: TableStore, month: TripMonth, mart: Mart) -> list[str]:

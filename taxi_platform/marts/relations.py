@@ -22,6 +22,7 @@ A value that a color does not have is null. All sums are of integers, so they do
 order in which a store adds.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -103,22 +104,26 @@ def relations(
         account: of the month's cleaned file, if there is one. If it is of another version than the
             month in the store, the rejected rows of the loaded version are unknown.
     """
+    columns = _trip_columns(month, dialect)
+    # Names are those of the schema and of the settings, the month is a date.
+    rows = f"FROM {table} WHERE {DATA_FILE_MONTH} = DATE '{month.month}'"
     grouped = {
-        name: _grouped(columns, sums, dialect, boroughs)
-        for name, (columns, sums) in GROUPED.items()
+        name: _grouped(by, sums, columns, rows, dialect, boroughs)
+        for name, (by, sums) in GROUPED.items()
     }
     small = {
         **grouped,
-        "kept_rows": "SELECT SUM(trips) AS row_count FROM hours",
+        "kept_rows": "SELECT SUM(trips) AS row_count FROM pairs",
         "account": _account(account),
     }
     return {
-        "trips": Relation(_trips(month, table, dialect), is_small=False),
+        "trips": Relation(f"SELECT {_named(columns)} {rows}", is_small=False),
         **{name: Relation(sql, is_small=True) for name, sql in small.items()},
     }
 
 
-def _trips(month: TripMonth, table: str, dialect: SqlDialect) -> str:
+def _trip_columns(month: TripMonth, dialect: SqlDialect) -> dict[str, str]:
+    """Expressions of a color's columns, by the names of the relation ``trips``."""
     meant = trip_type(month.color).by_meaning
     time, distance = meant["pickup_time"], meant.get("miles")
     end = meant.get("dropoff_time", time)
@@ -133,7 +138,7 @@ def _trips(month: TripMonth, table: str, dialect: SqlDialect) -> str:
     thousandths = f"FLOOR({distance} * 1000 + 0.5)" if distance else "NULL"
     duration = dialect.duration.format(start=time, end=end)
     plausible = dialect.is_plausible.format(duration=duration)
-    columns = {
+    return {
         "day": f"CAST({time} AS DATE)",
         "start_hour": dialect.start_hour.format(time=time),
         "pickup_zone": column("pickup_zone", "SMALLINT"),
@@ -148,14 +153,17 @@ def _trips(month: TripMonth, table: str, dialect: SqlDialect) -> str:
         "duration": duration,
         "is_driven": f"{distance} < 100 AND {plausible}" if distance else "FALSE",
     }
-    chosen = ", ".join(f"{expression} AS {name}" for name, expression in columns.items())
-    # Names are those of the schema and of the settings, the month is a date.
-    return f"SELECT {chosen} FROM {table} WHERE {DATA_FILE_MONTH} = DATE '{month.month}'"  # noqa: S608
+
+
+def _named(expressions: Mapping[str, str]) -> str:
+    return ", ".join(f"{expression} AS {name}" for name, expression in expressions.items())
 
 
 def _grouped(
     columns: tuple[str, ...],
     sums: tuple[str, ...],
+    trip_columns: Mapping[str, str],
+    rows: str,
     dialect: SqlDialect,
     boroughs: Mapping[int, str],
 ) -> str:
@@ -180,25 +188,32 @@ def _grouped(
         further |= {
             zone.replace("_zone", "_borough"): borough_case(zone, boroughs) for zone in columns
         }
-    expressions = ", ".join(f"{sql} AS {name}" for name, sql in summed.items())
     by = ", ".join(groups)
-    inner = f"SELECT {by}, {expressions} FROM trips GROUP BY {by}"  # noqa: S608
+    # Only what is needed of the trips: a long statement takes long to parse.
+    words = {word for text in (by, *summed.values()) for word in re.findall(r"\w+", text)}
+    needed = {name: sql for name, sql in trip_columns.items() if name in words}
+    trips = f"(SELECT {_named(needed)} {rows}) AS trips"
+    inner = f"SELECT {by}, {_named(summed)} FROM {trips} GROUP BY {by}"  # noqa: S608
     if not further:
         return inner
-    named = ", ".join(f"{sql} AS {name}" for name, sql in further.items())
-    return f"SELECT *, {named} FROM ({inner}) AS grouped"  # noqa: S608
+    return f"SELECT *, {_named(further)} FROM ({inner}) AS grouped"  # noqa: S608
 
 
 def borough_case(zone: str, boroughs: Mapping[int, str]) -> str:
-    """The borough of a zone: a CASE, which needs no table of zones in the store."""
-    zones: dict[str, list[int]] = {}
-    for number, borough in boroughs.items():
-        zones.setdefault(borough, []).append(number)
-    cases = [
-        f"WHEN {zone} IN ({', '.join(map(str, sorted(numbers)))}) THEN {_text(borough)}"
-        for borough, numbers in zones.items()
-    ]
-    return f"CASE {' '.join(cases)} ELSE 'Unknown' END" if cases else "'Unknown'"
+    """The borough of a zone, which needs no table of zones in the store.
+
+    A text has three digits for each zone. To list the zones of each borough would take a store
+    longer to parse than all the rest.
+    """
+    names = sorted(set(boroughs.values()))
+    if not names:
+        return "'Unknown'"
+    last, codes = max(boroughs), {name: f"{at:03}" for at, name in enumerate(names)}
+    by_zone = "".join(codes.get(boroughs.get(n, ""), "---") for n in range(1, last + 1))
+    cases = " ".join(f"WHEN '{codes[name]}' THEN {_text(name)}" for name in names)
+    code = f"SUBSTR('{by_zone}', 3 * {zone} - 2, 3)"
+    known = f"CASE {code} {cases} ELSE 'Unknown' END"
+    return f"CASE WHEN {zone} BETWEEN 1 AND {last} THEN {known} ELSE 'Unknown' END"
 
 
 def _account(account: Account | None) -> str:

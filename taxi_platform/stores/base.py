@@ -54,6 +54,8 @@ class SqlDialect:
             added up.
         is_plausible: whether ``{duration}`` is from 1 minute to 4 hours.
         seconds: a sum of ``{durations}`` as a number of seconds.
+        text: ``{value}`` as a text: of whole numbers, dates and texts the same in every store.
+        digest: of ``{text}``, 40 bits of its MD5 as an integer.
     """
 
     weekday: str
@@ -62,6 +64,8 @@ class SqlDialect:
     duration: str
     is_plausible: str
     seconds: str
+    text: str
+    digest: str
 
 
 @dataclass(frozen=True)

@@ -204,5 +204,7 @@ DUCKDB = StoreType(
         duration="CAST(round(epoch({end} - {start})) AS BIGINT)",
         is_plausible="{duration} BETWEEN 60 AND 14400",
         seconds="CAST({durations} AS BIGINT)",
+        text="CAST({value} AS VARCHAR)",
+        digest="CAST(concat('0x', substr(md5({text}), 1, 10)) AS BIGINT)",
     ),
 )

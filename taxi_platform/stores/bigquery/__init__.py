@@ -19,5 +19,7 @@ STORE = StoreType(
         duration="DIV(DATETIME_DIFF({end}, {start}, MICROSECOND) + 500000, 1000000)",
         is_plausible="{duration} BETWEEN 60 AND 14400",
         seconds="{durations}",
+        text="CAST({value} AS STRING)",
+        digest="CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5({text})), 1, 10)) AS INT64)",
     ),
 )

@@ -20,5 +20,7 @@ STORE = StoreType(
         duration="CAST({end} - {start} AS INTERVAL(0))",
         is_plausible="{duration} BETWEEN INTERVAL '1 minute' AND INTERVAL '4 hours'",
         seconds="CAST(EXTRACT(EPOCH FROM {durations}) AS BIGINT)",
+        text="CAST({value} AS TEXT)",
+        digest="CAST(CAST('x' || SUBSTR(MD5({text}), 1, 10) AS BIT(40)) AS BIGINT)",
     ),
 )
