@@ -101,18 +101,20 @@ def fingerprints(
     if not marts:
         return {}
     parts = [
-        f"(SELECT COUNT(*) AS r{n}, SUM({_digest(mart, dialect)}) AS d{n} "  # noqa: S608
-        f"FROM {_month_of(store, month, mart)}) AS m{n}"
+        f"(SELECT COUNT(*) AS r{n}, SUM({dialect.number.format(digest='digest')}) AS d{n} "  # noqa: S608
+        f"FROM ({_digests(store, dialect, month, mart)}) AS digests) AS m{n}"
         for n, mart in enumerate(marts)
     ]
     row = _only_row(store, f"SELECT * FROM {' CROSS JOIN '.join(parts)}")  # noqa: S608
     return {mart.name: (row[2 * n], row[2 * n + 1]) for n, mart in enumerate(marts)}
 
 
-def _digest(mart: Mart, dialect: SqlDialect) -> str:
+def _digests(store: TableStore, dialect: SqlDialect, month: TripMonth, mart: Mart) -> str:
+    """A digest of each row; step by step, since a store may expand what is nested many times."""
     texts = (dialect.text.format(value=_exact(column)) for column in mart.columns)
     parts = ", '|', ".join(f"COALESCE({text}, 'null')" for text in texts)
-    return dialect.digest.format(text=f"CONCAT({parts}, '|')")
+    rows = f"SELECT CONCAT({parts}) AS whole FROM {_month_of(store, month, mart)}"  # noqa: S608
+    return f"SELECT {dialect.digest.format(text='whole')} AS digest FROM ({rows}) AS texts"  # noqa: S608
 
 
 def unlike(first: TableStore, other: TableStore, month: TripMonth, mart: Mart) -> list[str]:

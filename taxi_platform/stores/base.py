@@ -55,7 +55,8 @@ class SqlDialect:
         is_plausible: whether ``{duration}`` is from 1 minute to 4 hours.
         seconds: a sum of ``{durations}`` as a number of seconds.
         text: ``{value}`` as a text: of whole numbers, dates and texts the same in every store.
-        digest: of ``{text}``, 40 bits of its MD5 as an integer.
+        digest: of ``{text}``, the first 10 hexadecimal digits of its MD5.
+        number: ``{digest}`` as an integer.
     """
 
     weekday: str
@@ -66,6 +67,7 @@ class SqlDialect:
     seconds: str
     text: str
     digest: str
+    number: str
 
 
 @dataclass(frozen=True)

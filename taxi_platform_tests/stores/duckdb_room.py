@@ -205,6 +205,7 @@ DUCKDB = StoreType(
         is_plausible="{duration} BETWEEN 60 AND 14400",
         seconds="CAST({durations} AS BIGINT)",
         text="CAST({value} AS VARCHAR)",
-        digest="CAST(concat('0x', substr(md5({text}), 1, 10)) AS BIGINT)",
+        digest="substr(md5({text}), 1, 10)",
+        number="CAST(concat('0x', {digest}) AS BIGINT)",
     ),
 )

@@ -20,6 +20,7 @@ STORE = StoreType(
         is_plausible="{duration} BETWEEN 60 AND 14400",
         seconds="{durations}",
         text="CAST({value} AS STRING)",
-        digest="CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5({text})), 1, 10)) AS INT64)",
+        digest="SUBSTR(TO_HEX(MD5({text})), 1, 10)",
+        number="CAST(CONCAT('0x', {digest}) AS INT64)",
     ),
 )

@@ -21,6 +21,7 @@ STORE = StoreType(
         is_plausible="{duration} BETWEEN INTERVAL '1 minute' AND INTERVAL '4 hours'",
         seconds="CAST(EXTRACT(EPOCH FROM {durations}) AS BIGINT)",
         text="CAST({value} AS TEXT)",
-        digest="CAST(CAST('x' || SUBSTR(MD5({text}), 1, 10) AS BIT(40)) AS BIGINT)",
+        digest="SUBSTR(MD5({text}), 1, 10)",
+        number="CAST(CAST('x' || {digest} AS BIT(40)) AS BIGINT)",
     ),
 )
