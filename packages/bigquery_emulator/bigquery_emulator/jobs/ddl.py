@@ -157,6 +157,6 @@ class Definitions:
             segment = changed.new(self._storage.next_id)
             columns = ", ".join(quoted(field["name"]) for field in fields)
             self._translation.execute(f"INSERT INTO {segment.relation} ({columns}) {sql}")
-            segments.fill_arrays(self._cursor, segment.relation, fields)
+            segments.settle(self._cursor, segment.relation, fields, invalid_query)
             changed.add(segment)
         measure(self._cursor, table)

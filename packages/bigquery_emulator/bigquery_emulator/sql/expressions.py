@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from bigquery_emulator.errors import invalid_query, unsupported
 from bigquery_emulator.sql import operators, special_types
-from bigquery_emulator.sql.conversions import argument, common_type, convert, empty_array
+from bigquery_emulator.sql.conversions import argument, common_type, convert, empty_array, wrap
 from bigquery_emulator.sql.function_types import SIGNATURES
 from bigquery_emulator.sql.more_functions import safe_call
 from bigquery_emulator.sql.names import Names, field_access
@@ -30,6 +30,7 @@ from bigquery_emulator.sql.types import (
     STRING,
     Type,
     array_of,
+    plain_type,
     type_of_field,
     type_of_node,
 )
@@ -105,8 +106,12 @@ class ExpressionTyper(Names):
         if node.meta.get("bound"):
             return self._parameter(node)
         given = self.type(node.this)
-        wanted = type_of_node(node.to)
+        plain, limits = plain_type(node.to)
+        node.set("to", plain)
+        wanted = type_of_node(plain)
         special_types.check_cast(node, given, wanted)
+        if limits:
+            wrap(node, lambda cast: special_types.limited_cast(cast, wanted, limits), wanted)
         return special_types.cast_type(node, wanted)
 
     def _struct(self, node: exp.Struct) -> Type:

@@ -53,6 +53,7 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
     exp.Column: function("this table db catalog"),
     exp.Cube: function("expressions"),
     exp.DataType: function("this expressions nested"),
+    exp.DataTypeParam: function("this"),
     exp.Distinct: function("expressions"),
     exp.DPipe: function("this expression safe"),
     exp.Dot: _BINARY,

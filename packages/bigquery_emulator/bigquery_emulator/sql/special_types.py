@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlglot import exp
 
-from bigquery_emulator.errors import invalid_query, unsupported
+from bigquery_emulator.errors import ApiError, invalid_query, unsupported
 from bigquery_emulator.sql.conversions import convert, is_constant, wrap
+from bigquery_emulator.sql.functions import macro
 from bigquery_emulator.sql.scopes import set_type, type_of
 from bigquery_emulator.sql.signatures import Argument, no_signature
 from bigquery_emulator.sql.types import (
@@ -27,6 +28,7 @@ from bigquery_emulator.sql.types import (
     conversion_cost,
     node_of_type,
 )
+from bigquery_emulator.storage.type_limits import call_of_limit, checked_limits, written_limits
 
 _CASTS: dict[str, set[str]] = {
     "INT64": {"BOOL", "NUMERIC", "FLOAT64", "STRING"},
@@ -132,6 +134,25 @@ def cast_type(node: Any, wanted: Type) -> Type:
         convert(inner, wanted)
         node.meta["constructor"] = True
     return wanted
+
+
+def limited_cast(cast: exp.Expr, wanted: Type, limits: dict[str, str]) -> exp.Expr:
+    """A cast to a parameterized type, such as STRING(64): rounded, or refused beyond its limits.
+
+    Raises:
+        ApiError: the type does not have these limits.
+    """
+    field = {"name": "of CAST", "type": wanted.name} | limits
+    try:
+        field |= checked_limits(field)
+    except ApiError as error:
+        raise invalid_query(error.message) from error
+    name, numbers = call_of_limit(field)
+    values = [cast, *(exp.var(str(number)) for number in numbers)]
+    if isinstance(cast, exp.TryCast):
+        return macro(f"bq_try_limit_{name}", *values)
+    said = exp.Literal.string(f"{wanted}{written_limits(field)}")
+    return macro(f"bq_limit_{name}", *values, said)
 
 
 def array_type(element: Type) -> Type:
