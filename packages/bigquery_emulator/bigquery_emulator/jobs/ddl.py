@@ -12,6 +12,7 @@ from bigquery_emulator.jobs.statement import Translation
 from bigquery_emulator.sql.declared_columns import declared_field
 from bigquery_emulator.sql.definitions import definition_kind, properties_of
 from bigquery_emulator.sql.parsing import view_query
+from bigquery_emulator.sql.scripts import creates_temporary
 from bigquery_emulator.storage import catalog, segments
 from bigquery_emulator.storage.catalog import TableName
 from bigquery_emulator.storage.column_types import Field
@@ -111,7 +112,7 @@ class Definitions:
         statement = self._statement
         named = statement.this
         declared = named.expressions if isinstance(named, exp.Schema) else None
-        name = self._translation.tables.name_of(named.this if declared is not None else named)
+        name = self._created_name(named.this if declared is not None else named)
         check_table_id(name.table)
         old = catalog.find_table_or_none(self._cursor, name)
         target = {"ddlTargetTable": name.reference()}
@@ -136,6 +137,18 @@ class Definitions:
         if old:
             catalog.drop_table(self._cursor, old)
         return target | {"ddlOperationPerformed": "REPLACE" if old else "CREATE"}
+
+    def _created_name(self, node: exp.Table) -> TableName:
+        """The name of the table to be created: for CREATE TEMP TABLE, among the temporary ones."""
+        if not creates_temporary(self._statement):
+            return self._translation.tables.name_of(node)
+        session = self._translation.session
+        if node.db and node.db.upper() != "_SESSION":
+            raise invalid_query("CREATE TEMP TABLE takes a table name without a dataset")
+        if session is None:
+            raise invalid_query("Use of CREATE TEMPORARY TABLE requires a script or session")
+        session.temporary.make_dataset(self._cursor)
+        return session.temporary.name(node.name)
 
     def _create_view(self, name: TableName, fields: list[Field]) -> None:
         text = view_query(self._translation.text)

@@ -86,6 +86,8 @@ def properties_of(statement: exp.Expr) -> dict[str, Any]:
             resource["timePartitioning"] = _partitioning(one.this)
         elif isinstance(one, exp.ClusterProperty):
             resource["clustering"] = {"fields": [column.name for column in one.expressions]}
+        elif isinstance(one, exp.TemporaryProperty):
+            continue
         elif isinstance(one, exp.LocationProperty):
             resource["location"] = one.this.name
         elif isinstance(one, exp.Property) and type(one) is exp.Property:

@@ -16,7 +16,7 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from bigquery_emulator.errors import ApiError, invalid_query, unsupported
 from bigquery_emulator.sql.aggregate_functions import AGGREGATES
@@ -142,21 +142,19 @@ def parsed_statement(text: str) -> exp.Expr:
     Raises:
         ApiError: it is not SQL, or SQL that is not supported, or several statements.
     """
-    statements = parsed_script(text)
+    with understanding_syntax():
+        check_characters(sqlglot.tokenize(text, read="bigquery"))
+    statements = parsed_statements(text)
     if len(statements) > 1:
         raise unsupported("scripts of several statements here")
     return statements[0]
 
 
-def parsed_script(text: str) -> list[exp.Expr]:
-    """The statements of a query's text.
-
-    Raises:
-        ApiError: it is not SQL, or SQL that is not supported.
-    """
+@contextmanager
+def understanding_syntax() -> Iterator[None]:
+    """Answers what SQLGlot cannot read as a syntax error."""
     try:
-        _check_characters(text)
-        parsed = [one for one in sqlglot.parse(text, read="bigquery") if one is not None]
+        yield
     except ApiError:
         raise
     except (ParseError, TokenError) as error:
@@ -166,6 +164,16 @@ def parsed_script(text: str) -> list[exp.Expr]:
     except Exception as error:
         _LOGGER.exception("a text that SQLGlot stumbled over")
         raise invalid_query("Syntax error") from error
+
+
+def parsed_statements(text: str) -> list[exp.Expr]:
+    """The statements of a text without control flow; scripts.py takes scripts apart.
+
+    Raises:
+        ApiError: it is not SQL, or SQL that is not supported.
+    """
+    with understanding_syntax():
+        parsed = [one for one in sqlglot.parse(text, read="bigquery") if one is not None]
     statements = [one for one in parsed if not isinstance(one, exp.Semicolon)]
     if not statements:
         raise invalid_query("Syntax error: Unexpected end of statement")
@@ -222,9 +230,9 @@ def view_query(text: str) -> str:
     raise invalid_query("Syntax error: CREATE VIEW needs a query")
 
 
-def _check_characters(text: str) -> None:
+def check_characters(tokens: list[Token]) -> None:
     """Refuses what SQLGlot takes for an operator, and BigQuery for a mistake."""
-    for token in sqlglot.tokenize(text, read="bigquery"):
+    for token in tokens:
         if token.token_type is TokenType.MOD and token.text == "%":
             raise invalid_query(
                 f'Syntax error: Illegal input character "%" at [{token.line}:{token.col}]'
