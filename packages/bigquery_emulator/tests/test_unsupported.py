@@ -30,7 +30,7 @@ def assert_not_supported(answer: httpx.Response, what: str = "") -> None:
         "SELECT FORMAT('%*d', 5, 1)",
         "SELECT * FROM (SELECT 1 AS a, 2 AS b) UNPIVOT (v FOR n IN (a, b))",
         "SELECT LAX_INT64(JSON '1')",
-        "IF TRUE THEN SELECT 1; END IF",
+        "FOR x IN (SELECT 1) DO SELECT 1; END FOR",
         "CREATE VIEW d.v (a, b) AS SELECT 1, 2",
         "SELECT x FROM (SELECT [1] AS x) AS t, t.x",
         "SELECT BIGNUMERIC '1'",
@@ -44,9 +44,9 @@ def assert_not_supported(answer: httpx.Response, what: str = "") -> None:
         "SELECT DATE '2024-01-01' + INTERVAL '1:2' HOUR TO MINUTE",
         "SELECT * FROM d.t FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()",
         "SELECT * FROM d.t TABLESAMPLE SYSTEM (10 PERCENT)",
-        "BEGIN TRANSACTION",
+        "ASSERT TRUE",
         "CALL d.p()",
-        "CREATE TEMP TABLE t AS SELECT 1 AS a",
+        "CREATE SNAPSHOT TABLE d.s CLONE d.t",
         "CREATE FUNCTION d.f() AS (1)",
         "ALTER TABLE d.t ALTER COLUMN x SET DATA TYPE NUMERIC",
         "ALTER TABLE d.t ADD COLUMN x INT64 DEFAULT 1",
@@ -127,7 +127,7 @@ def test_kinds_of_tables(http: httpx.Client, dataset: str, change: dict[str, Any
                 "hivePartitioningOptions": {"mode": "AUTO"},
             }
         },
-        {"query": {"query": "SELECT 1", "useLegacySql": False, "createSession": True}},
+        {"query": {"query": "SELECT 1", "useLegacySql": False, "continuous": True}},
     ],
 )
 def test_kinds_of_jobs(http: httpx.Client, configuration: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from sqlglot import exp
@@ -10,16 +11,16 @@ from bigquery_emulator.errors import ApiError, duplicate, invalid, invalid_query
 from bigquery_emulator.jobs.alterations import Alterations
 from bigquery_emulator.jobs.statement import Translation
 from bigquery_emulator.sql.declared_columns import declared_field
-from bigquery_emulator.sql.definitions import definition_kind, properties_of
+from bigquery_emulator.sql.definitions import copied_table, definition_kind, properties_of
 from bigquery_emulator.sql.parsing import view_query
 from bigquery_emulator.sql.scripts import creates_temporary
 from bigquery_emulator.storage import catalog, segments
-from bigquery_emulator.storage.catalog import TableName
+from bigquery_emulator.storage.catalog import Table, TableName
 from bigquery_emulator.storage.column_types import Field
 from bigquery_emulator.storage.database import Storage
 from bigquery_emulator.storage.partition_sizes import measure
 from bigquery_emulator.storage.quoting import quoted
-from bigquery_emulator.storage.resources import check_table_id, checked_table
+from bigquery_emulator.storage.resources import check_table_id, checked_table, merged_resource
 
 Done = tuple[str, dict[str, Any]]
 
@@ -123,6 +124,14 @@ class Definitions:
         query: Any = statement.expression
         if query and declared is not None:
             raise unsupported("CREATE TABLE with both columns and a query")
+        source = copied_table(statement)
+        if source is not None:
+            if query or declared is not None:
+                raise invalid_query("CREATE TABLE LIKE, COPY and CLONE take no columns or query")
+            self._create_copy(name, self._translation.tables.table_of(source))
+            if old:
+                catalog.drop_table(self._cursor, old)
+            return target | {"ddlOperationPerformed": "REPLACE" if old else "CREATE"}
         if not query and declared is None:
             raise invalid_query("CREATE TABLE needs columns or a query")
         fields = (
@@ -137,6 +146,21 @@ class Definitions:
         if old:
             catalog.drop_table(self._cursor, old)
         return target | {"ddlOperationPerformed": "REPLACE" if old else "CREATE"}
+
+    def _create_copy(self, name: TableName, source: Table) -> None:
+        """A table like another: with its columns, layout and options, and for COPY its rows."""
+        if source.is_view:
+            raise invalid_query(f"The view {source.name} cannot be copied")
+        own = self._translation.evaluated(properties_of(self._statement))
+        kept = {key: value for key, value in source.resource.items() if key != "expirationTime"}
+        resource = merged_resource(copy.deepcopy(kept), own)
+        table = catalog.create_table(self._cursor, self._storage.next_id(), name, resource)
+        if self._statement.args.get("clone") is not None:
+            changed = table.changed_in(self._cursor)
+            segment = changed.new(self._storage.next_id)
+            self._cursor.execute(f"INSERT INTO {segment.relation} SELECT * FROM {source.relation}")  # noqa: S608
+            changed.add(segment)
+        measure(self._cursor, table)
 
     def _created_name(self, node: exp.Table) -> TableName:
         """The name of the table to be created: for CREATE TEMP TABLE, among the temporary ones."""

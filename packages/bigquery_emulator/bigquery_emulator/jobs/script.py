@@ -58,6 +58,10 @@ class ScriptRunner:
             ApiError: a statement failed.
         """
         own = request.session is None
+        if own and [type(one) for one in request.script] == [Transaction]:
+            raise invalid_query(
+                "Transaction control statements are supported only in scripts or sessions"
+            )
         session = request.session or Session(TemporaryTables(request.project, job.name.location))
         run = _Run(self, job, replace(request, session=session))
         try:
