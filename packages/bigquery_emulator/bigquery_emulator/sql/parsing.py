@@ -85,7 +85,7 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
     exp.Star: function("except_ replace"),
     exp.Pivot: function(
         "expressions fields unpivot alias default_on_null value_columns_first columns "
-        "prefixed_pivot_columns pivot_column_naming"
+        "prefixed_pivot_columns pivot_column_naming include_nulls"
     ),
     exp.PivotAlias: function("this alias"),
     exp.Subquery: function("this alias with_ pivots"),

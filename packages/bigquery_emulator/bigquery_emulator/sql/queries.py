@@ -16,6 +16,7 @@ from bigquery_emulator.sql import operators
 from bigquery_emulator.sql.clauses import ClauseTyper, check_grouped, has_aggregate, pack_struct
 from bigquery_emulator.sql.conversions import convert, is_constant
 from bigquery_emulator.sql.projections import written_out
+from bigquery_emulator.sql.recursion import count_rounds
 from bigquery_emulator.sql.reordering import ordered_outside
 from bigquery_emulator.sql.scopes import Scope, set_type, type_of
 from bigquery_emulator.sql.sources import FromClause, TableSource
@@ -86,6 +87,8 @@ class QueryTyper:
             if with_.args.get("recursive") and isinstance(query, exp.SetOperation):
                 scope.common[name] = self.columns(query.left, scope)
             scope.common[name] = self.columns(query, scope)
+            if with_.args.get("recursive"):
+                count_rounds(name, cte.this)
 
     def _set_operation(self, node: exp.SetOperation, scope: Scope) -> Columns:
         sides = [self.columns(node.left, scope), self.columns(node.right, scope)]
