@@ -192,6 +192,7 @@ class ExpressionTyper(Names):
         listed = SIGNATURES.get(type(node))
         if listed is None:
             raise unsupported(f"{node.key.upper()} in this place")
+        operators.check_call(node)
         names, signatures = listed
         nodes = [one for name in names.split() for one in _arguments(node, name)]
         for one in nodes:
@@ -226,6 +227,7 @@ class ExpressionTyper(Names):
 
     def _window(self, node: exp.Window) -> Type:
         # A WINDOW clause has a name there.
+        operators.check_window(node)
         kind = NULL if isinstance(node.this, exp.Identifier) else self.type(node.this)
         self.types(node.args.get("partition_by") or ())
         for ordered in node.args["order"].expressions if node.args.get("order") else ():

@@ -8,6 +8,7 @@ of that means the same in DuckDB.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,10 +22,11 @@ from sqlglot.tokenizer_core import Token, TokenType
 from bigquery_emulator.errors import ApiError, invalid_query, unsupported
 from bigquery_emulator.sql.aggregate_functions import AGGREGATES
 from bigquery_emulator.sql.float_comparisons import FLOAT_COMPARISONS
-from bigquery_emulator.sql.functions import FUNCTIONS, Function, function, unnested
+from bigquery_emulator.sql.functions import FUNCTIONS, Function, function, negated, unnested
 from bigquery_emulator.sql.json_functions import JSON_FUNCTIONS
 from bigquery_emulator.sql.more_functions import MORE_FUNCTIONS
 from bigquery_emulator.sql.number_functions import NUMBERS
+from bigquery_emulator.sql.special_types import name_of
 from bigquery_emulator.sql.text_formats import TEXT_FORMATS
 from bigquery_emulator.sql.time_functions import TIME_FUNCTIONS
 
@@ -68,7 +70,7 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
     exp.Join: function("this on using side kind"),
     exp.Limit: function("expression this"),
     exp.Literal: function("this is_string"),
-    exp.Neg: function("this"),
+    exp.Neg: function("this", negated),
     exp.Not: function("this"),
     exp.Null: function(""),
     exp.Offset: function("expression this"),
@@ -245,8 +247,17 @@ def _first_line(error: ParseError | TokenError) -> str:
         description = str(first["description"])
         if "<class" in description:
             description = "Expected an expression or more arguments"
+        description = _TOKEN.sub(_token_text, description)
         return f"{description} at [{first['line']}:{first['col']}]"
     return str(error).split("\n")[0]
+
+
+# How SQLGlot shows a token in a message.
+_TOKEN = re.compile(r"<Token token_type: TokenType\.(\w+), text: (.*?), line: .*?>", re.DOTALL)
+
+
+def _token_text(shown: re.Match[str]) -> str:
+    return "end of statement" if shown[1] == "SENTINEL" else shown[2]
 
 
 def _statement_name(statement: exp.Expr) -> str:
@@ -299,6 +310,5 @@ def _unlisted(node: exp.Expr) -> ApiError:
 
 def _named(node: exp.Expr) -> str:
     if isinstance(node, exp.Func):
-        name = node.sql_name().replace("J_S_O_N", "JSON").replace("STR_POSITION", "STRPOS")
-        return f"the function {name}"
+        return f"the function {name_of(node)}"
     return f"{node.key.upper()} in a query"

@@ -236,6 +236,9 @@ def _condition(typer: ClauseTyper, clause: Any, name: str) -> None:
         raise invalid_query(f"{name} clause should return type BOOL, but returns type {kind}")
     if name == "WHERE" and has_aggregate(clause.this):
         raise invalid_query("Aggregate function not allowed in WHERE clause")
+    windows = clause.find_all(exp.Window) if name in ("WHERE", "HAVING") else ()
+    if any(one.find_ancestor(exp.Query) is clause.parent for one in windows):
+        raise invalid_query(f"Analytic function not allowed in {name} clause")
 
 
 def _limits(node: Any, typer: ClauseTyper) -> None:
@@ -246,6 +249,10 @@ def _limits(node: Any, typer: ClauseTyper) -> None:
         kind = typer.type(part.expression)
         if kind != INT64:
             raise invalid_query(f"{clause.upper()} expects an INT64 value, not {kind}")
+        if isinstance(part.expression, exp.Neg):
+            raise invalid_query(
+                f'Syntax error: {clause.upper()} expects an integer literal or parameter, not "-"'
+            )
 
 
 def _constant_column(query: Any, at: int) -> bool:

@@ -81,21 +81,39 @@ _EXTRACTED_UNITS = {
 }
 _NAMES: dict[type[exp.Expr], str] = {
     exp.ApproxDistinct: "APPROX_COUNT_DISTINCT",
+    exp.ApproxTopK: "APPROX_TOP_COUNT",
     exp.ArgMax: "MAX_BY",
     exp.ArgMin: "MIN_BY",
     exp.ArraySize: "ARRAY_LENGTH",
+    exp.BitwiseAndAgg: "BIT_AND",
+    exp.BitwiseOrAgg: "BIT_OR",
+    exp.BitwiseXorAgg: "BIT_XOR",
+    exp.Contains: "CONTAINS_SUBSTR",
+    exp.CountIf: "COUNTIF",
+    exp.DateDiff: "DATE_DIFF",
+    exp.DateFromParts: "DATE",
     exp.GenerateSeries: "GENERATE_ARRAY",
     exp.GroupConcat: "STRING_AGG",
     exp.IntDiv: "DIV",
+    exp.JSONValueArray: "JSON_VALUE_ARRAY",
     exp.LogicalAnd: "LOGICAL_AND",
     exp.LogicalOr: "LOGICAL_OR",
+    exp.LowerHex: "TO_HEX",
+    exp.MD5: "TO_HEX",
+    exp.MD5Digest: "MD5",
     exp.Pad: "LPAD",
     exp.Pow: "POW",
+    exp.ParseJSON: "PARSE_JSON",
     exp.RegexpLike: "REGEXP_CONTAINS",
+    exp.SHA2Digest: "SHA256",
     exp.StrPosition: "STRPOS",
     exp.StrToDate: "PARSE_DATE",
     exp.StrToTime: "PARSE_TIMESTAMP",
     exp.Substring: "SUBSTR",
+    exp.TimeFromParts: "TIME",
+    exp.TimestampDiff: "TIMESTAMP_DIFF",
+    exp.TimestampFromParts: "DATETIME",
+    exp.UnixToTime: "TIMESTAMP_SECONDS",
 }
 
 
@@ -103,7 +121,9 @@ def name_of(node: exp.Expr) -> str:
     """BigQuery's name of a function."""
     if type(node) in _NAMES:
         return _NAMES[type(node)]
-    return node.sql_name() if isinstance(node, exp.Func) else node.key.upper()
+    if not isinstance(node, exp.Func):
+        return node.key.upper()
+    return node.sql_name().upper().replace("J_S_O_N", "JSON")
 
 
 def check_cast(node: Any, given: Type, wanted: Type) -> None:

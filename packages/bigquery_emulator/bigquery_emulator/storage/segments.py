@@ -85,6 +85,11 @@ def settle(
     for field in fields:
         if field["mode"] == "REPEATED":
             name = quoted(field["name"])
+            holed = f"len(list_filter({name}, lambda e: e IS NULL)) > 0"
+            if cursor.execute(f"SELECT 1 FROM {relation} WHERE {holed} LIMIT 1").fetchone():
+                raise refused(
+                    f"Array cannot have a null element; error in writing field {field['name']}"
+                )
             cursor.execute(f"UPDATE {relation} SET {name} = [] WHERE {name} IS NULL")
 
 
