@@ -17,11 +17,12 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
-from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from bigquery_emulator.errors import ApiError, invalid_query, unsupported
 from bigquery_emulator.sql.aggregate_functions import AGGREGATES
 from bigquery_emulator.sql.float_comparisons import FLOAT_COMPARISONS
+from bigquery_emulator.sql.foreign_words import check_words
 from bigquery_emulator.sql.functions import FUNCTIONS, Function, function, negated, unnested
 from bigquery_emulator.sql.json_functions import JSON_FUNCTIONS
 from bigquery_emulator.sql.more_functions import MORE_FUNCTIONS
@@ -145,7 +146,7 @@ def parsed_statement(text: str) -> exp.Expr:
         ApiError: it is not SQL, or SQL that is not supported, or several statements.
     """
     with understanding_syntax():
-        check_characters(sqlglot.tokenize(text, read="bigquery"))
+        check_words(sqlglot.tokenize(text, read="bigquery"))
     statements = parsed_statements(text)
     if len(statements) > 1:
         raise unsupported("scripts of several statements here")
@@ -230,15 +231,6 @@ def view_query(text: str) -> str:
         if started and depth == 0 and token.token_type is TokenType.ALIAS:
             return text[token.end + 1 :].strip().rstrip(";").strip()
     raise invalid_query("Syntax error: CREATE VIEW needs a query")
-
-
-def check_characters(tokens: list[Token]) -> None:
-    """Refuses what SQLGlot takes for an operator, and BigQuery for a mistake."""
-    for token in tokens:
-        if token.token_type is TokenType.MOD and token.text == "%":
-            raise invalid_query(
-                f'Syntax error: Illegal input character "%" at [{token.line}:{token.col}]'
-            )
 
 
 def _first_line(error: ParseError | TokenError) -> str:

@@ -14,10 +14,10 @@ from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.tokenizer_core import TokenType
 
 from bigquery_emulator.errors import invalid_query, unsupported
+from bigquery_emulator.sql.foreign_words import check_words
 from bigquery_emulator.sql.parsing import (
     DEFINITIONS,
     SCRIPT_ONLY,
-    check_characters,
     parsed_statements,
     understanding_syntax,
 )
@@ -105,7 +105,7 @@ def parsed_script(text: str) -> tuple[Step, ...]:
     """
     with understanding_syntax():
         tokens = _Tokenizer(dialect="bigquery").tokenize(text)
-        check_characters(tokens)
+        check_words(tokens)
     steps = _Reader(text, tokens).steps(())
     if not steps:
         raise invalid_query("Syntax error: Unexpected end of statement")
