@@ -1,14 +1,19 @@
 """dbt on the local stack: the example project on BigQuery and on Postgres, with equal figures.
 
 dbt's packages do not go with the platform's, so it has an environment of its own, made from the
-example's lock file; where that cannot be made, the tests skip.
+example's lock file; where that cannot be made, the tests skip. So does dagster-dbt, with which the
+models are assets: it is put beside the platform's packages, as docs/dbt.md says.
 """
 
+import ast
 import datetime
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +46,18 @@ COLUMNS = {
 def dbt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, in an environment of its own."""
     folder = tmp_path_factory.mktemp("dbt") / "venv"
-    uv = [sys.executable, "-m", "uv"]
     install = ["pip", "install", "--python", str(folder / "bin" / "python"), "--require-hashes"]
-    commands = [
-        [*uv, "venv", "--python", sys.executable, str(folder)],
-        [*uv, *install, "-r", str(EXAMPLE / "requirements.lock")],
-    ]
-    for command in commands:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-        if done.returncode:
-            pytest.skip(f"dbt cannot be installed: {done.stderr.strip()[-300:]}")
+    installed("venv", "--python", sys.executable, str(folder))
+    installed(*install, "-r", str(EXAMPLE / "requirements.lock"))
     return folder / "bin" / "dbt"
+
+
+def installed(*arguments: str) -> None:
+    """Runs uv; where packages cannot be had, the test skips."""
+    command = [sys.executable, "-m", "uv", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    if done.returncode:
+        pytest.skip(f"dbt cannot be installed: {done.stderr.strip()[-300:]}")
 
 
 class Stores:
@@ -112,21 +118,29 @@ class Stores:
         self.bigquery.query_and_wait(values.format("DATETIME"))
         self.postgres.execute(values.format("TIMESTAMP"))
 
-    def run(self, target: str, *command: str) -> None:
-        """Runs dbt on one of the stores."""
-        environment = self._environment | {
+    def environment(self, target: str) -> dict[str, str]:
+        """The variables with which dbt runs on one of the stores."""
+        return self._environment | {
             "DBT_DATASET": TARGET,
-            "DBT_LOG_PATH": str(self.folder / "logs"),
+            "DBT_LOG_PATH": str(self.folder / target / "logs"),
             "DBT_PROFILES_DIR": str(EXAMPLE),
             "DBT_PROJECT_DIR": str(EXAMPLE),
             "DBT_TARGET_PATH": str(self.folder / target),
             "TAXI_GCP_PROJECT": "dbt-test",
         }
+
+    def build(self) -> None:
+        """Builds every model on both stores, at the same time."""
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(lambda target: self.run(target, "build"), ("emulator", "postgres")))
+
+    def run(self, target: str, *command: str) -> None:
+        """Runs dbt on one of the stores."""
         variables = json.dumps({"trips_schema": SOURCE})
         done = subprocess.run(
             [str(self._dbt), *command, "--target", target, "--vars", variables],
             cwd=self.folder,
-            env=environment,
+            env=self.environment(target),
             capture_output=True,
             text=True,
             timeout=180,
@@ -157,8 +171,7 @@ def stores(
         made.create()
         made.put(1, 200)
         made.put(2, 150)
-        for target in ("emulator", "postgres"):
-            made.run(target, "build")
+        made.build()
         yield made
     finally:
         made.close()
@@ -178,8 +191,7 @@ def test_incremental_models_take_up_what_changed(stores: Stores) -> None:
     stores.put(2, 40)
     stores.put(3, 60)
 
-    for target in ("emulator", "postgres"):
-        stores.run(target, "build")
+    stores.build()
 
     figures = stores.figures("emulator")
     assert figures == stores.figures("postgres")
@@ -199,3 +211,57 @@ def test_docs_are_generated_from_the_catalog(stores: Stores) -> None:
     assert view["columns"]["data_file_month"]["type"] == "DATE"
     days = catalog["nodes"]["model.dbt_trips.trips_by_day"]
     assert days["stats"]["num_rows"]["value"] > 0
+
+
+# Materializes two of the models, and prints what came of it.
+MATERIALIZED = """
+import dagster as dg
+import sys
+
+sys.path[:0] = sys.argv[1:]
+from trips_with_dbt import defs, trips_models
+
+selection = dg.AssetSelection.assets("payment_types", "stg_green_trips")
+jobs = dg.Definitions(jobs=[dg.define_asset_job("models", selection)])
+job = dg.Definitions.merge(defs, jobs).resolve_job_def("models")
+run = job.execute_in_process(instance=dg.DagsterInstance.ephemeral())
+keys = [event.asset_key.to_user_string() for event in run.get_asset_materialization_events()]
+upstream = trips_models.asset_deps[dg.AssetKey("stg_green_trips")]
+print([run.success, sorted(keys), [key.to_user_string() for key in upstream], trips_models.op.pool])
+"""
+
+
+def test_the_models_are_assets_behind_the_platforms(
+    stores: Stores, dbt: Path, tmp_path: Path
+) -> None:
+    documented = (PROJECT / "docs" / "dbt.md").read_text()
+    release = re.findall(r"dagster-dbt==[\d.]+", documented)[0]
+    installed("pip", "install", "--no-deps", "--target", str(tmp_path / "packages"), release)
+    example = tmp_path / "examples" / "dbt_trips"
+    shutil.copytree(EXAMPLE, example, ignore=shutil.ignore_patterns(".venv", "target"))
+    (example / ".venv").symlink_to(dbt.parent.parent)
+    (tmp_path / "trips_with_dbt.py").write_text(
+        documented.partition("```python\n")[2].partition("```")[0]
+    )
+    project = example / "dbt_project.yml"
+    project.write_text(
+        project.read_text().replace("trips_schema: trips", f"trips_schema: {SOURCE}")
+    )
+    (example / "target").mkdir()
+    shutil.copy(stores.folder / "emulator" / "manifest.json", example / "target")
+    own = {"DBT_TARGET_PATH": str(example / "target"), "DBT_PROJECT_DIR": str(example)}
+
+    done = subprocess.run(
+        [sys.executable, "-c", MATERIALIZED, str(tmp_path), str(tmp_path / "packages")],
+        cwd=tmp_path,
+        env=stores.environment("emulator") | own,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    models = ["payment_types", "stg_green_trips"]
+    shown = ast.literal_eval(done.stdout.strip().splitlines()[-1])
+    assert shown == [True, models, ["bigquery_trips"], "dbt"]

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+# What stands before the messages that SQL macros raise in BigQuery's words.
+OWN_MARK = "BigQuery says: "
+
 
 class ApiError(Exception):
     """An error with Google's reason, from which the HTTP code of an answer follows."""

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 ANSWERS = Path(__file__).parent / "answers"
 # What must stay right; it may only grow.
-LEAST_RIGHT = {"documentation": 255, "compliance": 490}
+LEAST_RIGHT = {"analysts": 226, "documentation": 287, "compliance": 494}
 
 
 @pytest.fixture(scope="module")

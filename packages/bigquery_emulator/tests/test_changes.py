@@ -182,3 +182,13 @@ def test_datasets_can_be_created_and_dropped(client: bigquery.Client, dataset: s
 
     with pytest.raises(google.api_core.exceptions.NotFound):
         client.get_dataset(name)
+
+
+def test_an_array_with_a_null_is_not_written(client: bigquery.Client, dataset: str) -> None:
+    said = "Array cannot have a null element; error in writing field a"
+    with pytest.raises(google.api_core.exceptions.BadRequest, match=said):
+        client.query_and_wait(f"CREATE TABLE {dataset}.t AS SELECT [1, NULL] AS a")
+
+    client.query_and_wait(f"CREATE TABLE {dataset}.t AS SELECT [1] AS a")
+    with pytest.raises(google.api_core.exceptions.BadRequest, match=said):
+        client.query_and_wait(f"INSERT INTO {dataset}.t VALUES ([2, NULL])")

@@ -20,7 +20,8 @@ ANSWERS = Path(__file__).parent / "answers"
 QUERIES = 400
 # The words of DuckDB, of Python and of SQLGlot's errors.
 FOREIGN = re.compile(
-    r"DuckDB|Binder|Catalog Error|LINE \d|Candidate|VARCHAR|BIGINT|Traceback|sqlglot|object has no"
+    r"DuckDB|Binder|Catalog Error|LINE \d|Candidate|VARCHAR|BIGINT|Traceback|sqlglot|object has no|"
+    r"TokenType"
 )
 
 

@@ -1,6 +1,7 @@
 """Load jobs: columns match by name, and types are converted as BigQuery converts them."""
 
 import datetime
+from decimal import Decimal
 
 import google.api_core.exceptions
 import pyarrow as pa
@@ -168,3 +169,15 @@ def test_new_columns_keep_their_place_in_old_and_new_rows(
         (1, 1, None),
         (2, 1, "x"),
     ]
+
+
+def test_decimals_are_numeric_if_the_job_lets_them(
+    client: bigquery.Client, bucket: Bucket, dataset: str
+) -> None:
+    uri = stored(bucket, pa.table({"n": pa.array([Decimal("1.25")], pa.decimal128(10, 2))}))
+
+    load(client, uri, f"{dataset}.t", decimal_target_types=["NUMERIC", "BIGNUMERIC"])
+
+    assert rows(client, f"SELECT n FROM {dataset}.t") == [(Decimal("1.25"),)]
+    with pytest.raises(google.api_core.exceptions.MethodNotImplemented, match="without NUMERIC"):
+        load(client, uri, f"{dataset}.t", decimal_target_types=["STRING"])

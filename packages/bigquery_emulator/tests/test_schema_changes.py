@@ -226,3 +226,21 @@ def test_alter_table_of_an_absent_table_and_of_one_without_columns(
 
     client.query_and_wait(f"INSERT INTO {dataset}.t VALUES (1, 'x')")
     assert rows(client, f"SELECT * FROM {dataset}.t") == [(1, "x")]
+
+
+@pytest.mark.parametrize(("how", "held"), [("LIKE", 0), ("COPY", 3), ("CLONE", 3)])
+def test_a_table_is_made_from_another(
+    client: bigquery.Client, bucket: Bucket, trips: str, how: str, held: int
+) -> None:
+    replace(client, stored(bucket, month(1, 3)), f"{trips}$202401")
+    source, copied = client.get_table(trips), f"{trips}_2"
+
+    for _ in range(2):
+        client.query_and_wait(f"CREATE OR REPLACE TABLE {copied} {how} {trips}")
+
+    made = client.get_table(copied)
+    assert (made.schema, made.num_rows) == (source.schema, held)
+    assert made.time_partitioning == source.time_partitioning
+    assert made.clustering_fields == source.clustering_fields
+    client.query_and_wait(f"DELETE FROM {copied} WHERE TRUE")
+    assert rows(client, f"SELECT COUNT(*) FROM {trips}") == [(3,)]

@@ -26,7 +26,9 @@ from bigquery_emulator.jobs.gcs import GcsObjects
 from bigquery_emulator.jobs.job import Jobs
 from bigquery_emulator.jobs.load import Loader
 from bigquery_emulator.jobs.query import QueryRunner
+from bigquery_emulator.jobs.sessions import Sessions
 from bigquery_emulator.jobs.streaming import RowInserter
+from bigquery_emulator.jobs.temporary import drop_leftovers
 from bigquery_emulator.sql.macros import all_macros
 from bigquery_emulator.storage.database import Storage
 from bigquery_emulator.storage.results import ResultStore
@@ -43,10 +45,11 @@ def create_app(data_dir: Path, gcs_url: str) -> Starlette:
     """The emulator as an ASGI application, over the store in a directory."""
     storage = Storage(data_dir, all_macros())
     results = ResultStore(storage)
-    jobs = Jobs(storage)
+    drop_leftovers(storage)
+    jobs, sessions = Jobs(storage), Sessions(storage)
     loader = Loader(storage, jobs, GcsObjects(gcs_url, storage.temp_dir))
-    queries = QueryRunner(storage, jobs, results)
-    job_api = JobApi(storage, jobs, loader, Copier(storage, jobs), queries)
+    queries = QueryRunner(storage, jobs, results, sessions)
+    job_api = JobApi(storage, jobs, loader, Copier(storage, jobs), queries, sessions)
     routes = _routes(DatasetApi(storage), TableApi(storage, results, RowInserter(storage)), job_api)
     uploads = UploadApi(job_api, storage.temp_dir)
     upload_routes = [
@@ -58,6 +61,7 @@ def create_app(data_dir: Path, gcs_url: str) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = _REQUEST_THREADS
         yield
+        sessions.end_all()
         jobs.close()
         results.close()
         storage.close()

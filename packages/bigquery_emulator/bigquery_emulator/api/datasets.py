@@ -41,7 +41,9 @@ class DatasetApi:
         if call.query.get("filter"):
             raise unsupported("the filter of datasets.list")
         with self.storage.snapshot() as cursor:
-            datasets = catalog.list_datasets(cursor, call.path["project"])
+            every = catalog.list_datasets(cursor, call.path["project"])
+        with_hidden = call.query.get("all", "").lower() == "true"
+        datasets = [one for one in every if with_hidden or not one.is_hidden]
         page, token = listed([_summary(dataset) for dataset in datasets], call.query)
         body: dict[str, Any] = {"kind": "bigquery#datasetList", "etag": etag(page)} | token
         return body | ({"datasets": page} if page else {})

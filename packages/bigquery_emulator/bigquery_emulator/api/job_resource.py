@@ -45,6 +45,11 @@ def reference(job: Job) -> dict[str, str]:
     return {"projectId": name.project, "jobId": name.job_id, "location": name.location}
 
 
+def session_info(job: Job) -> dict[str, Any]:
+    """The API's sessionInfo of a job that runs in a session."""
+    return {"sessionInfo": {"sessionId": job.session}} if job.session else {}
+
+
 def shown(job: Job, base_url: str) -> dict[str, Any]:
     """The API's Job."""
     name = job.name
@@ -107,7 +112,7 @@ def _shown_configuration(job: Job) -> dict[str, Any]:
 
 
 def _statistics(job: Job) -> dict[str, Any]:
-    body: dict[str, Any] = {"creationTime": str(job.created_ms)}
+    body: dict[str, Any] = {"creationTime": str(job.created_ms)} | session_info(job)
     if job.parent is not None:
         body["parentJobId"] = job.parent
     if job.started_ms is not None:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bigquery_emulator.api.http_calls import Call, etag, listed
-from bigquery_emulator.api.job_resource import checked_configuration, listed_job, reference, shown
+from bigquery_emulator.api.job_resource import (
+    checked_configuration,
+    listed_job,
+    reference,
+    session_info,
+    shown,
+)
 from bigquery_emulator.api.pages import Page, read_page
 from bigquery_emulator.errors import ApiError, invalid, unsupported
 from bigquery_emulator.jobs.copy import Copier, CopyRequest
@@ -17,6 +23,7 @@ from bigquery_emulator.jobs.job import Job, JobName, Jobs, Outcome, new_job_id
 from bigquery_emulator.jobs.load import Files, Loader, LoadRequest
 from bigquery_emulator.jobs.query import QueryRunner
 from bigquery_emulator.jobs.query_request import QueryRequest
+from bigquery_emulator.jobs.sessions import Session, Sessions
 from bigquery_emulator.storage import catalog
 from bigquery_emulator.storage.catalog import now_ms
 from bigquery_emulator.storage.database import Storage
@@ -47,6 +54,7 @@ class JobApi:
     loader: Loader
     copier: Copier
     queries: QueryRunner
+    sessions: Sessions
 
     def insert(self, call: Call) -> dict[str, Any]:
         """Starts a job, and answers at once."""
@@ -121,7 +129,7 @@ class JobApi:
             page_query["maxResults"] = str(body["maxResults"])
         wait_ms = int(body.get("timeoutMs") or _DEFAULT_WAIT_MS)
         answer = self._query_answer(job, Page.from_query(page_query), wait_ms)
-        return answer | {"kind": "bigquery#queryResponse"}
+        return answer | session_info(job) | {"kind": "bigquery#queryResponse"}
 
     def _started_once(
         self,
@@ -186,11 +194,29 @@ class JobApi:
             work = self.loader.work(load)
             datasets = [load.destination.name.dataset]
         else:
-            query = QueryRequest.from_configuration(configuration["query"], project)
-            work = self.queries.work(query)
-            datasets = query.datasets
+            return self._started_query(project, configuration, named)
         job = self._job(project, configuration, named, datasets)
         return self.jobs.start(job, work)
+
+    def _started_query(
+        self, project: str, configuration: dict[str, Any], named: dict[str, Any]
+    ) -> Job:
+        query = QueryRequest.from_configuration(configuration["query"], project)
+        if query.creates_session and query.session_id:
+            raise invalid("createSession and the connection property session_id exclude each other")
+        session = self.sessions.find(project, query.session_id) if query.session_id else None
+        if session is not None:
+            named = {"location": session.temporary.location} | {
+                key: value for key, value in named.items() if value
+            }
+        job = self._job(project, configuration, named, query.datasets)
+        if query.creates_session:
+            session = self.sessions.new(project, job.name.location)
+        if session is None:
+            return self.jobs.start(job, self.queries.work(query))
+        job.session = session.id
+        work = self.queries.work(replace(query, session=session))
+        return self.jobs.start(job, _alone_in(session, work))
 
     def _dry_run(self, project: str, configuration: dict[str, Any], named: dict[str, Any]) -> Job:
         if configuration["jobType"] != "QUERY":
@@ -221,6 +247,18 @@ class JobApi:
 
     def _found(self, call: Call) -> Job:
         return self.jobs.find(call.path["project"], call.path["job"], call.query.get("location"))
+
+
+def _alone_in(
+    session: Session, work: Callable[[Job], Outcome | None]
+) -> Callable[[Job], Outcome | None]:
+    """Work that waits for the other jobs of its session."""
+
+    def run(job: Job) -> Outcome | None:
+        with session.lock:
+            return work(job)
+
+    return run
 
 
 def _dry_answer(job: Job) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from sqlglot import exp
@@ -10,15 +11,16 @@ from bigquery_emulator.errors import ApiError, duplicate, invalid, invalid_query
 from bigquery_emulator.jobs.alterations import Alterations
 from bigquery_emulator.jobs.statement import Translation
 from bigquery_emulator.sql.declared_columns import declared_field
-from bigquery_emulator.sql.definitions import definition_kind, properties_of
+from bigquery_emulator.sql.definitions import copied_table, definition_kind, properties_of
 from bigquery_emulator.sql.parsing import view_query
+from bigquery_emulator.sql.scripts import creates_temporary
 from bigquery_emulator.storage import catalog, segments
-from bigquery_emulator.storage.catalog import TableName
+from bigquery_emulator.storage.catalog import Table, TableName
 from bigquery_emulator.storage.column_types import Field
 from bigquery_emulator.storage.database import Storage
 from bigquery_emulator.storage.partition_sizes import measure
 from bigquery_emulator.storage.quoting import quoted
-from bigquery_emulator.storage.resources import check_table_id, checked_table
+from bigquery_emulator.storage.resources import check_table_id, checked_table, merged_resource
 
 Done = tuple[str, dict[str, Any]]
 
@@ -111,7 +113,7 @@ class Definitions:
         statement = self._statement
         named = statement.this
         declared = named.expressions if isinstance(named, exp.Schema) else None
-        name = self._translation.tables.name_of(named.this if declared is not None else named)
+        name = self._created_name(named.this if declared is not None else named)
         check_table_id(name.table)
         old = catalog.find_table_or_none(self._cursor, name)
         target = {"ddlTargetTable": name.reference()}
@@ -122,6 +124,14 @@ class Definitions:
         query: Any = statement.expression
         if query and declared is not None:
             raise unsupported("CREATE TABLE with both columns and a query")
+        source = copied_table(statement)
+        if source is not None:
+            if query or declared is not None:
+                raise invalid_query("CREATE TABLE LIKE, COPY and CLONE take no columns or query")
+            self._create_copy(name, self._translation.tables.table_of(source))
+            if old:
+                catalog.drop_table(self._cursor, old)
+            return target | {"ddlOperationPerformed": "REPLACE" if old else "CREATE"}
         if not query and declared is None:
             raise invalid_query("CREATE TABLE needs columns or a query")
         fields = (
@@ -136,6 +146,33 @@ class Definitions:
         if old:
             catalog.drop_table(self._cursor, old)
         return target | {"ddlOperationPerformed": "REPLACE" if old else "CREATE"}
+
+    def _create_copy(self, name: TableName, source: Table) -> None:
+        """A table like another: with its columns, layout and options, and for COPY its rows."""
+        if source.is_view:
+            raise invalid_query(f"The view {source.name} cannot be copied")
+        own = self._translation.evaluated(properties_of(self._statement))
+        kept = {key: value for key, value in source.resource.items() if key != "expirationTime"}
+        resource = merged_resource(copy.deepcopy(kept), own)
+        table = catalog.create_table(self._cursor, self._storage.next_id(), name, resource)
+        if self._statement.args.get("clone") is not None:
+            changed = table.changed_in(self._cursor)
+            segment = changed.new(self._storage.next_id)
+            self._cursor.execute(f"INSERT INTO {segment.relation} SELECT * FROM {source.relation}")  # noqa: S608
+            changed.add(segment)
+        measure(self._cursor, table)
+
+    def _created_name(self, node: exp.Table) -> TableName:
+        """The name of the table to be created: for CREATE TEMP TABLE, among the temporary ones."""
+        if not creates_temporary(self._statement):
+            return self._translation.tables.name_of(node)
+        session = self._translation.session
+        if node.db and node.db.upper() != "_SESSION":
+            raise invalid_query("CREATE TEMP TABLE takes a table name without a dataset")
+        if session is None:
+            raise invalid_query("Use of CREATE TEMPORARY TABLE requires a script or session")
+        session.temporary.make_dataset(self._cursor)
+        return session.temporary.name(node.name)
 
     def _create_view(self, name: TableName, fields: list[Field]) -> None:
         text = view_query(self._translation.text)
@@ -157,6 +194,6 @@ class Definitions:
             segment = changed.new(self._storage.next_id)
             columns = ", ".join(quoted(field["name"]) for field in fields)
             self._translation.execute(f"INSERT INTO {segment.relation} ({columns}) {sql}")
-            segments.fill_arrays(self._cursor, segment.relation, fields)
+            segments.settle(self._cursor, segment.relation, fields, invalid_query)
             changed.add(segment)
         measure(self._cursor, table)

@@ -251,7 +251,7 @@ class Target:
         """Inserts the rows of a SELECT and says how many they were.
 
         Raises:
-            ApiError: a row lacks a required value.
+            ApiError: a row lacks a required value, or one is beyond the limits of its type.
         """
         names = ", ".join(quoted(name) for name in columns)
         try:
@@ -261,6 +261,7 @@ class Target:
         except duckdb.ConstraintException as error:
             column = str(error).rsplit(".", 1)[-1].strip()
             raise invalid(f"Required field {column} cannot be null") from error
+        segments.settle(self._cursor, self._segment.relation, self.table.fields)
         inserted = int(row[0]) if row else 0
         self._inserted += inserted
         return inserted
@@ -277,7 +278,6 @@ class Target:
             self._check_partition(partitioning, self._partition_id)
             if self._replaces:
                 existing.remove_partition(partitioning, self._partition_id, self._next_id)
-        segments.fill_arrays(self._cursor, self._segment.relation, self.table.fields)
         existing.add(self._segment)
         row = self._cursor.execute(
             f"SELECT {logical_bytes(self.table.fields)} FROM {self._segment.relation}"

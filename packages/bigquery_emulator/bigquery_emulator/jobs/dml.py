@@ -98,7 +98,7 @@ def changed_rows(
     if kind != "INSERT":
         cursor.execute(f"INSERT INTO {segment.relation} SELECT * FROM {table.relation}")
     counts = change.run(translation)
-    segments.fill_arrays(cursor, segment.relation, table.fields)
+    segments.settle(cursor, segment.relation, table.fields, invalid_query)
     if not counts.total():
         cursor.execute(f"DROP TABLE {segment.relation}")
         return counts

@@ -75,6 +75,7 @@ class Job:
     done: threading.Event = field(default_factory=threading.Event)
     cancelled: bool = False
     parent: str | None = None
+    session: str | None = None
     child: Job | None = None
     _cursor: Cursor | None = None
 
@@ -179,6 +180,7 @@ class Jobs:
             "configuration": job.configuration,
             "created_ms": job.created_ms,
             "parent": job.parent,
+            "session": job.session,
         }
         with self._lock:
             if self._closing:
@@ -305,6 +307,7 @@ def _cancelled_with(parent: Job, child: Job) -> Job:
 def _stored_job(name: JobName, entry: str, outcome: str | None) -> Job:
     parsed = json.loads(entry)
     job = Job(name, parsed["configuration"], parsed["created_ms"], parent=parsed.get("parent"))
+    job.session = parsed.get("session")
     # Without an outcome, and not among the active, it is one whose outcome could not be written.
     job.outcome = Outcome(**json.loads(outcome)) if outcome else Outcome(error=_KILLED.proto())
     job.started_ms = job.outcome.started_ms

@@ -30,6 +30,7 @@ from bigquery_emulator.storage.database import Cursor, Storage
 _HANDLED = {
     "clustering",
     "createDisposition",
+    "decimalTargetTypes",
     "destinationTable",
     "destinationTableProperties",
     "ignoreUnknownValues",
@@ -84,6 +85,8 @@ class LoadRequest:
         options = load.get("parquetOptions") or {}
         if options.get("enumAsString") or options.get("mapTargetType"):
             raise unsupported("the Parquet options enumAsString and mapTargetType")
+        if "NUMERIC" not in load.get("decimalTargetTypes", ["NUMERIC"]):
+            raise unsupported("decimalTargetTypes without NUMERIC")
         if not load.get("destinationTable"):
             raise invalid("Required parameter is missing: destinationTable")
         uris = list(load.get("sourceUris") or [])

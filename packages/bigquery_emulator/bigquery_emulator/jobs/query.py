@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from sqlglot import exp
 
@@ -19,14 +20,15 @@ from bigquery_emulator.jobs.dml import change_of, changed_rows, kind_of, target_
 from bigquery_emulator.jobs.job import Job, Jobs, Outcome
 from bigquery_emulator.jobs.query_request import QueryRequest
 from bigquery_emulator.jobs.script import ScriptRunner
+from bigquery_emulator.jobs.sessions import Sessions
 from bigquery_emulator.jobs.statement import Translation
 from bigquery_emulator.sql.definitions import definition_kind
-from bigquery_emulator.sql.metadata_views import metadata_view
 from bigquery_emulator.sql.parsing import DEFINITIONS
-from bigquery_emulator.sql.tables import TableNames
+from bigquery_emulator.sql.scripts import creates_temporary
 from bigquery_emulator.storage import catalog, segments
 from bigquery_emulator.storage.catalog import TableName
-from bigquery_emulator.storage.database import Storage
+from bigquery_emulator.storage.column_types import Field
+from bigquery_emulator.storage.database import Cursor, Storage
 from bigquery_emulator.storage.partition_sizes import measure
 from bigquery_emulator.storage.results import ResultStore, ResultTable
 
@@ -38,12 +40,13 @@ class QueryRunner:
     storage: Storage
     jobs: Jobs
     results: ResultStore
+    sessions: Sessions
 
     def work(self, request: QueryRequest) -> Callable[[Job], Outcome | None]:
         """What a query job has to do."""
         statement = request.statement
         if request.script:
-            scripts = ScriptRunner(self.storage, self.jobs, self.work)
+            scripts = ScriptRunner(self.storage, self.jobs, self.sessions, self.work)
             return lambda job: scripts.run(job, request)
         if isinstance(statement, DEFINITIONS):
             return lambda job: self._define(job, request)
@@ -83,10 +86,23 @@ class QueryRunner:
             check_reading(translation)
             fields = translation.described(translation.statement)
             sql = translation.sql(translation.statement)
+            if _in_transaction(request):
+                return self._select_within(translation, fields, sql)
             relation = self.results.create(translation.cursor, fields)
             row = translation.execute(f"INSERT INTO {relation} {sql}").fetchone()
             result = ResultTable(relation, fields, int(row[0]) if row else 0)
             return Outcome(translation.statistics("SELECT"), result=result.entry())
+
+    def _select_within(self, translation: Translation, fields: list[Field], sql: str) -> Outcome:
+        """Keeps the rows of an open transaction where they are seen before its end."""
+        rows: Any = translation.execute(sql).to_arrow_table()
+        with self.storage.transaction() as cursor:
+            relation = self.results.create(cursor, fields)
+            cursor.register("rows_within", rows)
+            cursor.execute(f"INSERT INTO {relation} SELECT * FROM rows_within")
+            cursor.unregister("rows_within")
+        result = ResultTable(relation, fields, rows.num_rows)
+        return Outcome(translation.statistics("SELECT"), result=result.entry())
 
     def _select_into_table(self, job: Job, request: QueryRequest) -> None:
         """Writes the rows into the destination, in one transaction with the job's outcome.
@@ -96,6 +112,8 @@ class QueryRunner:
         """
         destination = request.destination
         assert destination is not None  # noqa: S101 - for the type checker
+        if _in_transaction(request):
+            raise unsupported("destination tables within transactions")
         with self.storage.locks.held_for(*destination.lock_key):
             outcome = self._select(job, request)
             rows = ResultTable.from_entry(outcome.result or {})
@@ -110,7 +128,7 @@ class QueryRunner:
                 target.finish()
                 self.jobs.record(cursor, job, outcome)
 
-    def _change(self, job: Job, request: QueryRequest) -> None:
+    def _change(self, job: Job, request: QueryRequest) -> Outcome | None:
         """Runs DML, in one transaction with the job's outcome."""
         with self._locked_for_target(request), self._translating(job, request) as translation:
             cursor = translation.cursor
@@ -130,34 +148,61 @@ class QueryRunner:
                 },
             }
             written = table.name.reference()
-            self.jobs.record(cursor, job, Outcome(statistics, written=written))
+            return self._recorded(cursor, job, request, Outcome(statistics, written=written))
 
-    def _define(self, job: Job, request: QueryRequest) -> None:
+    def _define(self, job: Job, request: QueryRequest) -> Outcome | None:
         """Runs DDL, in one transaction with the job's outcome."""
         locks = self.storage.locks
         drops_dataset = isinstance(request.statement, exp.Drop)
-        lock = locks.held_for_everything() if drops_dataset else self._locked_for_target(request)
+        alone = drops_dataset and not _in_transaction(request)
+        lock = locks.held_for_everything() if alone else self._locked_for_target(request)
         with lock, self._translating(job, request) as translation:
             kind, more = Definitions(self.storage, translation).run()
             statistics = translation.statistics(kind, **more)
             written = more["ddlTargetTable"] if kind == "CREATE_TABLE_AS_SELECT" else None
-            self.jobs.record(translation.cursor, job, Outcome(statistics, written=written))
+            outcome = Outcome(statistics, written=written)
+            return self._recorded(translation.cursor, job, request, outcome)
+
+    def _recorded(
+        self, cursor: Cursor, job: Job, request: QueryRequest, outcome: Outcome
+    ) -> Outcome | None:
+        """Records an outcome with the data; that of an open transaction is left to be recorded."""
+        if _in_transaction(request):
+            return outcome
+        self.jobs.record(cursor, job, outcome)
+        return None
 
     @contextmanager
     def _translating(self, job: Job, request: QueryRequest) -> Iterator[Translation]:
+        if request.session is not None and request.session.cursor is not None:
+            job.works_with(request.session.cursor)
+            yield Translation(request.session.cursor, request, job.name.location)
+            return
         with self.storage.transaction() as cursor:
             job.works_with(cursor)
             yield Translation(cursor, request, job.name.location)
 
     @contextmanager
     def _locked_for_target(self, request: QueryRequest) -> Iterator[None]:
+        if creates_temporary(request.statement):  # no other job sees it
+            yield
+            return
         target = request.statement.find(exp.Table)
         assert target is not None  # noqa: S101 - DML and DDL name a table or a dataset first
-        with self.storage.snapshot() as cursor:
-            names = TableNames(cursor, request.project, request.default, metadata_view)
+        with request.reading(self.storage) as cursor:
+            names = request.table_names(cursor)
             name = names.name_of(target) if target.name else TableName("", target.db, "")
-        with self.storage.locks.held_for(name.project, name.dataset, name.table):
+        key = (name.project, name.dataset, name.table)
+        if request.session is not None and request.session.cursor is not None:
+            request.session.write(self.storage, key)
             yield
+            return
+        with self.storage.locks.held_for(*key):
+            yield
+
+
+def _in_transaction(request: QueryRequest) -> bool:
+    return request.session is not None and request.session.cursor is not None
 
 
 def check_reading(translation: Translation) -> None:

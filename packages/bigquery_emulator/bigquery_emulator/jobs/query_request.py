@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,13 +11,20 @@ from sqlglot import exp
 
 from bigquery_emulator.errors import invalid, unsupported
 from bigquery_emulator.jobs.destination import Destination
+from bigquery_emulator.jobs.sessions import Session
 from bigquery_emulator.sql.definitions import definition_kind
-from bigquery_emulator.sql.parsing import DEFINITIONS, SCRIPT_ONLY, parsed_script, understood
+from bigquery_emulator.sql.metadata_views import metadata_view
+from bigquery_emulator.sql.parsing import DEFINITIONS, understood
+from bigquery_emulator.sql.scripts import Statement, Step, is_script, parsed_script, statements_of
+from bigquery_emulator.sql.tables import TableNames
 from bigquery_emulator.sql.variables import Variables
+from bigquery_emulator.storage.database import Cursor, Storage
 
 _HANDLED = {
     "clustering",
+    "connectionProperties",
     "createDisposition",
+    "createSession",
     "defaultDataset",
     "destinationTable",
     "parameterMode",
@@ -47,8 +56,11 @@ class QueryRequest:
         default: project and dataset of tables without a dataset.
         parameters: the API's queryParameters.
         destination: the table for the rows, if the client chose one.
-        script: the statements, if there are several; the first is `statement`.
+        script: the steps, if it is a script.
         variables: of the script that the statement is one of.
+        session: what it shares with other jobs or statements, if it does.
+        session_id: the session that the client named, to be found.
+        creates_session: whether the client asked for a new session.
     """
 
     project: str
@@ -57,17 +69,34 @@ class QueryRequest:
     default: tuple[str, str] | None
     parameters: list[dict[str, Any]]
     destination: Destination | None
-    script: tuple[exp.Expr, ...] = ()
+    script: tuple[Step, ...] = ()
     variables: Variables = field(default_factory=Variables)
+    session: Session | None = None
+    session_id: str | None = None
+    creates_session: bool = False
 
     @property
     def datasets(self) -> list[str]:
         """The datasets that the query names, from whose location the job takes its own."""
-        statements = self.script or (self.statement,)
-        named = [table.db for one in statements for table in one.find_all(exp.Table) if table.db]
+        trees = [one.tree for one in statements_of(self.script)] or [self.statement]
+        named = [table.db for one in trees for table in one.find_all(exp.Table) if table.db]
         chosen = [self.destination.name.dataset] if self.destination else []
         default = [self.default[1]] if self.default else []
         return [*named, *chosen, *default]
+
+    def table_names(self, cursor: Cursor, location: str | None = None) -> TableNames:
+        """Finds the tables that the query names."""
+        temporary = self.session.temporary.dataset if self.session else None
+        return TableNames(cursor, self.project, self.default, metadata_view, location, temporary)
+
+    @contextmanager
+    def reading(self, storage: Storage) -> Iterator[Cursor]:
+        """A cursor to read with: in the open transaction, or in one of its own."""
+        if self.session is not None and self.session.cursor is not None:
+            yield self.session.cursor
+        else:
+            with storage.snapshot() as cursor:
+                yield cursor
 
     @classmethod
     def from_configuration(cls, query: dict[str, Any], project: str) -> QueryRequest:
@@ -83,18 +112,18 @@ class QueryRequest:
             raise unsupported(f"the query option {extra[0]}")
         if not query.get("query"):
             raise invalid("Required parameter is missing: query")
-        statements = parsed_script(query["query"])
-        statement = statements[0]
-        for one in statements:
-            if isinstance(one, DEFINITIONS):
+        steps = parsed_script(query["query"])
+        for one in statements_of(steps):
+            if isinstance(one.tree, DEFINITIONS):
                 with understood():
-                    definition_kind(one)
-        is_script = len(statements) > 1 or isinstance(statement, SCRIPT_ONLY)
-        if is_script and query.get("queryParameters"):
+                    definition_kind(one.tree)
+        first, several = steps[0], is_script(steps)
+        statement = first.tree if isinstance(first, Statement) else exp.Null()
+        if several and query.get("queryParameters"):
             raise unsupported("parameters of scripts")
         default = query.get("defaultDataset") or {}
         destination = query.get("destinationTable")
-        if destination and (is_script or not isinstance(statement, exp.Query)):
+        if destination and (several or not isinstance(statement, exp.Query)):
             raise invalid("Cannot set destination table in jobs with DDL or DML statements")
         return cls(
             project=project,
@@ -107,5 +136,14 @@ class QueryRequest:
             destination=Destination.from_configuration(query, default_write="WRITE_EMPTY")
             if destination
             else None,
-            script=tuple(statements) if is_script else (),
+            script=steps if several else (),
+            session_id=_session_id(query.get("connectionProperties") or []),
+            creates_session=bool(query.get("createSession")),
         )
+
+
+def _session_id(properties: list[dict[str, Any]]) -> str | None:
+    given = {str(one.get("key")): one.get("value") for one in properties}
+    if extra := sorted(set(given) - {"session_id"}):
+        raise unsupported(f"the connection property {extra[0]}")
+    return given.get("session_id")

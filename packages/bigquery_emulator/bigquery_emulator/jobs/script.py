@@ -1,24 +1,35 @@
-"""Scripts of several statements: each a job of its own, one after the other.
+"""Scripts: their statements one after the other, each a job of its own, and what controls them.
 
-DECLARE and SET give variables their values, which later statements read. A statement that fails
-ends the script; what was done before it stays done.
+A statement that fails ends the script, unless it stands in a BEGIN with an EXCEPTION; what was done
+before it stays done, unless a transaction is open.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlglot import exp
 
 from bigquery_emulator.errors import ApiError, invalid_query, unsupported
 from bigquery_emulator.jobs.job import Job, JobName, Jobs, Outcome, new_job_id
 from bigquery_emulator.jobs.query_request import QueryRequest
-from bigquery_emulator.jobs.statement import Translation
-from bigquery_emulator.sql.queries import query_columns
-from bigquery_emulator.sql.types import NULL, Type, conversion_cost, type_of_node
-from bigquery_emulator.sql.variables import Variable, Variables
+from bigquery_emulator.jobs.script_variables import ScriptVariables
+from bigquery_emulator.jobs.sessions import Session, Sessions
+from bigquery_emulator.jobs.temporary import TemporaryTables
+from bigquery_emulator.sql.scripts import (
+    Block,
+    If,
+    Immediate,
+    Jump,
+    Loop,
+    Statement,
+    Step,
+    Transaction,
+    parsed_script,
+)
+from bigquery_emulator.sql.types import STRING
+from bigquery_emulator.sql.variables import Variables
 from bigquery_emulator.storage.database import Storage
 
 Work = Callable[[Job], Outcome | None]
@@ -31,135 +42,203 @@ class ScriptRunner:
     Args:
         storage: the store.
         jobs: where the statements are entered as jobs.
+        sessions: the sessions that a script may end.
         work: what a query job of one statement has to do.
     """
 
     storage: Storage
     jobs: Jobs
+    sessions: Sessions
     work: Callable[[QueryRequest], Work]
 
     def run(self, job: Job, request: QueryRequest) -> Outcome:
-        """Runs the statements of a script.
+        """Runs the steps of a script.
 
         Raises:
             ApiError: a statement failed.
         """
-        variables = Variables()
-        last: Outcome | None = None
-        children, processed = 0, 0
-        for number, statement in enumerate(request.script):
-            job.raise_if_cancelled()
-            if isinstance(statement, exp.Declare):
-                if any(not isinstance(one, exp.Declare) for one in request.script[:number]):
-                    raise invalid_query("Variable declarations are allowed only at the start")
-                self._declare(job, request, statement, variables)
-            elif isinstance(statement, exp.Set):
-                self._set(job, request, statement, variables)
-            else:
-                last = self._child(job, request, statement, variables)
-                children += 1
-                processed += int(last.statistics.get("totalBytesProcessed", 0))
+        own = request.session is None
+        if own and [type(one) for one in request.script] == [Transaction]:
+            raise invalid_query(
+                "Transaction control statements are supported only in scripts or sessions"
+            )
+        session = request.session or Session(TemporaryTables(request.project, job.name.location))
+        run = _Run(self, job, replace(request, session=session))
+        try:
+            run.script(request.script)
+        except ApiError:
+            session.roll_back()
+            raise
+        finally:
+            if own:
+                session.roll_back()
+                session.temporary.drop(self.storage)
+        return run.outcome()
+
+
+class _JumpError(Exception):
+    """A BREAK, CONTINUE or RETURN on its way out."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+class _Run:
+    """One run of a script."""
+
+    def __init__(self, runner: ScriptRunner, job: Job, request: QueryRequest) -> None:
+        self._runner = runner
+        self._job = job
+        self._request = request
+        self._variables = ScriptVariables(runner.storage, job, request)
+        self._last: Outcome | None = None
+        self._children, self._processed = 0, 0
+
+    def script(self, steps: Sequence[Step]) -> None:
+        """Runs all steps.
+
+        Raises:
+            ApiError: a statement failed.
+        """
+        try:
+            self._steps(steps)
+        except _JumpError as jump:
+            if jump.kind != "RETURN":
+                raise invalid_query(f"{jump.kind} is only allowed in a loop") from jump
+
+    def outcome(self) -> Outcome:
+        """What is kept of the script's job: its rows are those of the last statement."""
         statistics = {
-            "totalBytesProcessed": str(processed),
-            "numChildJobs": str(children),
+            "totalBytesProcessed": str(self._processed),
+            "numChildJobs": str(self._children),
             "query": {
                 "statementType": "SCRIPT",
-                "totalBytesProcessed": str(processed),
+                "totalBytesProcessed": str(self._processed),
                 "totalBytesBilled": "0",
                 "cacheHit": False,
             },
         }
-        return Outcome(statistics, result=last.result if last else None)
+        return Outcome(statistics, result=self._last.result if self._last else None)
 
-    def _child(
-        self, parent: Job, request: QueryRequest, statement: exp.Expr, variables: Variables
-    ) -> Outcome:
-        text = statement.sql("bigquery")
+    def _steps(self, steps: Sequence[Step]) -> None:
+        """Runs the steps of a script or a block; its variables end with it."""
+        declared: list[str] = []
+        for number, step in enumerate(steps):
+            self._job.raise_if_cancelled()
+            if isinstance(step, Statement) and isinstance(step.tree, exp.Declare):
+                if not all(_declares(one) for one in steps[:number]):
+                    raise invalid_query("Variable declarations are allowed only at the start")
+                declared += self._variables.declare(step.tree)
+            else:
+                self._step(step)
+        for name in declared:
+            del self._variables.values[name]
+
+    def _step(self, step: Step) -> None:
+        if isinstance(step, Statement):
+            self._statement(step)
+        elif isinstance(step, If):
+            self._if(step)
+        elif isinstance(step, Loop):
+            self._loop(step)
+        elif isinstance(step, Block):
+            self._block(step)
+        elif isinstance(step, Jump):
+            raise _JumpError(step.kind)
+        elif isinstance(step, Immediate):
+            self._immediate(step)
+        elif isinstance(step, Transaction):
+            self._transaction(step)
+        else:
+            self._abort_session()
+
+    def _statement(self, step: Statement) -> None:
+        if isinstance(step.tree, exp.Set):
+            self._variables.set(step.tree)
+        else:
+            self._child(step, self._variables.values.copy())
+
+    def _child(self, step: Statement, variables: Variables) -> None:
+        parent = self._job
         one = replace(
-            request, statement=statement, text=text, script=(), variables=variables.copy()
+            self._request, statement=step.tree, text=step.text, script=(), variables=variables
         )
-        configuration = {"jobType": "QUERY", "query": {"query": text, "useLegacySql": False}}
+        configuration = {"jobType": "QUERY", "query": {"query": step.text, "useLegacySql": False}}
         name = JobName(parent.name.project, parent.name.location, f"script_{new_job_id()}")
         child = Job(name, configuration, parent=parent.name.job_id)
-        outcome = self.jobs.run_child(parent, child, self.work(one))
+        outcome = self._runner.jobs.run_child(parent, child, self._runner.work(one))
         if outcome.error:
             raise ApiError.from_proto(outcome.error)
-        return outcome
+        self._last = outcome
+        self._children += 1
+        self._processed += int(outcome.statistics.get("totalBytesProcessed", 0))
 
-    def _declare(
-        self, job: Job, request: QueryRequest, statement: exp.Declare, variables: Variables
-    ) -> None:
-        for item in statement.expressions:
-            names = item.this if isinstance(item.this, list) else [item.this]
-            kind = item.args.get("kind")
-            default = item.args.get("default")
-            default = default if isinstance(default, exp.Expr) else None
-            wanted = type_of_node(kind) if isinstance(kind, exp.DataType) else None
-            if wanted is None and default is None:
-                raise invalid_query("DECLARE needs a type or a default")
-            for name in names:
-                if name.name.lower() in variables:
-                    raise invalid_query(f"Variable '{name.name}' redeclaration is not allowed")
-                value = None
-                if default is not None:
-                    ((found, value),) = self._values(job, request, exp.select(default), variables)
-                    if wanted is None:
-                        wanted = found
-                    _check_assignable(name.name, found, wanted, default)
-                variables[name.name.lower()] = Variable(wanted or NULL, value)
+    def _if(self, step: If) -> None:
+        for condition, inner in step.branches:
+            if self._variables.is_true(condition, "IF"):
+                self._steps(inner)
+                return
+        self._steps(step.otherwise)
 
-    def _set(
-        self, job: Job, request: QueryRequest, statement: exp.Set, variables: Variables
-    ) -> None:
-        for item in statement.expressions:
-            pair = item.this
-            if not isinstance(pair, exp.EQ):
-                raise unsupported("this SET")
-            target, value = pair.this, pair.expression
-            several = isinstance(target, exp.Tuple | exp.Paren)
-            names = target.expressions if isinstance(target, exp.Tuple) else [target]
-            query = exp.select(value.copy())
-            if several and isinstance(value, exp.Subquery):
-                query = value.this.copy()
-                query.set("kind", None)
-            elif isinstance(target, exp.Tuple):
-                query = exp.select(*[one.copy() for one in value.expressions])
-            found = self._values(job, request, query, variables)
-            if len(found) != len(names):
-                raise invalid_query(f"SET of {len(names)} variables to {len(found)} values")
-            for name, (kind, content) in zip(names, found, strict=True):
-                own = name.unnest().name
-                if own.lower() not in variables:
-                    raise invalid_query(f"Undeclared variable: {own}")
-                wanted = variables[own.lower()].kind
-                _check_assignable(own, kind, wanted, value)
-                variables[own.lower()] = Variable(wanted, content)
+    def _loop(self, step: Loop) -> None:
+        while True:
+            self._job.raise_if_cancelled()
+            if step.while_ is not None and not self._variables.is_true(step.while_, "WHILE"):
+                return
+            try:
+                self._steps(step.steps)
+            except _JumpError as jump:
+                if jump.kind == "BREAK":
+                    return
+                if jump.kind == "RETURN":
+                    raise
+            if step.until is not None and self._variables.is_true(step.until, "UNTIL"):
+                return
 
-    def _values(
-        self, job: Job, request: QueryRequest, query: Any, variables: Variables
-    ) -> list[tuple[Type, Any]]:
-        """The types and values of a query of at most one row."""
-        one = replace(request, statement=query, script=(), variables=variables)
-        with self.storage.snapshot() as cursor:
-            translation = Translation(cursor, one, job.name.location)
-            columns = query_columns(translation.statement)
-            selected = ", ".join(
-                f"CAST(#{at} AS VARCHAR{'[]' if kind.name == 'ARRAY' else ''})"
-                if "TIMESTAMP" in str(kind)
-                else f"#{at}"
-                for at, (_, kind) in enumerate(columns, start=1)
-            )
-            sql = translation.sql(translation.statement)
-            rows = translation.execute(f"SELECT {selected} FROM ({sql})").fetchmany(2)  # noqa: S608
-        if len(rows) > 1:
-            raise invalid_query("Scalar subquery produced more than one element")
-        values = rows[0] if rows else [None] * len(columns)
-        return [(kind, value) for (_, kind), value in zip(columns, values, strict=True)]
+    def _block(self, step: Block) -> None:
+        before = set(self._variables.values)
+        try:
+            self._steps(step.steps)
+        except ApiError as error:
+            # A cancelled script ends, and what is not supported is not an error of the script's.
+            if step.handler is None or error.reason in ("stopped", "notImplemented"):
+                raise
+            for name in set(self._variables.values) - before:
+                del self._variables.values[name]
+            self._steps(step.handler)
+
+    def _immediate(self, step: Immediate) -> None:
+        ((kind, text),) = self._variables.results_of(step.text)
+        if kind != STRING or text is None:
+            raise invalid_query("EXECUTE IMMEDIATE needs a STRING that is not NULL")
+        steps = parsed_script(text)
+        if not isinstance(steps[0], Statement) or (len(steps) > 1 or _declares(steps[0])):
+            raise unsupported("EXECUTE IMMEDIATE of other than one statement")
+        self._child(steps[0], Variables())
+
+    def _transaction(self, step: Transaction) -> None:
+        session = self._session
+        if step.kind == "BEGIN":
+            session.begin(self._runner.storage)
+        elif step.kind == "COMMIT":
+            session.commit()
+        else:
+            if session.cursor is None:
+                raise invalid_query("ROLLBACK TRANSACTION needs an active transaction")
+            session.roll_back()
+
+    def _abort_session(self) -> None:
+        if not self._session.id:
+            raise invalid_query("BQ.ABORT_SESSION needs a session")
+        self._runner.sessions.end(self._session)
+
+    @property
+    def _session(self) -> Session:
+        session = self._request.session
+        assert session is not None  # noqa: S101 - a script that runs has one
+        return session
 
 
-def _check_assignable(name: str, kind: Type, wanted: Type, value: exp.Expr) -> None:
-    if "STRUCT" in str(wanted):
-        raise unsupported("variables of the type STRUCT")
-    constant = isinstance(value, exp.Literal)
-    if conversion_cost(kind, wanted, constant=constant) is None:
-        raise invalid_query(f"Cannot coerce expression of type {kind} to type {wanted} of {name}")
+def _declares(step: Step) -> bool:
+    return isinstance(step, Statement) and isinstance(step.tree, exp.Declare)

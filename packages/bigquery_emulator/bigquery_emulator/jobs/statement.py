@@ -13,11 +13,9 @@ from sqlglot import exp
 from bigquery_emulator.errors import invalid_query
 from bigquery_emulator.jobs.query_request import QueryRequest
 from bigquery_emulator.sql.duckdb_errors import raise_for_duckdb
-from bigquery_emulator.sql.metadata_views import metadata_view
 from bigquery_emulator.sql.parameters import QueryParameters
 from bigquery_emulator.sql.parsing import understood
 from bigquery_emulator.sql.queries import query_columns
-from bigquery_emulator.sql.tables import TableNames
 from bigquery_emulator.sql.translation import Translator, duckdb_sql
 from bigquery_emulator.sql.types import field_of_type
 from bigquery_emulator.storage.column_types import Field
@@ -33,7 +31,8 @@ class Translation:
         self.location = location
         self.original = request.statement
         self.text = request.text
-        self.tables = TableNames(cursor, request.project, request.default, metadata_view, location)
+        self.session = request.session
+        self.tables = request.table_names(cursor, location)
         self._parameters = QueryParameters(request.parameters)
         self._variables = request.variables
         self._translator = Translator(self.tables, self._parameters, request.variables)

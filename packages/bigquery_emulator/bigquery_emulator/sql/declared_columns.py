@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from bigquery_emulator.errors import unsupported
 from bigquery_emulator.sql.functions import literal
+from bigquery_emulator.sql.types import plain_type
 from bigquery_emulator.storage.column_types import Field, api_type, checked_fields
 
 
@@ -59,6 +60,5 @@ def _typed(name: str, kind: exp.DataType) -> Field:
     if kind.is_type(exp.DataType.Type.STRUCT):
         parts = [_typed(part.name, part.args["kind"]) for part in kind.expressions]
         return {"name": name, "type": "RECORD", "mode": "NULLABLE", "fields": parts}
-    if kind.expressions:
-        raise unsupported("parameterized types")
-    return {"name": name, "type": api_type(kind.sql("bigquery")), "mode": "NULLABLE"}
+    kind, limits = plain_type(kind)
+    return {"name": name, "type": api_type(kind.sql("bigquery")), "mode": "NULLABLE"} | limits

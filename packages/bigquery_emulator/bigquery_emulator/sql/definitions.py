@@ -14,7 +14,7 @@ from bigquery_emulator.sql.declared_columns import declared_field, option_value
 from bigquery_emulator.sql.parsing import check_supported
 
 _UNDERSTOOD = set(
-    "this kind exists replace properties expression tables cascade restrict actions".split()
+    "this kind exists replace properties expression tables cascade restrict actions clone".split()
 )
 _ADDED_COLUMN = {"this", "kind", "constraints", "exists"}
 _TRUNCATIONS = (exp.DateTrunc, exp.TimestampTrunc, exp.DatetimeTrunc)
@@ -54,9 +54,23 @@ def definition_kind(statement: Any) -> str:
         if kind == "VIEW" and isinstance(statement.this, exp.Schema):
             raise unsupported("views with lists of columns")
         return "CREATE_VIEW" if kind == "VIEW" else "CREATE_TABLE_AS_SELECT"
+    if verb == "CREATE" and kind != "TABLE" and copied_table(statement) is not None:
+        raise unsupported(f"copies in CREATE {kind}")
     if verb == "CREATE" and kind == "VIEW":
         raise invalid_query("Syntax error: CREATE VIEW needs a query")
     return f"{verb}_{kind}"
+
+
+def copied_table(statement: Any) -> exp.Table | None:
+    """The table of which a CREATE TABLE makes another: by LIKE, COPY or CLONE."""
+    clone = statement.args.get("clone")
+    if clone is not None:
+        return clone.this if isinstance(clone.this, exp.Table) else None
+    properties = statement.args.get("properties")
+    for one in properties.expressions if properties else ():
+        if isinstance(one, exp.LikeProperty) and isinstance(one.this, exp.Table):
+            return one.this
+    return None
 
 
 def _check_alterations(statement: exp.Alter) -> None:
@@ -86,6 +100,8 @@ def properties_of(statement: exp.Expr) -> dict[str, Any]:
             resource["timePartitioning"] = _partitioning(one.this)
         elif isinstance(one, exp.ClusterProperty):
             resource["clustering"] = {"fields": [column.name for column in one.expressions]}
+        elif isinstance(one, exp.TemporaryProperty | exp.LikeProperty):
+            continue
         elif isinstance(one, exp.LocationProperty):
             resource["location"] = one.this.name
         elif isinstance(one, exp.Property) and type(one) is exp.Property:

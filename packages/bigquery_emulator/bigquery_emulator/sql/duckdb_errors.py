@@ -11,12 +11,10 @@ from typing import NoReturn
 
 import duckdb
 
-from bigquery_emulator.errors import ApiError, invalid_query, unsupported
+from bigquery_emulator.errors import OWN_MARK, ApiError, invalid_query, unsupported
 
 # What the SQL macros raise for a case that DuckDB would answer differently from BigQuery.
 UNSUPPORTED_MARK = "emulator does not support"
-# What stands before the messages that the macros raise in BigQuery's words.
-OWN_MARK = "BigQuery says: "
 _RE2_ERRORS = (
     "missing |invalid |no argument for repetition|bad repetition|unexpected \\)|trailing |"
     "pattern too large"

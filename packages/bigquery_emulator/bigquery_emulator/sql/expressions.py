@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from bigquery_emulator.errors import invalid_query, unsupported
 from bigquery_emulator.sql import operators, special_types
-from bigquery_emulator.sql.conversions import argument, common_type, convert, empty_array
+from bigquery_emulator.sql.conversions import argument, common_type, convert, empty_array, wrap
 from bigquery_emulator.sql.function_types import SIGNATURES
 from bigquery_emulator.sql.more_functions import safe_call
 from bigquery_emulator.sql.names import Names, field_access
@@ -30,6 +30,7 @@ from bigquery_emulator.sql.types import (
     STRING,
     Type,
     array_of,
+    plain_type,
     type_of_field,
     type_of_node,
 )
@@ -105,8 +106,12 @@ class ExpressionTyper(Names):
         if node.meta.get("bound"):
             return self._parameter(node)
         given = self.type(node.this)
-        wanted = type_of_node(node.to)
+        plain, limits = plain_type(node.to)
+        node.set("to", plain)
+        wanted = type_of_node(plain)
         special_types.check_cast(node, given, wanted)
+        if limits:
+            wrap(node, lambda cast: special_types.limited_cast(cast, wanted, limits), wanted)
         return special_types.cast_type(node, wanted)
 
     def _struct(self, node: exp.Struct) -> Type:
@@ -187,6 +192,7 @@ class ExpressionTyper(Names):
         listed = SIGNATURES.get(type(node))
         if listed is None:
             raise unsupported(f"{node.key.upper()} in this place")
+        operators.check_call(node)
         names, signatures = listed
         nodes = [one for name in names.split() for one in _arguments(node, name)]
         for one in nodes:
@@ -221,6 +227,7 @@ class ExpressionTyper(Names):
 
     def _window(self, node: exp.Window) -> Type:
         # A WINDOW clause has a name there.
+        operators.check_window(node)
         kind = NULL if isinstance(node.this, exp.Identifier) else self.type(node.this)
         self.types(node.args.get("partition_by") or ())
         for ordered in node.args["order"].expressions if node.args.get("order") else ():

@@ -142,7 +142,10 @@ SIGNATURES: dict[type[exp.Expr], tuple[str, str]] = {
     exp.MD5Digest: ("this", "STRING -> BYTES | BYTES -> BYTES"),
     exp.LowerHex: ("this", "BYTES -> STRING"),
     exp.ToBase64: ("this", "BYTES -> STRING"),
+    exp.JSONExtract: ("this", "STRING -> STRING"),
+    exp.JSONExtractArray: ("this", "STRING -> ARRAY<STRING>"),
     exp.JSONExtractScalar: ("this", "STRING -> STRING"),
+    exp.JSONValueArray: ("this", "STRING -> ARRAY<STRING>"),
     # Times.
     exp.AtTimeZone: ("this zone", "TIMESTAMP, STRING -> DATETIME"),
     exp.DateFromParts: ("year month day", "INT64, INT64, INT64 -> DATE"),

@@ -176,6 +176,14 @@ def _bytes(node: exp.ByteString) -> exp.Expr:
     return macro("encode", exp.Literal.string(text))
 
 
+def negated(node: exp.Neg) -> exp.Expr:
+    """A minus sign; the smallest INT64 is one constant, as its number without it is none."""
+    if isinstance(node.this, exp.Literal) and node.this.is_int:
+        text = exp.Literal.string(f"-{node.this.this}")
+        return exp.Cast(this=text, to=exp.DataType.build("BIGINT"))
+    return node
+
+
 def _series(node: exp.GenerateSeries) -> exp.Expr:
     start, end = node.args["start"], node.args["end"]
     step = node.args.get("step") or exp.Cast(

@@ -8,13 +8,16 @@ for each type, but cannot choose among them for the result of an aggregate.)
 
 from __future__ import annotations
 
+from bigquery_emulator.errors import OWN_MARK
 from bigquery_emulator.sql.aggregate_functions import AGGREGATE_MACROS
 from bigquery_emulator.sql.casts import cast_macros
-from bigquery_emulator.sql.duckdb_errors import OWN_MARK, UNSUPPORTED_MARK
+from bigquery_emulator.sql.duckdb_errors import UNSUPPORTED_MARK
 from bigquery_emulator.sql.json_functions import JSON_MACROS
 from bigquery_emulator.sql.more_functions import MORE_MACROS
+from bigquery_emulator.sql.recursion import RECURSION_MACROS
 from bigquery_emulator.sql.text_formats import FORMAT_TEXT_MACROS
 from bigquery_emulator.sql.time_formats import FORMAT_MACROS
+from bigquery_emulator.storage.type_limits import limit_macros
 
 _IS_FLOAT = "typeof(x) IN ('DOUBLE', 'FLOAT')"
 _IS_NUMERIC = "typeof(x) LIKE 'DECIMAL%'"
@@ -206,5 +209,7 @@ def all_macros() -> str:
     parts = (
         *(mark, _NUMBERS, _TIMES, cast_macros("bq_error"), _STRINGS, FORMAT_MACROS, _ARRAYS),
         *(JSON_MACROS, MORE_MACROS, AGGREGATE_MACROS, FORMAT_TEXT_MACROS, _COUNTED),
+        limit_macros(),
+        RECURSION_MACROS,
     )
     return "".join(parts)

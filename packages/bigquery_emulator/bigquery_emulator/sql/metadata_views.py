@@ -71,7 +71,8 @@ def _datasets(cursor: Cursor, project: str, dataset: str) -> list[Dataset]:
     if dataset and region == dataset.lower():
         return [catalog.find_dataset(cursor, project, dataset)]
     every = catalog.list_datasets(cursor, project)
-    return [one for one in every if not dataset or one.location.lower() == region]
+    listed = [one for one in every if not one.is_hidden]
+    return [one for one in listed if not dataset or one.location.lower() == region]
 
 
 def _constant(value: Any) -> exp.Expr:

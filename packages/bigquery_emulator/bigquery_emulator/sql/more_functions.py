@@ -17,7 +17,7 @@ from bigquery_emulator.sql.functions import (
     plain,
 )
 from bigquery_emulator.sql.scopes import type_of
-from bigquery_emulator.sql.types import FLOAT64, INT64, NULL, Type
+from bigquery_emulator.sql.types import FLOAT64, INT64
 
 MORE_MACROS = """
 CREATE OR REPLACE MACRO bq_reverse(x) AS
@@ -121,29 +121,6 @@ def _sha(node: exp.SHA2Digest) -> exp.Expr:
     return macro("bq_digest", macro("sha256", node.this))
 
 
-_JSON_KINDS = ("STRING", "BOOL", "NULL", "DATE")
-
-
-def _to_json(node: exp.JSONFormat) -> exp.Expr:
-    kind = type_of(node.this) or NULL
-    _check_json(kind)
-    text = exp.Cast(this=macro("to_json", node.this.copy()), to=exp.DataType.build("TEXT"))
-    present = exp.Is(this=node.this.copy(), expression=exp.Null())
-    return exp.Case(ifs=[exp.If(this=present, true=exp.Literal.string("null"))], default=text)
-
-
-def _check_json(kind: Type) -> None:
-    if kind.name == "ARRAY":
-        return _check_json(kind.element or NULL)
-    if kind.name == "STRUCT":
-        for _, part in kind.fields:
-            _check_json(part)
-        return None
-    if kind.name not in _JSON_KINDS and kind.name != "INT64":
-        raise unsupported(f"TO_JSON_STRING of {kind} values")
-    return None
-
-
 MORE_FUNCTIONS: dict[type[exp.Expr], Function] = {
     exp.ArrayConcat: function("this expressions null_propagation", _concatenated),
     exp.ArrayFirst: function("this", plain("bq_first")),
@@ -154,7 +131,6 @@ MORE_FUNCTIONS: dict[type[exp.Expr], Function] = {
     exp.ByteLength: function("this", plain("strlen")),
     exp.Chr: function("expressions", lambda node: macro("bq_chr", node.expressions[0])),
     exp.CodePointsToString: function("this", plain("bq_code_points")),
-    exp.JSONFormat: function("this", _to_json),
     exp.LowerHex: function("this", plain("bq_hex")),
     exp.MD5: function("this", plain("md5")),
     exp.MD5Digest: function("this", lambda node: macro("bq_digest", macro("md5", node.this))),

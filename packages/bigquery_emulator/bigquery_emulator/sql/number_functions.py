@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from bigquery_emulator.errors import invalid_query, unsupported
 from bigquery_emulator.sql.float_comparisons import no_nan
-from bigquery_emulator.sql.functions import Builder, Function, function, macro, plain
+from bigquery_emulator.sql.functions import Builder, Function, function, literal, macro, plain
 from bigquery_emulator.sql.scopes import type_of
 from bigquery_emulator.sql.types import DATE, FLOAT64, INT64, NUMERIC
 
@@ -152,7 +152,7 @@ def _log(node: exp.Log) -> exp.Expr:
     value, base = node.expression, node.this
     if base is None or value is None:
         return macro("ln", node.this)
-    if isinstance(base, exp.Cast) and isinstance(base.this, exp.Literal) and base.this.this == "10":
+    if literal(base) in ("10", "10.0"):
         return macro("log10", value)
     return exp.Div(this=macro("ln", value), expression=macro("ln", base))
 

@@ -8,6 +8,7 @@ of that means the same in DuckDB.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,10 +22,12 @@ from sqlglot.tokenizer_core import TokenType
 from bigquery_emulator.errors import ApiError, invalid_query, unsupported
 from bigquery_emulator.sql.aggregate_functions import AGGREGATES
 from bigquery_emulator.sql.float_comparisons import FLOAT_COMPARISONS
-from bigquery_emulator.sql.functions import FUNCTIONS, Function, function, unnested
+from bigquery_emulator.sql.foreign_words import check_words
+from bigquery_emulator.sql.functions import FUNCTIONS, Function, function, negated, unnested
 from bigquery_emulator.sql.json_functions import JSON_FUNCTIONS
 from bigquery_emulator.sql.more_functions import MORE_FUNCTIONS
 from bigquery_emulator.sql.number_functions import NUMBERS
+from bigquery_emulator.sql.special_types import name_of
 from bigquery_emulator.sql.text_formats import TEXT_FORMATS
 from bigquery_emulator.sql.time_functions import TIME_FUNCTIONS
 
@@ -53,6 +56,7 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
     exp.Column: function("this table db catalog"),
     exp.Cube: function("expressions"),
     exp.DataType: function("this expressions nested"),
+    exp.DataTypeParam: function("this"),
     exp.Distinct: function("expressions"),
     exp.DPipe: function("this expression safe"),
     exp.Dot: _BINARY,
@@ -67,7 +71,7 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
     exp.Join: function("this on using side kind"),
     exp.Limit: function("expression this"),
     exp.Literal: function("this is_string"),
-    exp.Neg: function("this"),
+    exp.Neg: function("this", negated),
     exp.Not: function("this"),
     exp.Null: function(""),
     exp.Offset: function("expression this"),
@@ -84,7 +88,7 @@ _STRUCTURE: dict[type[exp.Expr], Function] = {
     exp.Star: function("except_ replace"),
     exp.Pivot: function(
         "expressions fields unpivot alias default_on_null value_columns_first columns "
-        "prefixed_pivot_columns pivot_column_naming"
+        "prefixed_pivot_columns pivot_column_naming include_nulls"
     ),
     exp.PivotAlias: function("this alias"),
     exp.Subquery: function("this alias with_ pivots"),
@@ -141,21 +145,19 @@ def parsed_statement(text: str) -> exp.Expr:
     Raises:
         ApiError: it is not SQL, or SQL that is not supported, or several statements.
     """
-    statements = parsed_script(text)
+    with understanding_syntax():
+        check_words(sqlglot.tokenize(text, read="bigquery"))
+    statements = parsed_statements(text)
     if len(statements) > 1:
         raise unsupported("scripts of several statements here")
     return statements[0]
 
 
-def parsed_script(text: str) -> list[exp.Expr]:
-    """The statements of a query's text.
-
-    Raises:
-        ApiError: it is not SQL, or SQL that is not supported.
-    """
+@contextmanager
+def understanding_syntax() -> Iterator[None]:
+    """Answers what SQLGlot cannot read as a syntax error."""
     try:
-        _check_characters(text)
-        parsed = [one for one in sqlglot.parse(text, read="bigquery") if one is not None]
+        yield
     except ApiError:
         raise
     except (ParseError, TokenError) as error:
@@ -165,6 +167,16 @@ def parsed_script(text: str) -> list[exp.Expr]:
     except Exception as error:
         _LOGGER.exception("a text that SQLGlot stumbled over")
         raise invalid_query("Syntax error") from error
+
+
+def parsed_statements(text: str) -> list[exp.Expr]:
+    """The statements of a text without control flow; scripts.py takes scripts apart.
+
+    Raises:
+        ApiError: it is not SQL, or SQL that is not supported.
+    """
+    with understanding_syntax():
+        parsed = [one for one in sqlglot.parse(text, read="bigquery") if one is not None]
     statements = [one for one in parsed if not isinstance(one, exp.Semicolon)]
     if not statements:
         raise invalid_query("Syntax error: Unexpected end of statement")
@@ -221,23 +233,23 @@ def view_query(text: str) -> str:
     raise invalid_query("Syntax error: CREATE VIEW needs a query")
 
 
-def _check_characters(text: str) -> None:
-    """Refuses what SQLGlot takes for an operator, and BigQuery for a mistake."""
-    for token in sqlglot.tokenize(text, read="bigquery"):
-        if token.token_type is TokenType.MOD and token.text == "%":
-            raise invalid_query(
-                f'Syntax error: Illegal input character "%" at [{token.line}:{token.col}]'
-            )
-
-
 def _first_line(error: ParseError | TokenError) -> str:
     if isinstance(error, ParseError) and error.errors:
         first = error.errors[0]
         description = str(first["description"])
         if "<class" in description:
             description = "Expected an expression or more arguments"
+        description = _TOKEN.sub(_token_text, description)
         return f"{description} at [{first['line']}:{first['col']}]"
     return str(error).split("\n")[0]
+
+
+# How SQLGlot shows a token in a message.
+_TOKEN = re.compile(r"<Token token_type: TokenType\.(\w+), text: (.*?), line: .*?>", re.DOTALL)
+
+
+def _token_text(shown: re.Match[str]) -> str:
+    return "end of statement" if shown[1] == "SENTINEL" else shown[2]
 
 
 def _statement_name(statement: exp.Expr) -> str:
@@ -290,6 +302,5 @@ def _unlisted(node: exp.Expr) -> ApiError:
 
 def _named(node: exp.Expr) -> str:
     if isinstance(node, exp.Func):
-        name = node.sql_name().replace("J_S_O_N", "JSON").replace("STR_POSITION", "STRPOS")
-        return f"the function {name}"
+        return f"the function {name_of(node)}"
     return f"{node.key.upper()} in a query"

@@ -16,6 +16,7 @@ from bigquery_emulator.sql import operators
 from bigquery_emulator.sql.clauses import ClauseTyper, check_grouped, has_aggregate, pack_struct
 from bigquery_emulator.sql.conversions import convert, is_constant
 from bigquery_emulator.sql.projections import written_out
+from bigquery_emulator.sql.recursion import count_rounds
 from bigquery_emulator.sql.reordering import ordered_outside
 from bigquery_emulator.sql.scopes import Scope, set_type, type_of
 from bigquery_emulator.sql.sources import FromClause, TableSource
@@ -86,6 +87,8 @@ class QueryTyper:
             if with_.args.get("recursive") and isinstance(query, exp.SetOperation):
                 scope.common[name] = self.columns(query.left, scope)
             scope.common[name] = self.columns(query, scope)
+            if with_.args.get("recursive"):
+                count_rounds(name, cte.this)
 
     def _set_operation(self, node: exp.SetOperation, scope: Scope) -> Columns:
         sides = [self.columns(node.left, scope), self.columns(node.right, scope)]
@@ -233,6 +236,9 @@ def _condition(typer: ClauseTyper, clause: Any, name: str) -> None:
         raise invalid_query(f"{name} clause should return type BOOL, but returns type {kind}")
     if name == "WHERE" and has_aggregate(clause.this):
         raise invalid_query("Aggregate function not allowed in WHERE clause")
+    windows = clause.find_all(exp.Window) if name in ("WHERE", "HAVING") else ()
+    if any(one.find_ancestor(exp.Query) is clause.parent for one in windows):
+        raise invalid_query(f"Analytic function not allowed in {name} clause")
 
 
 def _limits(node: Any, typer: ClauseTyper) -> None:
@@ -243,6 +249,10 @@ def _limits(node: Any, typer: ClauseTyper) -> None:
         kind = typer.type(part.expression)
         if kind != INT64:
             raise invalid_query(f"{clause.upper()} expects an INT64 value, not {kind}")
+        if isinstance(part.expression, exp.Neg):
+            raise invalid_query(
+                f'Syntax error: {clause.upper()} expects an integer literal or parameter, not "-"'
+            )
 
 
 def _constant_column(query: Any, at: int) -> bool:

@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlglot import exp
 
-from bigquery_emulator.errors import invalid_query, unsupported
+from bigquery_emulator.errors import ApiError, invalid_query, unsupported
 from bigquery_emulator.sql.conversions import convert, is_constant, wrap
+from bigquery_emulator.sql.functions import macro
 from bigquery_emulator.sql.scopes import set_type, type_of
 from bigquery_emulator.sql.signatures import Argument, no_signature
 from bigquery_emulator.sql.types import (
@@ -27,6 +28,7 @@ from bigquery_emulator.sql.types import (
     conversion_cost,
     node_of_type,
 )
+from bigquery_emulator.storage.type_limits import call_of_limit, checked_limits, written_limits
 
 _CASTS: dict[str, set[str]] = {
     "INT64": {"BOOL", "NUMERIC", "FLOAT64", "STRING"},
@@ -79,21 +81,39 @@ _EXTRACTED_UNITS = {
 }
 _NAMES: dict[type[exp.Expr], str] = {
     exp.ApproxDistinct: "APPROX_COUNT_DISTINCT",
+    exp.ApproxTopK: "APPROX_TOP_COUNT",
     exp.ArgMax: "MAX_BY",
     exp.ArgMin: "MIN_BY",
     exp.ArraySize: "ARRAY_LENGTH",
+    exp.BitwiseAndAgg: "BIT_AND",
+    exp.BitwiseOrAgg: "BIT_OR",
+    exp.BitwiseXorAgg: "BIT_XOR",
+    exp.Contains: "CONTAINS_SUBSTR",
+    exp.CountIf: "COUNTIF",
+    exp.DateDiff: "DATE_DIFF",
+    exp.DateFromParts: "DATE",
     exp.GenerateSeries: "GENERATE_ARRAY",
     exp.GroupConcat: "STRING_AGG",
     exp.IntDiv: "DIV",
+    exp.JSONValueArray: "JSON_VALUE_ARRAY",
     exp.LogicalAnd: "LOGICAL_AND",
     exp.LogicalOr: "LOGICAL_OR",
+    exp.LowerHex: "TO_HEX",
+    exp.MD5: "TO_HEX",
+    exp.MD5Digest: "MD5",
     exp.Pad: "LPAD",
     exp.Pow: "POW",
+    exp.ParseJSON: "PARSE_JSON",
     exp.RegexpLike: "REGEXP_CONTAINS",
+    exp.SHA2Digest: "SHA256",
     exp.StrPosition: "STRPOS",
     exp.StrToDate: "PARSE_DATE",
     exp.StrToTime: "PARSE_TIMESTAMP",
     exp.Substring: "SUBSTR",
+    exp.TimeFromParts: "TIME",
+    exp.TimestampDiff: "TIMESTAMP_DIFF",
+    exp.TimestampFromParts: "DATETIME",
+    exp.UnixToTime: "TIMESTAMP_SECONDS",
 }
 
 
@@ -101,7 +121,9 @@ def name_of(node: exp.Expr) -> str:
     """BigQuery's name of a function."""
     if type(node) in _NAMES:
         return _NAMES[type(node)]
-    return node.sql_name() if isinstance(node, exp.Func) else node.key.upper()
+    if not isinstance(node, exp.Func):
+        return node.key.upper()
+    return node.sql_name().upper().replace("J_S_O_N", "JSON")
 
 
 def check_cast(node: Any, given: Type, wanted: Type) -> None:
@@ -132,6 +154,25 @@ def cast_type(node: Any, wanted: Type) -> Type:
         convert(inner, wanted)
         node.meta["constructor"] = True
     return wanted
+
+
+def limited_cast(cast: exp.Expr, wanted: Type, limits: dict[str, str]) -> exp.Expr:
+    """A cast to a parameterized type, such as STRING(64): rounded, or refused beyond its limits.
+
+    Raises:
+        ApiError: the type does not have these limits.
+    """
+    field = {"name": "of CAST", "type": wanted.name} | limits
+    try:
+        field |= checked_limits(field)
+    except ApiError as error:
+        raise invalid_query(error.message) from error
+    name, numbers = call_of_limit(field)
+    values = [cast, *(exp.var(str(number)) for number in numbers)]
+    if isinstance(cast, exp.TryCast):
+        return macro(f"bq_try_limit_{name}", *values)
+    said = exp.Literal.string(f"{wanted}{written_limits(field)}")
+    return macro(f"bq_limit_{name}", *values, said)
 
 
 def array_type(element: Type) -> Type:

@@ -22,7 +22,16 @@ _OF_PROJECT = ("JOBS", "JOBS_BY_PROJECT", "SCHEMATA")
 
 
 class TableNames:
-    """The tables that a query names, looked up in one snapshot of the catalog."""
+    """The tables that a query names, looked up in one snapshot of the catalog.
+
+    Args:
+        cursor: in the snapshot.
+        project: of the job.
+        default: project and dataset of tables without a dataset.
+        metadata_view: finds the views of INFORMATION_SCHEMA.
+        location: where the job runs; None if datasets elsewhere are named as well.
+        temporary: the dataset of temporary tables, which names without a dataset mean first.
+    """
 
     def __init__(
         self,
@@ -31,12 +40,14 @@ class TableNames:
         default: tuple[str, str] | None,
         metadata_view: MetadataView,
         location: str | None = None,
+        temporary: str | None = None,
     ) -> None:
         self._cursor = cursor
         self.project = project
         self._default = default
         self._metadata_view = metadata_view
         self._location = location
+        self._temporary = temporary
         self.used: dict[TableName, Table] = {}
 
     def name_of(self, node: exp.Table) -> TableName:
@@ -49,13 +60,22 @@ class TableNames:
         name, dataset, project = node.name, node.db, node.catalog
         if "." in project:  # a project of a domain would be written "domain.com:project"
             raise unsupported(f"the table name {project}.{dataset}.{name}")
+        if dataset.upper() == "_SESSION" and not project and self._temporary:
+            return TableName(self.project, self._temporary, name)
         if not dataset:
+            if self._names_temporary(name):
+                return TableName(self.project, str(self._temporary), name)
             if self._default is None:
                 raise invalid_query(
                     f'Table "{name}" must be qualified with a dataset (e.g. dataset.table).'
                 )
             return self._located(TableName(*self._default, name))
         return self._located(TableName(project or self.project, dataset, name))
+
+    def _names_temporary(self, name: str) -> bool:
+        if self._temporary is None:
+            return False
+        return catalog.table_exists(self._cursor, TableName(self.project, self._temporary, name))
 
     def _located(self, name: TableName) -> TableName:
         if self._location is not None:

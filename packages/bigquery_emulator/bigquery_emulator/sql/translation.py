@@ -26,6 +26,7 @@ _BARE_NUMBER_PARENTS = (
     exp.PercentileCont,
     exp.WindowSpec,
 )
+_LARGEST_INT64 = 2**63 - 1
 
 
 class Translator:
@@ -106,5 +107,7 @@ def _typed_number(node: exp.Literal) -> exp.Expr | None:
         return None
     if isinstance(node.parent, exp.Interval | exp.UnixToTime | exp.StrToDate | exp.StrToTime):
         return None
+    if node.is_int and int(node.this) > _LARGEST_INT64:
+        return None  # of the smallest INT64, whose sign is before it
     kind = "BIGINT" if node.is_int else "DOUBLE"
     return exp.Cast(this=node.copy(), to=exp.DataType.build(kind))

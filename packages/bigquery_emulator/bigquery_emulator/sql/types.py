@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from bigquery_emulator.errors import unsupported
+from bigquery_emulator.errors import invalid_query, unsupported
 from bigquery_emulator.storage.column_types import Field, api_type, duckdb_type
 
 _SYNONYMS = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "RECORD": "STRUCT"}
@@ -55,6 +55,7 @@ INT64, FLOAT64, NUMERIC = Type("INT64"), Type("FLOAT64"), Type("NUMERIC")
 STRING, BYTES, BOOL = Type("STRING"), Type("BYTES"), Type("BOOL")
 DATE, DATETIME, TIMESTAMP, TIME = Type("DATE"), Type("DATETIME"), Type("TIMESTAMP"), Type("TIME")
 INTERVAL, JSON, NULL = Type("INTERVAL"), Type("JSON"), Type("NULL")
+_DECIMALS = (exp.DataType.Type.DECIMAL, exp.DataType.Type.BIGDECIMAL)
 NUMBERS = ("INT64", "NUMERIC", "FLOAT64")
 
 # What any value of a type becomes, and how far that is; and what only a constant becomes.
@@ -183,9 +184,28 @@ def type_of_node(node: exp.DataType) -> Type:
     if node.is_type(exp.DataType.Type.STRUCT):
         return Type("STRUCT", fields=tuple(map(_declared_part, node.expressions)))
     if node.expressions:
-        raise unsupported("parameterized types")
+        raise unsupported("parameterized types within other types here")
     name = api_type(node.sql("bigquery"))
     return Type(_SYNONYMS.get(name, name))
+
+
+def plain_type(node: exp.DataType) -> tuple[exp.DataType, dict[str, str]]:
+    """A type without its limits, and the limits as a column of the API has them.
+
+    Raises:
+        ApiError: there are too many, or one is no whole number.
+    """
+    given = [one.this for one in node.expressions if isinstance(one, exp.DataTypeParam)]
+    if not given or len(given) != len(node.expressions):
+        return node, {}
+    if not all(isinstance(one, exp.Literal) and one.is_int for one in given):
+        raise invalid_query("Type parameters must be whole numbers")
+    names = ("precision", "scale") if node.is_type(*_DECIMALS) else ("maxLength",)
+    plain = node.copy()
+    plain.set("expressions", [])
+    if len(given) > len(names):
+        raise invalid_query(f"Type {plain.sql('bigquery')} has too many parameters")
+    return plain, {name: str(one.this) for name, one in zip(names, given, strict=False)}
 
 
 def _declared_part(node: Any) -> tuple[str, Type]:

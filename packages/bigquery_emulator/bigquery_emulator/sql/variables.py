@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlglot import exp
@@ -13,10 +13,11 @@ from bigquery_emulator.storage.column_types import duckdb_type
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable's type, and its value as DuckDB takes it for a parameter."""
+    """A variable's type, its value as DuckDB takes it for a parameter, and the type's limits."""
 
     kind: Type
     value: Any
+    limits: dict[str, str] = field(default_factory=dict)
 
 
 class Variables(dict[str, Variable]):
@@ -31,12 +32,12 @@ class Variables(dict[str, Variable]):
         variable = self.get(name.lower())
         if variable is None:
             return None
-        field = field_of_type("", variable.kind)
+        column = field_of_type("", variable.kind)
         reference = exp.Cast(
             this=exp.Parameter(this=exp.Var(this=f"v_{name.lower()}")),
-            to=exp.DataType.build(duckdb_type(field), dialect="duckdb"),
+            to=exp.DataType.build(duckdb_type(column), dialect="duckdb"),
         )
-        reference.meta["bound"] = field
+        reference.meta["bound"] = column
         return reference
 
     def bound(self, sql: str) -> dict[str, Any]:

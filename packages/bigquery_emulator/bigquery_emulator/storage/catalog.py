@@ -62,6 +62,11 @@ class Dataset:
     modified_ms: int
 
     @property
+    def is_hidden(self) -> bool:
+        """Whether lists leave it out, unless they are asked for all."""
+        return self.dataset.startswith("_")
+
+    @property
     def location(self) -> str:
         """Where the dataset says it lies."""
         return str(self.resource.get("location") or "US")
@@ -140,13 +145,30 @@ def check_location(cursor: Cursor, name: TableName, location: str) -> None:
 
 
 def list_datasets(cursor: Cursor, project: str) -> list[Dataset]:
-    """The datasets of a project, by name."""
+    """The datasets of a project, by name, hidden ones included."""
     rows = cursor.execute(
         "SELECT dataset, resource, created_ms, modified_ms FROM meta.datasets "
         "WHERE project = $project ORDER BY dataset",
         {"project": project},
     ).fetchall()
     return [Dataset(project, row[0], json.loads(row[1]), row[2], row[3]) for row in rows]
+
+
+def dataset_exists(cursor: Cursor, project: str, dataset: str) -> bool:
+    """Whether there is a dataset of that name."""
+    sql = "SELECT 1 FROM meta.datasets WHERE project = $project AND dataset = $dataset"
+    found = cursor.execute(sql, {"project": project, "dataset": dataset}).fetchone()
+    return found is not None
+
+
+def datasets_named(cursor: Cursor, prefix: str) -> list[Dataset]:
+    """The datasets of all projects whose names begin so."""
+    rows = cursor.execute(
+        "SELECT project, dataset, resource, created_ms, modified_ms FROM meta.datasets "
+        "WHERE starts_with(dataset, $prefix)",
+        {"prefix": prefix},
+    ).fetchall()
+    return [Dataset(row[0], row[1], json.loads(row[2]), row[3], row[4]) for row in rows]
 
 
 def create_dataset(cursor: Cursor, project: str, name: str, resource: dict[str, Any]) -> None:
@@ -194,6 +216,12 @@ def find_table_or_none(cursor: Cursor, name: TableName) -> Table | None:
         cursor, "t.dataset = $dataset AND t.name = $name", name.project, name.dataset, name.table
     )
     return rows[0] if rows else None
+
+
+def table_exists(cursor: Cursor, name: TableName) -> bool:
+    """Whether there is a table of that name; its dataset may be absent too."""
+    condition = "t.dataset = $dataset AND t.name = $name"
+    return bool(_tables_where(cursor, condition, name.project, name.dataset, name.table))
 
 
 def _tables_where(

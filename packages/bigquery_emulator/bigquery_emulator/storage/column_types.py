@@ -13,6 +13,7 @@ from duckdb.sqltypes import DuckDBPyType
 
 from bigquery_emulator.errors import invalid, unsupported
 from bigquery_emulator.storage.quoting import quoted, text_literal
+from bigquery_emulator.storage.type_limits import LIMITS, checked_limits, written_limits
 
 Field = dict[str, Any]  # a TableFieldSchema of the API
 
@@ -57,7 +58,7 @@ _STANDARD_NAME = {
     "BOOLEAN": "BOOL",
 }
 _MODES = ("NULLABLE", "REQUIRED", "REPEATED")
-_FIELD_KEYS = {"name", "type", "mode", "description", "fields"}
+_FIELD_KEYS = {"name", "type", "mode", "description", "fields", *LIMITS}
 
 
 def api_type(name: str) -> str:
@@ -108,7 +109,7 @@ def _checked_field(field: Field) -> Field:
         if not field.get("fields"):
             raise invalid(f"Field {field['name']} is type RECORD but has no schema")
         checked["fields"] = checked_fields(field["fields"])
-    return checked
+    return checked | checked_limits(field | checked)
 
 
 def duckdb_type(field: Field) -> str:
@@ -158,12 +159,12 @@ def _child(found: DuckDBPyType, wanted: str) -> DuckDBPyType:
 
 
 def standard_name(field: Field) -> str:
-    """The type as GoogleSQL and INFORMATION_SCHEMA write it, such as ``ARRAY<INT64>``."""
+    """The type as GoogleSQL and INFORMATION_SCHEMA write it, such as ``ARRAY<STRING(64)>``."""
     if field["type"] == "RECORD":
         parts = ", ".join(f"{f['name']} {standard_name(f)}" for f in field["fields"])
         name = f"STRUCT<{parts}>"
     else:
-        name = _STANDARD_NAME.get(field["type"], str(field["type"]))
+        name = _STANDARD_NAME.get(field["type"], str(field["type"])) + written_limits(field)
     return f"ARRAY<{name}>" if field.get("mode") == "REPEATED" else name
 
 

@@ -22,16 +22,24 @@ class WriteLocks:
         self._tables: defaultdict[tuple[str, ...], threading.Lock] = defaultdict(threading.Lock)
 
     @contextmanager
-    def held_for(self, *key: str) -> Iterator[None]:
-        """Held while one table, or the entry of one dataset, is written."""
+    def held_for(self, *key: str, wait: bool = True) -> Iterator[bool]:
+        """Held while one table, or the entry of one dataset, is written.
+
+        Args:
+            key: what is written.
+            wait: whether to wait for others that write it. If not, and there are others, the lock
+                is not held, and the value is false.
+        """
         with self._condition:
             self._condition.wait_for(lambda: not self._exclusive)
             self._writers += 1
             lock = self._tables[key]
+        held = lock.acquire(blocking=wait)
         try:
-            with lock:
-                yield
+            yield held
         finally:
+            if held:
+                lock.release()
             with self._condition:
                 self._writers -= 1
                 self._condition.notify_all()

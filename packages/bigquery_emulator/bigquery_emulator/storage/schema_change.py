@@ -11,6 +11,7 @@ from bigquery_emulator.storage.catalog import Table, TableName
 from bigquery_emulator.storage.column_types import Field, column_definition, field_named
 from bigquery_emulator.storage.database import Cursor
 from bigquery_emulator.storage.quoting import quoted
+from bigquery_emulator.storage.type_limits import check_wider
 
 
 def change_schema(cursor: Cursor, table: Table, wanted: list[Field]) -> None:
@@ -29,6 +30,7 @@ def change_schema(cursor: Cursor, table: Table, wanted: list[Field]) -> None:
     for existing in table.fields:
         field = field_named(wanted, existing["name"]) or existing
         check_same_type(table.name, existing, field)
+        check_wider(table.name, existing, field)
         if existing["mode"] != field["mode"]:
             if (existing["mode"], field["mode"]) != ("REQUIRED", "NULLABLE"):
                 raise schema_mismatch(

@@ -16,10 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import duckdb
+
+from bigquery_emulator.errors import OWN_MARK, ApiError, invalid
 from bigquery_emulator.storage.column_types import Field, column_definition
 from bigquery_emulator.storage.database import Cursor
 from bigquery_emulator.storage.partitioning import TimePartitioning
 from bigquery_emulator.storage.quoting import quoted
+from bigquery_emulator.storage.type_limits import has_limits, limited
 
 # More segments than this for the same partition are copied into one.
 _MOST_SEGMENTS = 8
@@ -58,12 +62,60 @@ def create_relation(cursor: Cursor, relation: str, fields: list[Field]) -> None:
     cursor.execute(f"CREATE TABLE {relation} ({columns or '_no_columns BOOLEAN'})")
 
 
-def fill_arrays(cursor: Cursor, relation: str, fields: list[Field]) -> None:
-    """Makes empty arrays of NULLs: a column of BigQuery has no NULL array."""
+def settle(
+    cursor: Cursor,
+    relation: str,
+    fields: list[Field],
+    refused: Callable[[str], ApiError] = invalid,
+) -> None:
+    """Makes what was written into a segment what its columns keep.
+
+    A column of BigQuery has no NULL array, and its values keep the limits of its type.
+
+    Args:
+        cursor: in the transaction of the writing.
+        relation: the segment.
+        fields: its columns.
+        refused: makes the error for a value beyond the limits.
+
+    Raises:
+        ApiError: there is such a value.
+    """
+    keep_limits(cursor, relation, fields, refused)
     for field in fields:
         if field["mode"] == "REPEATED":
             name = quoted(field["name"])
+            holed = f"len(list_filter({name}, lambda e: e IS NULL)) > 0"
+            if cursor.execute(f"SELECT 1 FROM {relation} WHERE {holed} LIMIT 1").fetchone():
+                raise refused(
+                    f"Array cannot have a null element; error in writing field {field['name']}"
+                )
             cursor.execute(f"UPDATE {relation} SET {name} = [] WHERE {name} IS NULL")
+
+
+def keep_limits(
+    cursor: Cursor, relation: str, fields: list[Field], refused: Callable[[str], ApiError]
+) -> None:
+    """Rounds the numbers of a segment to their scales, and refuses values beyond the limits.
+
+    Raises:
+        ApiError: there is such a value.
+    """
+    changes = {
+        quoted(field["name"]): limited(quoted(field["name"]), field)
+        for field in fields
+        if has_limits(field)
+    }
+    if not changes:
+        return
+    values = ", ".join(f"{name} = {kept}" for name, kept in changes.items())
+    changed = " OR ".join(f"{name} IS DISTINCT FROM {kept}" for name, kept in changes.items())
+    try:
+        cursor.execute(f"UPDATE {relation} SET {values} WHERE {changed}")
+    except duckdb.Error as error:
+        if OWN_MARK not in str(error):
+            raise
+        raise refused(str(error).partition(OWN_MARK)[2]) from error
 
 
 class TableSegments:
