@@ -39,6 +39,7 @@ WORKERS ?=
 
 .PHONY: dev
 dev: $(READY) ## Start the embedded stack and the UI on http://127.0.0.1:3000, or at another PORT; with WORKERS=2, runs are executed by workers
+	@$(BIN)/python -m taxi_platform.local.free_port $(PORT)
 	$(BIN)/taxi-platform local up $(if $(WORKERS),--workers)
 	@trap 'kill $$worker 2>/dev/null; wait' EXIT; \
 	  $(if $(WORKERS),$(BIN)/taxi-platform worker --concurrency $(WORKERS) & worker=$$!;) \
