@@ -68,6 +68,15 @@ def up(
         typer.echo(f"Commands in {stack.project_dir} read these addresses from .env.")
 
 
+@local_app.command(hidden=True)
+def require_port(port: str) -> None:
+    """Fail if a port is taken, for `make dev`."""
+    from taxi_platform.local.free_port import why_not
+
+    if problem := why_not(port):
+        raise fail(problem)
+
+
 @local_app.command()
 def down(project_dir: ProjectDir = Path()) -> None:
     """Stop the servers. Their data is kept."""

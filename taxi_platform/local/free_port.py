@@ -4,8 +4,6 @@ Dagster's web server would take another port without a word, and a second daemon
 the first.
 """
 
-import sys
-
 from taxi_platform.local.processes import LOOPBACK, port_is_free
 
 
@@ -19,8 +17,3 @@ def why_not(port: str) -> str | None:
             "port: make dev PORT=3001"
         )
     return None
-
-
-if __name__ == "__main__":
-    if problem := why_not(sys.argv[1] if len(sys.argv) > 1 else ""):
-        sys.exit(f"Error: {problem}")
