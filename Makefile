@@ -41,8 +41,8 @@ WORKERS ?=
 dev: $(READY) ## Start the embedded stack and the UI on http://127.0.0.1:3000, or at another PORT; with WORKERS=2, runs are executed by workers
 	@$(BIN)/taxi-platform local require-port $(PORT)
 	$(BIN)/taxi-platform local up $(if $(WORKERS),--workers)
-	@trap 'kill $$worker 2>/dev/null; wait' EXIT; \
-	  $(if $(WORKERS),$(BIN)/taxi-platform worker --concurrency $(WORKERS) & worker=$$!;) \
+	@$(if $(WORKERS),trap 'kill $$worker 2>/dev/null; wait' EXIT; \
+	  $(BIN)/taxi-platform worker --concurrency $(WORKERS) & worker=$$!;) \
 	  $(WITH_SIGINT) $(BIN)/dg dev --host 127.0.0.1 --port $(PORT)
 
 TWO := --numprocesses 2 --dist
