@@ -39,6 +39,7 @@ WORKERS ?=
 
 .PHONY: dev
 dev: $(READY) ## Start the embedded stack and the UI on http://127.0.0.1:3000, or at another PORT; with WORKERS=2, runs are executed by workers
+	@$(BIN)/taxi-platform local require-port $(PORT)
 	$(BIN)/taxi-platform local up $(if $(WORKERS),--workers)
 	@$(if $(WORKERS),$(BESIDE_WORKER),exec) $(WITH_SIGINT) $(BIN)/dg dev --host 127.0.0.1 --port $(PORT) $(if $(WORKERS),$(UNTIL_IT_ENDS))
 
@@ -74,12 +75,12 @@ format: $(READY) ## Format the code and fix what ruff can fix
 docs: $(READY) ## Write docs/data.md from the code
 	$(BIN)/python -m taxi_platform.marts.documentation > docs/data.md
 
-PICTURES := $(addprefix test-artefacts/browser/,asset-graph.png loaded-months.png)
+PICTURES := $(patsubst %,test-artefacts/browser/%.png,asset-graph failed-runs loaded-months partition)
 
 .PHONY: screenshot
 screenshot: $(READY) ## Renew the pictures of the UI in docs/, with the system's Chromium
 	rm -f $(PICTURES)
-	$(BIN)/pytest taxi_platform_tests/browser/test_ui.py
+	$(BIN)/pytest taxi_platform_tests/browser/test_first_hour.py
 	cp $(PICTURES) docs/
 
 .PHONY: bench

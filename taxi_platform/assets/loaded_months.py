@@ -141,10 +141,13 @@ def trend(months: Mapping[TripMonth, LoadedMonth]) -> str:
     last = months[span[-1]]
     synthetic = sum(month.is_synthetic for month in months.values())
     said = f"**{counted(len(months), 'month')}**"
-    if synthetic:
-        said += f", {'all' if synthetic == len(months) else synthetic} of them synthetic"
+    if 1 < len(months) == synthetic:
+        said += ", all of them synthetic"
+    elif synthetic:
+        said += f", {synthetic} of them synthetic" if len(months) > 1 else ", synthetic"
+    when = f"{span[0].year_month} to {span[-1].year_month}, the last"
     lines = [
-        f"{said}; {span[0].year_month} to {span[-1].year_month}, the last:",
+        f"{said}; {when if len(span) > 1 else span[0].year_month}:",
         _line("rows", [m.rows if m else None for m in shown], f"{last.rows:,}"),
         _line(
             "rejected",

@@ -72,8 +72,8 @@ def months_between(
     for name, month in (("--from", first), ("--to", last)):
         if month not in months:
             raise ValueError(
-                f"{name} is {month!r}: there are months from {months[0]} (TAXI_FIRST_MONTH) to "
-                f"{months[-1]}, the last that has ended"
+                f"{name} is {month!r}: give a month such as 2024-01; there are months from "
+                f"{months[0]} (TAXI_FIRST_MONTH) to {months[-1]}, the last that has ended"
             )
     if first > last:
         raise ValueError(f"--from {first} is after --to {last}")

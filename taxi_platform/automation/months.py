@@ -10,6 +10,7 @@ from dagster import (
     AssetKey,
     AssetRecordsFilter,
     DagsterInstance,
+    DagsterRun,
     DagsterRunStatus,
     EventLogRecord,
     RunsFilter,
@@ -147,17 +148,18 @@ class MonthRecords:
         keys = [month.key for month in months]
         chosen = RunsFilter(statuses=[DagsterRunStatus.FAILURE], tags={PARTITION_TAG: keys})
         ever = {run.tags[PARTITION_TAG] for run in self.instance.get_runs(chosen)} if keys else ()
-        return {month for month in months if month.key in ever and self._last_run_failed(month)}
+        return {month for month in months if month.key in ever and self.failed_run(month)}
 
-    def _last_run_failed(self, month: TripMonth) -> bool:
+    def failed_run(self, month: TripMonth) -> DagsterRun | None:
+        """The month's last run that ended, if it failed; runs of users' assets do not count."""
         ours = set(trip_keys(self.chosen))
         ended = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]
         chosen = RunsFilter(statuses=ended, tags={PARTITION_TAG: month.key})
         for run in self.instance.get_runs(chosen, limit=MOST_RUNS):
             # A run of a whole job selects nothing.
             if not run.asset_selection or not ours.isdisjoint(run.asset_selection):
-                return run.status is DagsterRunStatus.FAILURE
-        return False
+                return run if run.status is DagsterRunStatus.FAILURE else None
+        return None
 
     def latest(self, key: AssetKey, month: TripMonth) -> EventLogRecord | None:
         """The latest materialization of a month's asset, None if there is none."""

@@ -25,6 +25,7 @@ from taxi_platform.automation.backfills import (
 )
 from taxi_platform.automation.failures import failure_of
 from taxi_platform.automation.months import MonthRecords
+from taxi_platform.cli.terminal import print_folded
 from taxi_platform.printable import counted
 from taxi_platform.safe_texts import safe_text
 from taxi_platform.trips.month import TripMonth
@@ -96,8 +97,8 @@ def run_backfill(
     if backfills:
         ids = ", ".join(sorted(set(backfills.values())))
         are = "is" if len(backfills) == 1 else "are"
-        console.print(
-            f"{len(backfills)} of the months {are} part of the unfinished backfill {ids}."
+        print_folded(
+            console, f"{len(backfills)} of the months {are} part of the unfinished backfill {ids}."
         )
     wanted = [month for month in months if month not in backfills]
     if missing_only:
@@ -110,15 +111,16 @@ def run_backfill(
         console.print("All of the months are loaded: there is nothing to do.")
         return 0
     if not daemon_is_alive(instance):
-        console.print(NO_DAEMON, style="yellow")
+        print_folded(console, NO_DAEMON, "yellow")
     if detach:
         return 0
     try:
         progress = _watch(instance, backfills, console)
     except KeyboardInterrupt:
-        console.print(
+        print_folded(
+            console,
             "\nThe backfill continues in the daemon. Run the same command again to see progress; "
-            "cancel it in the UI, under Runs, Backfills."
+            "cancel it in the UI, under Runs, Backfills.",
         )
         return INTERRUPTED
     return report_progress(records, progress, console)
@@ -185,10 +187,10 @@ def report_progress(
             message = f"{message} (run {state.run.run_id})"
         # Messages of stores and files begin with the month, those of checks do not.
         said = message.removeprefix(f"{month}: ")
-        console.print(f"  {month}: {safe_text(said)}", soft_wrap=True)
+        print_folded(console, f"  {month}: {safe_text(said)}")
     console.print("Once the cause is fixed, load them again with:")
     for command in repair_commands(failed):
-        console.print(f"  {command}", soft_wrap=True)
+        print_folded(console, f"  {command}")
     return 1
 
 

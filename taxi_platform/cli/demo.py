@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from taxi_platform.cli.demo_result import ask_stores, print_results, print_verdict
-from taxi_platform.cli.terminal import console
+from taxi_platform.cli.terminal import console, print_folded
 from taxi_platform.errors import StoreError
 from taxi_platform.local.stack import LocalStack
 from taxi_platform.settings import load_settings
@@ -64,12 +64,13 @@ def run_demo(project_dir: Path, *, force: bool = False) -> bool:
         raise DemoError("the demo runs on the embedded stack only: unset TAXI_ENV")
     output.print("The embedded stack:")
     stack = LocalStack(project_dir)
-    stack.up(lambda line: output.print(f"  {line}"))
+    stack.up(lambda line: print_folded(output, f"  {line}"))
     os.environ.update(stack.environment() | SETTINGS)
-    output.print(
+    print_folded(
+        output,
         "\nTwo months of synthetic trips: generated from a seed, and as dirty as the TLC's files. "
         "No row is real.",
-        soft_wrap=True,
+        hanging=0,
     )
     from dagster import DagsterInstance
 
@@ -142,7 +143,7 @@ def _materialize(
     """Materializes all assets of a month, from the file to the marts.
 
     Returns:
-        The metadata of ``cleaned_trips``, and the seconds that each asset took.
+        The metadata of ``cleaned_trips``, and the seconds that each asset and all checks took.
     """
     from taxi_platform.assets.keys import mart_keys, trip_keys
 
@@ -150,12 +151,17 @@ def _materialize(
     keys = [*trip_keys(chosen), *mart_keys(chosen)]
     result = _run(month.key, keys, instance, progress, month.key)
     cleaned = result.asset_materializations_for_node("cleaned_trips")[0].metadata
-    seconds = {
-        e.step_key or "": e.step_success_data.duration_ms / 1000
-        for e in result.all_events
-        if e.is_step_success
-    }
-    return {name: value.value for name, value in cleaned.items()}, seconds
+    made = {e.step_key for e in result.all_events if e.is_step_materialization}
+    seconds: dict[str, float] = {}
+    checks = 0.0
+    for event in result.all_events:
+        if event.is_step_success:
+            took = event.step_success_data.duration_ms / 1000
+            if event.step_key in made:
+                seconds[event.step_key or ""] = took
+            else:
+                checks += took
+    return {name: value.value for name, value in cleaned.items()}, seconds | {"checks": checks}
 
 
 def _load_zones(instance: "DagsterInstance", progress: Progress) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from taxi_platform.cli.terminal import print_folded
 from taxi_platform.settings import Settings, load_settings
 from taxi_platform.stores.answers import first_rows
 from taxi_platform.stores.base import StoreType
@@ -98,7 +99,7 @@ def _ask(month: TripMonth, chosen: Settings, kind: StoreType) -> Contents:
 def print_results(console: Console, results: list[DemoResult]) -> None:
     """Prints a column for each month."""
     table = Table(title="synthetic trips", title_justify="left")
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for result in results:
         table.add_column(result.month.key, justify="right")
 
@@ -132,21 +133,28 @@ def print_verdict(console: Console, results: list[DemoResult], report: Path) -> 
     )
     reconciled = all(r.reconciled for r in results)
     command = _command()
-    console.print(f"\nReport:         {report.as_uri()}", soft_wrap=True)
-    console.print("Open the UI:    make dev, then http://127.0.0.1:3000", soft_wrap=True)
-    for store, (what, look) in zip(load_settings().table_stores, cycle(LOOKS.items())):
-        console.print(f"{what}, from {store.label}:")
-        console.print(f"  {command} query --store {store.name} '{look}'", soft_wrap=True)
-    console.print(
-        f"Any client:     .env has the addresses\nStop the stack: {command} local down\n",
-        soft_wrap=True,
-    )
-    # The last line, for people and scripts alike.
-    console.print(
-        f"{'reconciled' if reconciled else 'NOT RECONCILED'}: {len(results)} partitions, "
-        f"{read} rows read = {kept} kept + {rejected} rejected; {contents}",
-        soft_wrap=True,
-    )
+    # The last line is for people and scripts alike.
+    looks = [
+        line
+        for store, (what, look) in zip(load_settings().table_stores, cycle(LOOKS.items()))
+        for line in (
+            f"{what}, from {store.label}:",
+            f"  {command} query --store {store.name} '{look}'",
+        )
+    ]
+    verdict = "reconciled" if reconciled else "NOT RECONCILED"
+    for line in [
+        f"\nReport:         {report.as_uri()}",
+        "Open the UI:    make dev, then http://127.0.0.1:3000",
+        *looks,
+        "Any client:     .env has the addresses",
+        f"Stop the stack: {command} local down\n",
+        (
+            f"{verdict}: {len(results)} partitions, {read} rows read = {kept} kept + {rejected} "
+            f"rejected; {contents}"
+        ),
+    ]:
+        print_folded(console, line)
     return reconciled
 
 

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from taxi_platform.cli.terminal import console, fail, print_folded
 from taxi_platform.local.errors import LocalStackError, require_local_extra
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from taxi_platform.local.stack import LocalStack, ServerStatus
 
 NOT_ALL_RUNNING = 3
@@ -65,6 +68,15 @@ def up(
         typer.echo(f"Commands in {stack.project_dir} read these addresses from .env.")
 
 
+@local_app.command(hidden=True)
+def require_port(port: str) -> None:
+    """Fail if a port is taken, for `make dev`."""
+    from taxi_platform.local.free_port import why_not
+
+    if problem := why_not(port):
+        raise fail(problem)
+
+
 @local_app.command()
 def down(project_dir: ProjectDir = Path()) -> None:
     """Stop the servers. Their data is kept."""
@@ -84,7 +96,7 @@ def status(
         typer.echo(json.dumps([asdict(server) for server in servers], indent=2, default=str))
     else:
         for server in servers:
-            typer.echo(_line(server))
+            show_server(console(), server)
     if any(server.state != "running" for server in servers):
         raise typer.Exit(NOT_ALL_RUNNING)
 
@@ -110,14 +122,12 @@ def _stack(project_dir: Path) -> Iterator["LocalStack"]:
 
         yield LocalStack(project_dir)
     except (LocalStackError, OSError) as error:
-        typer.secho(f"Error: {error}", err=True, fg=typer.colors.RED)
-        raise typer.Exit(1) from error
+        raise fail(str(error)) from error
 
 
-def _line(server: "ServerStatus") -> str:
+def show_server(output: "Console", server: "ServerStatus") -> None:
+    """Shows the state of a server in a line; on a narrow terminal its log has a second one."""
     process = f"pid {server.pid}" if server.pid else ""
     size = f"{server.data_bytes / 1e6:,.1f} MB"
-    address = server.address or ""
-    return (
-        f"{server.name:<9} {server.state:<9} {address:<24} {process:<11} {size:>12}  {server.log}"
-    )
+    line = f"{server.name:<9} {server.state:<9} {server.address or '':<23} {process:<12} {size:>11}"
+    print_folded(output, f"{line}  {server.log}", hanging=10)

@@ -15,7 +15,7 @@ from taxi_platform.cli.local import local_app
 from taxi_platform.cli.query import query
 from taxi_platform.cli.report import report
 from taxi_platform.cli.status import status
-from taxi_platform.cli.terminal import accept_all_characters, console, fail, say
+from taxi_platform.cli.terminal import accept_all_characters, console, fail, print_folded, say
 from taxi_platform.cli.worker import worker
 from taxi_platform.environment import read_env_file
 from taxi_platform.errors import SettingsError, StoreError
@@ -100,8 +100,6 @@ def doctor(
     ] = False,
 ) -> None:
     """Check settings, credentials and every store, and find what killed runs left behind."""
-    from rich.text import Text
-
     from taxi_platform.cli.doctor import State, examine
     from taxi_platform.safe_texts import safe_text
 
@@ -109,11 +107,8 @@ def doctor(
     output = console()
     worst = 0
     for finding in examine(fix=fix):
-        line = Text.assemble(
-            (f"{finding.state:<6}", colors[finding.state]),
-            safe_text(f"{finding.where}: {finding.says}"),
-        )
-        output.print(line, soft_wrap=True)
+        line = safe_text(f"{finding.state:<6}{finding.where}: {finding.says}")
+        print_folded(output, line, colors[finding.state], hanging=6)
         worst = max(worst, finding.state is not State.FINE)
     if worst:
         raise typer.Exit(1)
@@ -234,7 +229,10 @@ def rejects(
         found = find_rejects(load_settings().landing_zone(), month, examples)
     except (ValueError, SettingsError, StoreError) as error:
         raise fail(str(error)) from error
-    say(json.dumps(found, indent=2) if as_json else printable(describe_rejects(found)))
+    if as_json:
+        say(json.dumps(found, indent=2))
+    else:
+        print_folded(console(), printable(describe_rejects(found)))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from typing import Any
 
 from taxi_platform.errors import PermanentStoreError
+from taxi_platform.io_managers.failures import next_step
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.trips.month import TripMonth
 
@@ -27,9 +28,9 @@ def find_rejects(zone: LandingZone, month: TripMonth, examples: int) -> dict[str
     found: dict[str, Any] = {"partition": month.key}
     try:
         trips = zone.find_cleaned(month)
-    except PermanentStoreError:
+    except PermanentStoreError as error:
         if refused is None:
-            raise
+            raise PermanentStoreError(f"{error}, with: {next_step(month)}") from error
     else:
         found |= {
             "rows_read": trips.rows_read,

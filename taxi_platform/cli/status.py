@@ -3,18 +3,20 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from taxi_platform.cli.terminal import console, fail, say, say_error
+from taxi_platform.cli.terminal import console, fail, print_folded, say, say_error
 from taxi_platform.errors import SettingsError
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from taxi_platform.automation.calendar import MonthStatus, StoredMonths
+    from taxi_platform.automation.months import MonthRecords
     from taxi_platform.settings import Settings
 
 MOST_NOTES = 10
@@ -37,11 +39,15 @@ SIGNS = {
 
 @dataclass(frozen=True)
 class Report:
-    """What is shown: the months, the stores that answered, and what could not be asked."""
+    """What is shown: the months, the stores that answered, and what could not be asked.
+
+    ``causes`` says why months failed, by partition key; not of all if they are many.
+    """
 
     months: "Sequence[MonthStatus]"
     stores: "StoredMonths"
     problems: dict[str, str]
+    causes: dict[str, str]
 
 
 def status(
@@ -83,12 +89,26 @@ def _report(chosen: "Settings", colors: Sequence[str]) -> Report:
     try:
         with open_instance() as instance:
             records = MonthRecords(instance, chosen)
-            return Report(
-                month_statuses(chosen, colors, stored, records), stored, dict(stored.problems)
-            )
+            months = month_statuses(chosen, colors, stored, records)
+            return Report(months, stored, dict(stored.problems), _causes(records, months))
     except NoInstanceError as error:
         problems = {**stored.problems, "dagster": str(error)}
-        return Report(month_statuses(chosen, colors, stored, None), stored, problems)
+        return Report(month_statuses(chosen, colors, stored, None), stored, problems, {})
+
+
+def _causes(records: "MonthRecords", months: "Sequence[MonthStatus]") -> dict[str, str]:
+    """Why the newest of the failed months failed, by partition key."""
+    from taxi_platform.automation.failures import failure_of
+
+    failed = [status.month for status in months if status.state == "failed"]
+    causes = {}
+    for month in sorted(failed, key=lambda month: month.month)[-MOST_NOTES:]:
+        if run := records.failed_run(month):
+            with suppress(LookupError):
+                failure = failure_of(records.instance, run)
+                said = failure.message.removeprefix(f"{month}: ")
+                causes[month.key] = f"{failure.headline(month.key)}: {said}"
+    return causes
 
 
 def _as_json(report: Report) -> dict[str, Any]:
@@ -102,6 +122,7 @@ def _as_json(report: Report) -> dict[str, Any]:
                 "state": str(status.state),
                 "stores": list(status.stores),
                 "lost": list(status.lost),
+                "cause": report.causes.get(status.month.key),
             }
             for status in report.months
         ],
@@ -110,17 +131,12 @@ def _as_json(report: Report) -> dict[str, Any]:
 
 def _show(report: Report, chosen: "Settings") -> None:
     output = console()
-    for line in _lines(report, chosen):
+    for line in (*_calendar(report.months), "", *_legend(report, chosen)):
         output.print(line, soft_wrap=True)
+    for note in _notes(report, chosen):
+        print_folded(output, note)
     for where, problem in report.problems.items():
         say_error(f"{where}: {problem}")
-
-
-def _lines(report: Report, chosen: "Settings") -> "Iterable[Text | str]":
-    yield from _calendar(report.months)
-    yield ""
-    yield from _legend(report, chosen)
-    yield from _notes(report.months, chosen)
 
 
 def _calendar(months: "Sequence[MonthStatus]") -> "Iterable[Text | str]":
@@ -154,11 +170,13 @@ def _legend(report: Report, chosen: "Settings") -> "Iterable[Text | str]":
     yield f"months in {', '.join(counted)}; in all {len(report.months):,}" if counted else ""
 
 
-def _notes(months: "Sequence[MonthStatus]", chosen: "Settings") -> Iterable[str]:
-    """What to do: which months lack a store, and the commands that load what is not loaded."""
+def _notes(report: Report, chosen: "Settings") -> Iterable[str]:
+    """Why months failed, which lack a store, and the commands that load what is not loaded."""
     from taxi_platform.cli.backfill import repair_commands
     from taxi_platform.io_managers.failures import next_step
+    from taxi_platform.safe_texts import safe_text
 
+    months = report.months
     notes = [
         f"{s.month}: Dagster recorded a load, but it is not in {', '.join(s.lost)}: "
         f"{next_step(s.month)}"
@@ -170,6 +188,9 @@ def _notes(months: "Sequence[MonthStatus]", chosen: "Settings") -> Iterable[str]
         for s in months
         if s.state == "partly" and not s.lost
     ]
+    yield from map(safe_text, report.causes.values())
+    if (failed := sum(s.state == "failed" for s in months)) > len(report.causes) > 0:
+        yield f"and {failed - len(report.causes):,} failed before: their runs say why"
     yield from notes[:MOST_NOTES]
     if len(notes) > MOST_NOTES:
         yield f"and {len(notes) - MOST_NOTES:,} more: --json lists them"

@@ -95,6 +95,12 @@ def test_what_the_page_shows_needs_no_click(instance: DagsterInstance, chosen: S
     assert len(every.records) == 120
 
 
+@pytest.mark.parametrize(("synthetic", "said"), [(True, ", synthetic"), (False, "")])
+def test_one_month_alone_is_said_as_one(*, synthetic: bool, said: str) -> None:
+    loaded = LoadedMonth(100, 0, None, is_synthetic=synthetic)
+    assert trend({JANUARY: loaded}).splitlines()[0] == f"**1 month**{said}; 2024-01:"
+
+
 def test_a_month_that_is_not_there_is_a_gap() -> None:
     loaded = LoadedMonth(100, 0, None, is_synthetic=True)
     assert trend({JANUARY: loaded, MARCH: loaded}).splitlines() == [

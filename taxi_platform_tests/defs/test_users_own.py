@@ -23,12 +23,14 @@ MONTH = [month for month in newest_months(load_settings()) if month.color == "gr
 
 @pytest.fixture(scope="module")
 def scaffolded(project: UsersProject) -> Path:
-    """What `dg scaffold` makes, filled with what the README shows."""
+    """What `dg scaffold` makes, filled with what docs/assets.md shows."""
     run = project.dg("scaffold", "defs", "dagster.asset", "tips.py")
     assert run.returncode == 0, run.stdout + run.stderr
     file = project.defs / "tips.py"
     assert "def tips" in file.read_text()
-    snippets = re.findall(r"```python\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    snippets = re.findall(
+        r"```python\n(.*?)```", (PROJECT / "docs/assets.md").read_text(), re.DOTALL
+    )
     file.write_text(next(text for text in snippets if "def tips" in text))
     return file
 

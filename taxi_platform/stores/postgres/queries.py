@@ -38,13 +38,20 @@ def answer(connection: psycopg.Connection, statement: str, limit: int | None) ->
         with _executed(connection, statement) as cursor:
             yield Answer(_schema(cursor), fetched(cursor.fetchmany, limit))
     except psycopg.errors.SyntaxError as error:
-        message = " ".join(str(error).split())
         raise PermanentStoreError(
-            f"query: {message}. Give one statement that reads: SELECT, WITH, VALUES, TABLE, "
-            "EXPLAIN or SHOW"
+            f"query: {error.diag.message_primary}. Give one statement that reads: SELECT, WITH, "
+            "VALUES, TABLE, EXPLAIN or SHOW"
         ) from error
     except psycopg.errors.ReadOnlySqlTransaction as error:
         raise PermanentStoreError(f"query: {error.diag.message_primary}: it only reads") from error
+    except psycopg.errors.UndefinedTable as error:
+        raise PermanentStoreError(
+            f"query: {error.diag.message_primary}. Name the schema too (TAXI_POSTGRES_SCHEMA), "
+            "such as trips.green_trips; the first load of a color makes its tables"
+        ) from error
+    except psycopg.errors.UndefinedColumn as error:
+        hint = f". {error.diag.message_hint}" if error.diag.message_hint else ""
+        raise PermanentStoreError(f"query: {error.diag.message_primary}{hint}") from error
     connection.rollback()
 
 
