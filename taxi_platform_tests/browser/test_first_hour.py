@@ -1,4 +1,8 @@
-"""A month from the asset graph to its chart, by the hand of a person with a browser."""
+"""docs/first-hour.md by the hand of a person with a terminal and a browser, from first to last.
+
+The tests follow the document, so they need each other in this order. Each page that it names is
+looked at for what it promises, and kept as a picture.
+"""
 
 import re
 from collections.abc import Iterator
@@ -11,15 +15,16 @@ from dagster import DagsterEventType, DagsterRunStatus
 from playwright.sync_api import Browser, Locator, expect
 from playwright.sync_api import TimeoutError as NotShown
 
-from taxi_platform.assets.keys import LOADED
-from taxi_platform.automation.months import newest_months
 from taxi_platform.landing.expectations import EXPECTATIONS
-from taxi_platform.settings import load_settings
-from taxi_platform_tests.automation.unattended import (
-    UnattendedPlatform,
-    WebServer,
-    unattended_platform,
-    wait_until,
+from taxi_platform_tests.automation.unattended import UnattendedPlatform, wait_until
+from taxi_platform_tests.browser.hour import (
+    DOCUMENT,
+    FAILED,
+    MONTH,
+    ROWS,
+    Hour,
+    first_hour,
+    own_asset,
 )
 from taxi_platform_tests.browser.ui import (
     MILLISECONDS,
@@ -29,7 +34,6 @@ from taxi_platform_tests.browser.ui import (
     chromium,
     running_browser,
 )
-from taxi_platform_tests.conftest import EmbeddedStack, free_port
 
 pytestmark = [
     pytest.mark.browser,
@@ -51,8 +55,6 @@ ASSETS = [
     "taxi_zones",
 ]
 """Those of the groups that the test unfolds."""
-GREEN = [month for month in newest_months(load_settings()) if month.color == "green"]
-MONTH = GREEN[2]
 
 CHECKS = len(EXPECTATIONS) + 2
 """Of a cleaned month: also the comparisons with the loaded version and with the neighbors."""
@@ -74,19 +76,23 @@ def executable() -> Path:
 
 
 @pytest.fixture(scope="module")
-def platform(executable: Path, stack: EmbeddedStack) -> Iterator[UnattendedPlatform]:
-    settings = {"TAXI_SOURCE_URL": "synthetic", "TAXI_FIRST_MONTH": GREEN[-1].year_month}
-    with unattended_platform(stack, "looked_at", **settings) as running:
-        running.start_daemon()
-        yield running
+def hour(executable: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hour]:
+    """The reader after section 1, with `make dev` of section 2."""
+    with first_hour(tmp_path_factory.mktemp("hour") / "checkout") as found:
+        found.type(1, "make demo")
+        found.type(2, "make dev")
+        yield found
 
 
 @pytest.fixture(scope="module")
-def url(platform: UnattendedPlatform) -> Iterator[str]:
-    address = f"http://127.0.0.1:{free_port()}"
-    web = WebServer(platform, address)
-    yield address
-    web.close()
+def platform(hour: Hour) -> Iterator[UnattendedPlatform]:
+    with hour.platform() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def url(hour: Hour) -> str:
+    return f"http://127.0.0.1:{hour.reader.port}"
 
 
 @pytest.fixture(scope="module")
@@ -103,15 +109,9 @@ def ui(browser: Browser, url: str) -> Iterator[Ui]:
 
 
 @pytest.fixture(scope="module")
-def run_path(ui: Ui) -> str:
+def run_path(ui: Ui, demo_seen: None) -> str:
     """The page of the run that a person launched from the graph; it has succeeded."""
-    page = ui.page
-    graph = _open_graph(ui)
-    for asset in ASSETS:
-        expect(ui.shown(asset, graph)).to_be_visible()
-    # The arrows: between trips, from them to the marts, and from those to the report.
-    assert graph.locator("path[marker-end]").count() >= 4 + 2 + 1
-
+    page = ui.open("/asset-groups")
     page.get_by_role("button", name="Materialize all").click()
     dialog = page.get_by_role("dialog")
     _choose_green(ui, dialog)
@@ -179,19 +179,54 @@ def _open_partition(ui: Ui, asset: str) -> None:
     expect(ui.shown("Materialized")).to_be_visible()
 
 
-def test_a_month_chosen_in_the_graph_is_materialized_and_the_graph_shows_it(
-    ui: Ui, run_path: str, platform: UnattendedPlatform
+@pytest.fixture(scope="module")
+def demo_seen(hour: Hour, ui: Ui, browser: Browser, url: str) -> None:
+    """Sections 1 and 2: the demo's last lines and months, and the pages of what it loaded."""
+    assert hour.said["make demo"].splitlines()[-1].startswith("reconciled: 2 partitions, ")
+    assert re.search(r"(?m)^green 2024  S   -", hour.said["taxi-platform status --color green"])
+
+    page = ui.open("/runs")
+    for month in ("green|2024-01", "yellow|2021-01"):
+        expect(page.get_by_text(f"partition: {month}").first).to_be_visible()
+    ui.picture("runs-of-the-demo")
+
+    with browsing(browser, url) as other:  # whose navigation stays hidden
+        graph = _open_graph(other)
+        for asset in ASSETS:
+            expect(other.shown(asset, graph)).to_be_visible()
+        # The arrows: between trips, from them to the marts, and from those to the report.
+        assert graph.locator("path[marker-end]").count() >= 4 + 2 + 1
+        expect(graph.get_by_text(f"{CHECKS} / {CHECKS} Passed")).to_have_count(1)
+        expect(graph.get_by_text("1 / 1 Passed")).to_have_count(3)
+        expect(graph.get_by_text("fetching statuses")).to_have_count(0)
+        other.page.get_by_role("button", name="Hide navigation").click()
+        other.picture("asset-graph", graph.locator("foreignObject"))
+
+    ui.open("/assets/loaded_months")
+    expect(page.get_by_text("1 month, synthetic; 2024-01:").first).to_be_visible()
+    expect(page.get_by_text("rows: 59,569")).to_be_visible()
+    ui.picture("loaded-months")
+
+    _open_partition(ui, "raw_trips")
+    expect(_metadata(ui, "source")).to_contain_text("synthetic")
+
+
+def test_a_second_make_dev_says_that_one_is_running(hour: Hour, demo_seen: None) -> None:
+    said = hour.reader.run("make dev", code=2)
+    assert f"127.0.0.1:{hour.reader.port} is taken: is `make dev` running already?" in said
+    assert len(said.splitlines()) == 2  # and make's own
+
+
+def test_a_month_chosen_in_the_graph_takes_the_place_of_the_synthetic_one(
+    hour: Hour, ui: Ui, run_path: str, platform: UnattendedPlatform
 ) -> None:
-    (run,) = platform.runs_of(MONTH)
+    run, of_the_demo = platform.runs_of(MONTH)
     assert run_path == f"/runs/{run.run_id}"
+    assert of_the_demo.is_finished
     assert platform.is_loaded_whole(MONTH)
-    graph = _open_graph(ui)
-    # Six months of two colors, one of which is there: an asset of the graph says so much of itself.
-    expect(graph.get_by_text("8% filled")).to_have_count(5)
-    expect(graph.get_by_text(f"{CHECKS} / {CHECKS} Passed")).to_have_count(1)
-    expect(graph.get_by_text("1 / 1 Passed")).to_have_count(3)
-    ui.page.get_by_role("button", name="Hide navigation").click()
-    ui.picture("asset-graph", graph.locator("foreignObject"))
+    assert platform.kept_rows(MONTH) < ROWS
+    _open_partition(ui, "raw_trips")
+    expect(_metadata(ui, "source")).to_contain_text("file://")
 
 
 def test_the_chart_of_trips_a_day_is_shown_as_a_picture(ui: Ui, run_path: str) -> None:
@@ -203,6 +238,8 @@ def test_the_chart_of_trips_a_day_is_shown_as_a_picture(ui: Ui, run_path: str) -
     width, height = chart.evaluate("i => i.decode().then(() => [i.naturalWidth, i.naturalHeight])")
     assert (width, height) == (720, 220)
     ui.picture("chart", ui.page.get_by_role("dialog"))
+    ui.page.keyboard.press("Escape")
+    ui.picture("partition")
 
 
 @pytest.mark.parametrize(
@@ -230,15 +267,70 @@ def test_the_checks_of_the_month_are_shown_as_passed(ui: Ui, run_path: str) -> N
     ui.picture("checks")
 
 
-def test_what_is_loaded_is_seen_without_a_click(
-    ui: Ui, run_path: str, platform: UnattendedPlatform
+def test_the_daemon_loads_the_same_month_and_the_calendar_says_so(
+    hour: Hour, ui: Ui, run_path: str, platform: UnattendedPlatform
 ) -> None:
-    wait_until(lambda: platform.instance.get_latest_materialization_event(LOADED) is not None)
+    status = hour.type(3, ". .venv/bin/activate")
+    assert "1 month loaded, 0 failed." in "".join(hour.said.values())
+    assert re.search(r"(?m)^green 2024  #   -", status)
     page = ui.open("/assets/loaded_months")
-    expect(page.get_by_text("1 month, all of them synthetic")).to_be_visible()
     expect(page.get_by_text(f"rows: {platform.kept_rows(MONTH):,}")).to_be_visible()
-    expect(page.get_by_text("no month is loaded")).to_be_visible()
-    ui.picture("loaded-months")
+
+
+def test_the_automation_says_what_it_does(ui: Ui, run_path: str) -> None:
+    page = ui.open("/automation")
+    for name in ("published_months", "monthly", "gcs_objects_to_bigquery"):
+        expect(page.get_by_text(name, exact=True).first).to_be_visible()
+    ui.picture("automation")
+
+
+def test_a_failed_month_says_why_everywhere_and_the_command_repairs_it(
+    hour: Hour, ui: Ui, run_path: str, platform: UnattendedPlatform
+) -> None:
+    cause = "green|2024-02: raw_trips failed: http://127.0.0.1:9/green_2024-02.parquet: "
+    repair = "taxi-platform backfill --color green --from 2024-02 --to 2024-02"
+    log = hour.type(4, "TAXI_SOURCE_URL=", "TAXI_SOURCE_URL=", code=1).splitlines()
+    (line,) = [line for line in log if cause in line]
+    assert repair in line
+    assert "RUN_FAILURE" in log[log.index(line) + 1]
+    status = hour.type(4, "taxi-platform status", "taxi-platform status")
+    assert cause in status
+    assert re.search(r"(?m)^green 2024  #   F", status)
+
+    page = ui.open("/runs?q[0]=status%3AFAILURE")
+    tag = page.get_by_text(re.compile(r"taxi/cause: green\|2024-02: raw_trips failed")).first
+    expect(tag).to_be_visible()
+    ui.picture("failed-runs")
+    (failed,) = platform.runs_of(FAILED)
+    page = ui.open(f"/runs/{failed.run_id}")
+    expect(page.get_by_text("Once the cause is fixed").first).to_be_visible()
+    ui.picture("failed-run")
+
+    assert "1 month loaded, 0 failed." in hour.type(4, repair, repair)
+    assert platform.is_loaded_whole(FAILED)
+    said = hour.type(4, "taxi-platform doctor")
+    assert "rows rejected" in said
+    assert "ok    Postgres: " in hour.said["taxi-platform doctor"]
+
+
+def test_an_asset_of_ones_own_is_loaded_and_shown(
+    hour: Hour, ui: Ui, run_path: str, platform: UnattendedPlatform
+) -> None:
+    name, text = own_asset()
+    hour.type(5, "dg scaffold", "dg scaffold")
+    file = hour.reader.folder / name
+    assert "def tips" in file.read_text()
+    file.write_text(text)
+    table = hour.type(5, "dg check defs")
+    assert table.splitlines()[0] == "payment_type,tip_amount,data_file_month"
+    assert len(table.splitlines()) > 3
+
+    page = ui.open("/asset-groups")
+    page.get_by_role("button", name="Reload definitions").click()
+    expect(page.get_by_text("Definitions reloaded").first).to_be_visible()
+    ui.open(f"/assets/tips?view=partitions&partition=green%7C{MONTH.year_month}")
+    expect(ui.shown("Materialized")).to_be_visible()
+    ui.picture("own-asset")
 
 
 def test_no_page_shows_a_secret(
@@ -274,10 +366,11 @@ def test_terminate_ends_a_run_at_once_and_leaves_the_month_as_it_was(
     browser: Browser, url: str, run_path: str, platform: UnattendedPlatform
 ) -> None:
     before = platform.rows()
+    known = {run.run_id for run in platform.runs_of(MONTH)}
     with browsing(browser, url) as ui, _written_by_another(platform):
         page = ui.open(run_path)
         page.get_by_role("button", name="Re-execute all").click()
-        wait_until(lambda: "postgres_trips" in _started_steps(platform), 120)
+        wait_until(lambda: "postgres_trips" in _started_steps(platform, known), 120)
         page.get_by_role("button", name="Terminate").click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_role("button", name="Terminate").click()
@@ -287,11 +380,11 @@ def test_terminate_ends_a_run_at_once_and_leaves_the_month_as_it_was(
     assert platform.rows() == before
 
 
-def _started_steps(platform: UnattendedPlatform) -> set[str | None]:
-    """The steps of the month's second run that have started."""
-    run, *others = platform.runs_of(MONTH)
+def _started_steps(platform: UnattendedPlatform, known: set[str]) -> set[str | None]:
+    """The steps of the month's run that is new, which have started."""
+    run = platform.runs_of(MONTH)[0]
     events = platform.instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_START)
-    return {event.step_key for event in events} if others else set()
+    return set() if run.run_id in known else {event.step_key for event in events}
 
 
 @contextmanager
@@ -306,6 +399,15 @@ def _written_by_another(platform: UnattendedPlatform) -> Iterator[None]:
 
 
 def test_nothing_goes_wrong_on_the_way(ui: Ui, run_path: str) -> None:
-    assert [toast.splitlines()[0] for toast in ui.toasts] == [f"Launched run {run_path[6:14]}"]
+    launched, *others = [toast.splitlines()[0] for toast in ui.toasts]
+    assert launched == f"Launched run {run_path[6:14]}"
+    assert all("reloaded" in toast for toast in others), others
     assert not ui.faults
-    assert PICTURES.is_dir()
+
+
+def test_the_end_stops_all_and_no_command_of_the_document_is_left(hour: Hour, ui: Ui) -> None:
+    hour.reader.stop_servers()
+    assert "Postgres server: stopped" in hour.type(6, "taxi-platform local down")
+    assert hour.left == [[]] * 6
+    in_document = re.findall(r"!\[[^]]+\]\((\S+)\)", DOCUMENT)
+    assert all((PICTURES / name).is_file() for name in in_document), in_document

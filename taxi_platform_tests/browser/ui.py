@@ -15,6 +15,7 @@ from playwright.sync_api import (
     Locator,
     Page,
     Response,
+    ViewportSize,
     expect,
     sync_playwright,
 )
@@ -23,6 +24,9 @@ from taxi_platform_tests.conftest import PROJECT
 
 PICTURES = PROJECT / "test-artefacts" / "browser"
 """Where pictures of the pages are kept after the tests."""
+
+SIZE: ViewportSize = {"width": 1600, "height": 860}
+"""Of a page, in pixels."""
 
 MARGIN = 16
 """Pixels around the part of a page that is taken."""
@@ -128,7 +132,7 @@ def running_browser(executable: Path) -> Iterator[Browser]:
 def browsing(browser: Browser, url: str, har: Path | None = None) -> Iterator[Ui]:
     """A window with an empty profile; once it is closed, what it was answered is in ``har``."""
     context = browser.new_context(
-        viewport={"width": 1600, "height": 860},
+        viewport=SIZE,
         device_scale_factor=1.5,
         locale="en-US",
         timezone_id="America/New_York",
