@@ -57,7 +57,7 @@ check: lint ## Lint, and run the fast tests that need no server
 
 .PHONY: test
 test: $(READY) ## Run all tests, unit and integration
-	$(BIN)/pytest $(TWO) loadfile
+	$(BIN)/pytest $(TWO) loadfile --no-loadscope-reorder
 
 .PHONY: lint
 lint: $(READY) ## Check style, types and import directions
