@@ -130,14 +130,17 @@ def test_a_run_does_not_wait_behind_another_one_while_a_worker_is_idle(
     contents, run = long_month(hosts, keys[0])
     busy = hosts.host_of(run)
     (idle,) = {"one", "two"} - {busy}
+    more = publish(hosts.published, keys[1], 500)
     with stopped(hosts.child(run)):
         with stopped(hosts.process(idle).pid):
-            time.sleep(3)  # Its last request to the broker has ended.
-            more = publish(hosts.published, keys[1], 500)
+            time.sleep(2)  # Its last request to the broker has ended.
             hosts.request(keys[1])
-            hosts.wait_for_run(keys[1], STARTING)
-            time.sleep(3)
-        hosts.wait_for_run(keys[1], SUCCESS, seconds=60)
+            # Not for longer: soon the idle worker would be taken for dead, and the run would wait.
+            deadline = time.monotonic() + 12
+            while not hosts.runs(keys[1], STARTING) and time.monotonic() < deadline:
+                time.sleep(0.1)
+            time.sleep(2)
+        hosts.wait_for_run(keys[1], SUCCESS, seconds=90)
     hosts.wait_for_run(keys[0], SUCCESS)
     require_loaded_once(hosts, keys[0], contents)
     require_loaded_once(hosts, keys[1], more)
