@@ -152,10 +152,15 @@ def test_months_whose_process_or_host_is_lost_are_loaded_soon(hosts: Hosts, work
     keys = ["yellow|2021-08", "yellow|2021-09", "yellow|2021-10"]
     contents = {key: publish(hosts.published, key, LONG) for key in keys}
     hosts.request(*keys)
-    runs = {key: hosts.wait_for_run(key, STARTED) for key in keys}
+    runs = {}
+    for key in keys:
+        runs[key] = hosts.wait_for_run(key, STARTED)
+        # None may end before the last has begun.
+        os.kill(hosts.child(runs[key]), signal.SIGSTOP)
     on = {hosts.host_of(run): run for run in runs.values()}
     begun = time.monotonic()
     hosts.cut_off("two")
+    os.kill(hosts.child(on["two"]), signal.SIGCONT)
     hosts.kill_worker("three")
     os.kill(hosts.child(on["one"]), signal.SIGKILL)
     for key, run in runs.items():
