@@ -10,10 +10,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
+import psycopg
 from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import GrpcServerTarget
 from dagster_graphql.cli import execute_query
+from psycopg import sql
 
 from taxi_platform.workers.launcher import worker_launcher
 from taxi_platform.workers.presence import WorkerState, workers
@@ -69,6 +71,15 @@ class Hosts:
     def published_on(self, host: str) -> list[Path]:
         """The published files that a host has."""
         return list((self.platform.folder / host / "raw").rglob("*.csv.gz"))
+
+    @contextmanager
+    def locked(self, table: str) -> Iterator[None]:
+        """Lets runs wait for a table; a stopped process might keep Dagster's own locked."""
+        schema = self.platform.environment["TAXI_POSTGRES_SCHEMA"]
+        statement = sql.SQL("LOCK TABLE {}").format(sql.Identifier(schema, table))
+        with psycopg.connect(self.platform.stack.postgres().conninfo) as connection:
+            connection.execute(statement)
+            yield
 
     def cut_off(self, host: str) -> None:
         """Cuts the cables of a host: nothing passes, and nobody is told."""

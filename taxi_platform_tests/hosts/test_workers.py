@@ -127,11 +127,12 @@ def test_a_run_does_not_wait_behind_another_one_while_a_worker_is_idle(
     hosts: Hosts, workers: None
 ) -> None:
     keys = ["yellow|2021-05", "yellow|2021-06"]
-    contents, run = long_month(hosts, keys[0])
-    busy = hosts.host_of(run)
-    (idle,) = {"one", "two"} - {busy}
+    long_month(hosts, "yellow|2021-04", 500)  # Now there is a table.
+    hosts.wait_for_run("yellow|2021-04", SUCCESS)
     more = publish(hosts.published, keys[1], 500)
-    with stopped(hosts.child(run)):
+    with hosts.locked("yellow_trips"):  # so that the first run does not end
+        contents, run = long_month(hosts, keys[0], 500)
+        (idle,) = {"one", "two"} - {hosts.host_of(run)}
         with stopped(hosts.process(idle).pid):
             time.sleep(2)  # Its last request to the broker has ended.
             hosts.request(keys[1])
@@ -140,8 +141,10 @@ def test_a_run_does_not_wait_behind_another_one_while_a_worker_is_idle(
             while not hosts.runs(keys[1], STARTING) and time.monotonic() < deadline:
                 time.sleep(0.1)
             time.sleep(2)
-        hosts.wait_for_run(keys[1], SUCCESS, seconds=90)
-    hosts.wait_for_run(keys[0], SUCCESS)
+        other = hosts.wait_for_run(keys[1], STARTED, seconds=60)
+        assert hosts.host_of(other) == idle
+    for key in keys:
+        hosts.wait_for_run(key, SUCCESS)
     require_loaded_once(hosts, keys[0], contents)
     require_loaded_once(hosts, keys[1], more)
 
@@ -150,17 +153,13 @@ def test_months_whose_process_or_host_is_lost_are_loaded_soon(hosts: Hosts, work
     """A process is killed, a host is cut off for a while, and another one dies."""
     hosts.start("three")
     keys = ["yellow|2021-08", "yellow|2021-09", "yellow|2021-10"]
-    contents = {key: publish(hosts.published, key, LONG) for key in keys}
+    # None may end before the last has begun.
+    contents = {key: publish(hosts.published, key, 2 * LONG) for key in keys}
     hosts.request(*keys)
-    runs = {}
-    for key in keys:
-        runs[key] = hosts.wait_for_run(key, STARTED)
-        # None may end before the last has begun.
-        os.kill(hosts.child(runs[key]), signal.SIGSTOP)
+    runs = {key: hosts.wait_for_run(key, STARTED) for key in keys}
     on = {hosts.host_of(run): run for run in runs.values()}
     begun = time.monotonic()
     hosts.cut_off("two")
-    os.kill(hosts.child(on["two"]), signal.SIGCONT)
     hosts.kill_worker("three")
     os.kill(hosts.child(on["one"]), signal.SIGKILL)
     for key, run in runs.items():
