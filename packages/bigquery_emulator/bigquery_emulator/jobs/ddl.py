@@ -129,20 +129,16 @@ class Definitions:
             if query or declared is not None:
                 raise invalid_query("CREATE TABLE LIKE, COPY and CLONE take no columns or query")
             self._create_copy(name, self._translation.tables.table_of(source))
-            if old:
-                catalog.drop_table(self._cursor, old)
-            return target | {"ddlOperationPerformed": "REPLACE" if old else "CREATE"}
-        if not query and declared is None:
-            raise invalid_query("CREATE TABLE needs columns or a query")
-        fields = (
-            self._translation.described(query)
-            if query
-            else [declared_field(one) for one in declared or ()]
-        )
-        if view:
-            self._create_view(name, fields)
+        elif query:
+            fields = self._translation.described(query)
+            if view:
+                self._create_view(name, fields)
+            else:
+                self._create_with_rows(name, fields, self._translation.sql(query))
+        elif declared is not None:
+            self._create_with_rows(name, [declared_field(one) for one in declared], None)
         else:
-            self._create_with_rows(name, fields, self._translation.sql(query) if query else None)
+            raise invalid_query("CREATE TABLE needs columns or a query")
         if old:
             catalog.drop_table(self._cursor, old)
         return target | {"ddlOperationPerformed": "REPLACE" if old else "CREATE"}

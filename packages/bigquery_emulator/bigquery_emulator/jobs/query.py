@@ -86,7 +86,7 @@ class QueryRunner:
             check_reading(translation)
             fields = translation.described(translation.statement)
             sql = translation.sql(translation.statement)
-            if _in_transaction(request):
+            if request.transaction is not None:
                 return self._select_within(translation, fields, sql)
             relation = self.results.create(translation.cursor, fields)
             row = translation.execute(f"INSERT INTO {relation} {sql}").fetchone()
@@ -112,7 +112,7 @@ class QueryRunner:
         """
         destination = request.destination
         assert destination is not None  # noqa: S101 - for the type checker
-        if _in_transaction(request):
+        if request.transaction is not None:
             raise unsupported("destination tables within transactions")
         with self.storage.locks.held_for(*destination.lock_key):
             outcome = self._select(job, request)
@@ -154,7 +154,7 @@ class QueryRunner:
         """Runs DDL, in one transaction with the job's outcome."""
         locks = self.storage.locks
         drops_dataset = isinstance(request.statement, exp.Drop)
-        alone = drops_dataset and not _in_transaction(request)
+        alone = drops_dataset and request.transaction is None
         lock = locks.held_for_everything() if alone else self._locked_for_target(request)
         with lock, self._translating(job, request) as translation:
             kind, more = Definitions(self.storage, translation).run()
@@ -167,16 +167,16 @@ class QueryRunner:
         self, cursor: Cursor, job: Job, request: QueryRequest, outcome: Outcome
     ) -> Outcome | None:
         """Records an outcome with the data; that of an open transaction is left to be recorded."""
-        if _in_transaction(request):
+        if request.transaction is not None:
             return outcome
         self.jobs.record(cursor, job, outcome)
         return None
 
     @contextmanager
     def _translating(self, job: Job, request: QueryRequest) -> Iterator[Translation]:
-        if request.session is not None and request.session.cursor is not None:
-            job.works_with(request.session.cursor)
-            yield Translation(request.session.cursor, request, job.name.location)
+        if request.transaction is not None:
+            job.works_with(request.transaction)
+            yield Translation(request.transaction, request, job.name.location)
             return
         with self.storage.transaction() as cursor:
             job.works_with(cursor)
@@ -193,16 +193,12 @@ class QueryRunner:
             names = request.table_names(cursor)
             name = names.name_of(target) if target.name else TableName("", target.db, "")
         key = (name.project, name.dataset, name.table)
-        if request.session is not None and request.session.cursor is not None:
+        if request.session is not None and request.transaction is not None:
             request.session.write(self.storage, key)
             yield
             return
         with self.storage.locks.held_for(*key):
             yield
-
-
-def _in_transaction(request: QueryRequest) -> bool:
-    return request.session is not None and request.session.cursor is not None
 
 
 def check_reading(translation: Translation) -> None:

@@ -89,11 +89,16 @@ class QueryRequest:
         temporary = self.session.temporary.dataset if self.session else None
         return TableNames(cursor, self.project, self.default, metadata_view, location, temporary)
 
+    @property
+    def transaction(self) -> Cursor | None:
+        """The cursor in the session's open transaction, if there is one."""
+        return self.session.cursor if self.session else None
+
     @contextmanager
     def reading(self, storage: Storage) -> Iterator[Cursor]:
         """A cursor to read with: in the open transaction, or in one of its own."""
-        if self.session is not None and self.session.cursor is not None:
-            yield self.session.cursor
+        if self.transaction is not None:
+            yield self.transaction
         else:
             with storage.snapshot() as cursor:
                 yield cursor

@@ -37,26 +37,23 @@ class TemporaryTables:
         """The full name of one."""
         return TableName(self.project, self.dataset, table)
 
-    def has(self, cursor: Cursor, table: str) -> bool:
-        """Whether there is one of that name."""
-        return catalog.table_exists(cursor, self.name(table))
-
     def make_dataset(self, cursor: Cursor) -> None:
         """Makes the dataset, if it is not there."""
-        if not catalog.dataset_exists(cursor, self.project, self.dataset):
+        if catalog.find_dataset_or_none(cursor, self.project, self.dataset) is None:
             resource = {"location": self.location, "access": []}
             catalog.create_dataset(cursor, self.project, self.dataset, resource)
 
     def drop(self, storage: Storage) -> None:
         """Drops all of them."""
-        with storage.transaction() as cursor:
-            if catalog.dataset_exists(cursor, self.project, self.dataset):
-                found = catalog.find_dataset(cursor, self.project, self.dataset)
-                catalog.delete_dataset(cursor, found, contents=True)
+        _drop_named(storage, self.dataset)
 
 
 def drop_leftovers(storage: Storage) -> None:
     """Drops the temporary tables of a process that was killed: their sessions are over."""
+    _drop_named(storage, _PREFIX)
+
+
+def _drop_named(storage: Storage, prefix: str) -> None:
     with storage.transaction() as cursor:
-        for dataset in catalog.datasets_named(cursor, _PREFIX):
+        for dataset in catalog.datasets_named(cursor, prefix):
             catalog.delete_dataset(cursor, dataset, contents=True)

@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from bigquery_emulator.errors import invalid_query, unsupported
 from bigquery_emulator.sql import operators, special_types
+from bigquery_emulator.sql.analytic_functions import check_call, check_window
 from bigquery_emulator.sql.conversions import argument, common_type, convert, empty_array, wrap
 from bigquery_emulator.sql.function_types import SIGNATURES
 from bigquery_emulator.sql.more_functions import safe_call
@@ -192,7 +193,7 @@ class ExpressionTyper(Names):
         listed = SIGNATURES.get(type(node))
         if listed is None:
             raise unsupported(f"{node.key.upper()} in this place")
-        operators.check_call(node)
+        check_call(node)
         names, signatures = listed
         nodes = [one for name in names.split() for one in _arguments(node, name)]
         for one in nodes:
@@ -227,7 +228,7 @@ class ExpressionTyper(Names):
 
     def _window(self, node: exp.Window) -> Type:
         # A WINDOW clause has a name there.
-        operators.check_window(node)
+        check_window(node)
         kind = NULL if isinstance(node.this, exp.Identifier) else self.type(node.this)
         self.types(node.args.get("partition_by") or ())
         for ordered in node.args["order"].expressions if node.args.get("order") else ():

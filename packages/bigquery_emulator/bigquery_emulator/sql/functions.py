@@ -75,17 +75,11 @@ def _concat(node: exp.Concat) -> exp.Expr:
 
 def _substring(node: exp.Substring) -> exp.Expr:
     start, length = node.args.get("start") or exp.Literal.number(1), node.args.get("length")
-    if (_number(start) or 0) > 0 and (length is None or _number(length) is not None):
+    first = literal(start) or ""
+    if first.isdecimal() and int(first) and (length is None or (literal(length) or "").isdecimal()):
         # The usual case. The macros repeat their arguments, which are repeated again within others.
         return macro("substring", macro("bq_text", node.this), start, length)
     return macro("bq_substr_length" if length else "bq_substr", node.this, start, length)
-
-
-def _number(node: exp.Expr) -> int | None:
-    """A whole number that is written as such and is not negative, else None."""
-    inner = node.this if isinstance(node, exp.Cast) else node
-    is_number = isinstance(inner, exp.Literal) and not inner.is_string and inner.is_int
-    return int(inner.this) if is_number else None
 
 
 def _trim(node: exp.Trim) -> exp.Expr:

@@ -10,7 +10,7 @@ from sqlglot import exp
 from bigquery_emulator.errors import unsupported
 from bigquery_emulator.sql.functions import Function, function, macro
 from bigquery_emulator.sql.scopes import type_of
-from bigquery_emulator.sql.types import NULL, Type
+from bigquery_emulator.sql.types import NULL, Type, stored_name
 
 JSON_MACROS = """
 CREATE OR REPLACE MACRO bq_json_valid(x) AS CASE WHEN json_valid(x) THEN x
@@ -93,7 +93,11 @@ def _json_text(value: exp.Expr, kind: Type) -> exp.Expr:
             exp.DPipe(
                 this=exp.Literal.string(f"{json.dumps(name, ensure_ascii=False)}:"),
                 expression=_json_text(
-                    exp.Dot(this=value.copy(), expression=_field(name, at)), inner
+                    exp.Dot(
+                        this=value.copy(),
+                        expression=exp.to_identifier(stored_name(name, at), quoted=True),
+                    ),
+                    inner,
                 ),
             )
             for at, (name, inner) in enumerate(kind.fields, start=1)
@@ -113,10 +117,6 @@ def _json_text(value: exp.Expr, kind: Type) -> exp.Expr:
     absent = exp.Is(this=value.copy(), expression=exp.Null())
     null = exp.If(this=absent, true=exp.Literal.string("null"))
     return exp.Paren(this=exp.Case(ifs=[null], default=written))
-
-
-def _field(name: str, at: int) -> exp.Identifier:
-    return exp.to_identifier(name or f"_field_{at}", quoted=True)
 
 
 def _check_elements(kind: Type) -> None:

@@ -27,6 +27,7 @@ from bigquery_emulator.sql.types import (
     array_of,
     conversion_cost,
     node_of_type,
+    stored_name,
 )
 from bigquery_emulator.storage.type_limits import call_of_limit, checked_limits, written_limits
 
@@ -211,7 +212,7 @@ def name_fields(node: exp.Struct, fields: list[tuple[str, Type, exp.Expr]]) -> N
     """Gives each value of a STRUCT the name that DuckDB needs."""
     named = []
     for at, (name, _, value) in enumerate(fields, start=1):
-        identifier = exp.to_identifier(name or f"_field_{at}", quoted=True)
+        identifier = exp.to_identifier(stored_name(name, at), quoted=True)
         pair = exp.PropertyEQ(this=identifier, expression=value.unalias())
         named.append(pair)
     node.set("expressions", named)
@@ -226,7 +227,7 @@ def single_fields(node: exp.Array) -> None:
     name = first.fields[0][0]
     for one, kind in zip(list(node.expressions), kinds, strict=True):
         if isinstance(one, exp.Paren) and kind.name != "STRUCT":
-            key = exp.to_identifier(name or "_field_1", quoted=True)
+            key = exp.to_identifier(stored_name(name, 1), quoted=True)
             pair = exp.PropertyEQ(this=key, expression=one.this.copy())
             struct = exp.Struct(expressions=[pair])
             set_type(struct, Type("STRUCT", fields=((name, kind),)))

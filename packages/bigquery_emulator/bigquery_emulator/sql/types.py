@@ -156,6 +156,11 @@ def type_of_field(field: Field) -> Type:
     return array_of(kind) if field.get("mode") == "REPEATED" else kind
 
 
+def stored_name(name: str, at: int) -> str:
+    """The name of a STRUCT's field, the first at 1; one without a name has that of its place."""
+    return name or f"_field_{at}"
+
+
 def field_of_type(name: str, kind: Type) -> Field:
     """The API's column for a type.
 
@@ -165,7 +170,7 @@ def field_of_type(name: str, kind: Type) -> Field:
     if kind.name == "ARRAY":
         return field_of_type(name, kind.element or INT64) | {"mode": "REPEATED"}
     if kind.name == "STRUCT":
-        names = [own or f"_field_{at}" for at, (own, _) in enumerate(kind.fields, start=1)]
+        names = [stored_name(own, at) for at, (own, _) in enumerate(kind.fields, start=1)]
         fields = [field_of_type(own, one[1]) for own, one in zip(names, kind.fields, strict=True)]
         return {"name": name, "type": "RECORD", "mode": "NULLABLE", "fields": fields}
     if kind.name == "INTERVAL":

@@ -121,14 +121,17 @@ def find_dataset(cursor: Cursor, project: str, dataset: str) -> Dataset:
     Raises:
         ApiError: there is none.
     """
-    row = cursor.execute(
-        "SELECT resource, created_ms, modified_ms FROM meta.datasets "
-        "WHERE project = $project AND dataset = $dataset",
-        {"project": project, "dataset": dataset},
-    ).fetchone()
-    if row is None:
+    found = find_dataset_or_none(cursor, project, dataset)
+    if found is None:
         raise not_found(f"Dataset {project}:{dataset}")
-    return Dataset(project, dataset, json.loads(row[0]), row[1], row[2])
+    return found
+
+
+def find_dataset_or_none(cursor: Cursor, project: str, dataset: str) -> Dataset | None:
+    """The dataset of that name, if there is one."""
+    condition = "project = $project AND dataset = $dataset"
+    found = _datasets_where(cursor, condition, project=project, dataset=dataset)
+    return found[0] if found else None
 
 
 def check_location(cursor: Cursor, name: TableName, location: str) -> None:
@@ -146,27 +149,19 @@ def check_location(cursor: Cursor, name: TableName, location: str) -> None:
 
 def list_datasets(cursor: Cursor, project: str) -> list[Dataset]:
     """The datasets of a project, by name, hidden ones included."""
-    rows = cursor.execute(
-        "SELECT dataset, resource, created_ms, modified_ms FROM meta.datasets "
-        "WHERE project = $project ORDER BY dataset",
-        {"project": project},
-    ).fetchall()
-    return [Dataset(project, row[0], json.loads(row[1]), row[2], row[3]) for row in rows]
-
-
-def dataset_exists(cursor: Cursor, project: str, dataset: str) -> bool:
-    """Whether there is a dataset of that name."""
-    sql = "SELECT 1 FROM meta.datasets WHERE project = $project AND dataset = $dataset"
-    found = cursor.execute(sql, {"project": project, "dataset": dataset}).fetchone()
-    return found is not None
+    return _datasets_where(cursor, "project = $project", project=project)
 
 
 def datasets_named(cursor: Cursor, prefix: str) -> list[Dataset]:
     """The datasets of all projects whose names begin so."""
+    return _datasets_where(cursor, "starts_with(dataset, $prefix)", prefix=prefix)
+
+
+def _datasets_where(cursor: Cursor, condition: str, **parameters: str) -> list[Dataset]:
     rows = cursor.execute(
         "SELECT project, dataset, resource, created_ms, modified_ms FROM meta.datasets "
-        "WHERE starts_with(dataset, $prefix)",
-        {"prefix": prefix},
+        f"WHERE {condition} ORDER BY dataset",
+        parameters,
     ).fetchall()
     return [Dataset(row[0], row[1], json.loads(row[2]), row[3], row[4]) for row in rows]
 
@@ -177,7 +172,7 @@ def create_dataset(cursor: Cursor, project: str, name: str, resource: dict[str, 
     Raises:
         ApiError: there is one of that name.
     """
-    if any(existing.dataset == name for existing in list_datasets(cursor, project)):
+    if find_dataset_or_none(cursor, project, name) is not None:
         raise duplicate(f"Dataset {project}:{name}")
     save_dataset(cursor, Dataset(project, name, resource, now_ms(), now_ms()))
 

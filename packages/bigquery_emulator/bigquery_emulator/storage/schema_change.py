@@ -11,7 +11,7 @@ from bigquery_emulator.storage.catalog import Table, TableName
 from bigquery_emulator.storage.column_types import Field, column_definition, field_named
 from bigquery_emulator.storage.database import Cursor
 from bigquery_emulator.storage.quoting import quoted
-from bigquery_emulator.storage.type_limits import check_wider
+from bigquery_emulator.storage.type_limits import widths, written_limits
 
 
 def change_schema(cursor: Cursor, table: Table, wanted: list[Field]) -> None:
@@ -30,7 +30,7 @@ def change_schema(cursor: Cursor, table: Table, wanted: list[Field]) -> None:
     for existing in table.fields:
         field = field_named(wanted, existing["name"]) or existing
         check_same_type(table.name, existing, field)
-        check_wider(table.name, existing, field)
+        _check_wider(table.name, existing, field)
         if existing["mode"] != field["mode"]:
             if (existing["mode"], field["mode"]) != ("REQUIRED", "NULLABLE"):
                 raise schema_mismatch(
@@ -109,6 +109,24 @@ def check_same_type(table: TableName, existing: Field, field: Field) -> None:
             raise unsupported("changes of the fields of a RECORD column")
         for held_part, part in zip(existing["fields"], field["fields"], strict=True):
             check_same_type(table, held_part, part)
+
+
+def _check_wider(table: TableName, existing: Field, field: Field) -> None:
+    """Refuses narrower limits than a column of the same type has.
+
+    Raises:
+        ApiError: they are narrower.
+    """
+    for held_part, part in zip(existing.get("fields", ()), field.get("fields", ()), strict=True):
+        _check_wider(table, held_part, part)
+    held = widths(existing)
+    if any(name not in held or held[name] > value for name, value in widths(field).items()):
+        raise schema_mismatch(
+            table,
+            f"Field {existing['name']} has changed type from "
+            f"{existing['type']}{written_limits(existing)} to "
+            f"{field['type']}{written_limits(field)}",
+        )
 
 
 def schema_mismatch(table: TableName, detail: str) -> ApiError:

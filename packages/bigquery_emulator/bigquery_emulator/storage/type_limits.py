@@ -128,28 +128,7 @@ def limited(value: str, field: dict[str, Any], path: str = "", depth: int = 0) -
     return f"bq_limit_{macro}({value}, {', '.join(map(str, numbers))}, {said})"
 
 
-def check_wider(table: object, existing: dict[str, Any], field: dict[str, Any]) -> None:
-    """Refuses narrower limits than a column has.
-
-    Raises:
-        ApiError: they are narrower.
-    """
-    for part in field.get("fields", ()):
-        own = next(
-            (one for one in existing["fields"] if one["name"].lower() == part["name"].lower()), part
-        )
-        check_wider(table, own, part)
-    for name, value in _widths(field).items():
-        held = _widths(existing).get(name)
-        if held is None or held > value:
-            before, after = written_limits(existing), written_limits(field)
-            raise invalid(
-                f"Provided Schema does not match Table {table}. Field {existing['name']} has "
-                f"changed type from {existing['type']}{before} to {field['type']}{after}"
-            )
-
-
-def _widths(field: dict[str, Any]) -> dict[str, int]:
+def widths(field: dict[str, Any]) -> dict[str, int]:
     """What may only grow: the length, and the digits before and after the point."""
     if "precision" in field:
         scale = int(field.get("scale", 0))
