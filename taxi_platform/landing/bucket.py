@@ -12,7 +12,7 @@ from typing import Protocol
 
 from taxi_platform.errors import TransientStoreError
 from taxi_platform.landing.atomic_files import PARTIAL, atomic_paths, disk_errors, writing
-from taxi_platform.landing.files import note_source
+from taxi_platform.landing.source_notes import note_source
 from taxi_platform.landing.storage import Landed, LandedObject
 from taxi_platform.landing.versions import Expected, content_version, crc32c_once
 from taxi_platform.trips.month import TripMonth

@@ -3,7 +3,6 @@
 ``footers`` defines what their footers say; ``zone`` defines where the files are, and writes them.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 
 from taxi_platform.errors import PermanentStoreError
 from taxi_platform.landing.footers import AcceptedVersion, summary_of
+from taxi_platform.landing.source_notes import noted_source
 from taxi_platform.landing.storage import Landed, LandedObject
 from taxi_platform.landing.versions import (
     Expected,
@@ -55,32 +55,13 @@ class RawFile:
         """Returns a landed file. Its checksum is computed once per process."""
         path = landed.path
         sha256 = sha256_once(path)
-        source = _noted_source(path, sha256)
+        source = noted_source(path, sha256)
         return cls(month, path, path.stat().st_size, sha256, source, landed.stored)
 
     @property
     def version(self) -> str:
         """The version of its content, which is its data version."""
         return self.sha256
-
-
-def source_notes(path: Path) -> Path:
-    """The path of the file that records where a published file came from."""
-    return path.with_name(f"{path.name.partition('.')[0]}.source.json")
-
-
-def note_source(path: Path, sha256: str, source: str) -> None:
-    """Records where a file was published: scheme, host and path, without possible secrets."""
-    source_notes(path).write_text(json.dumps({"sha256": sha256, "source": source}))
-
-
-def _noted_source(path: Path, sha256: str) -> str | None:
-    try:
-        notes = json.loads(source_notes(path).read_text())
-    except (OSError, ValueError):
-        return None
-    # A killed run may have left the record of another version.
-    return notes.get("source") if notes.get("sha256") == sha256 else None
 
 
 @dataclass(frozen=True)

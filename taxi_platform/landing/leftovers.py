@@ -11,7 +11,7 @@ _WRITTEN = ("raw", "cleaned", "rejected")
 """The folders in which runs write unfinished files."""
 
 _PARTIAL_NAME = re.compile(
-    rf"\.(?:fetched-)?(?P<color>[a-z0-9]+)_tripdata_[0-9]{{4}}-[0-9]{{2}}(?:\.parquet|\.csv(?:\.gz)?)?{re.escape(PARTIAL)}"
+    rf"\.(?:fetched-)?(?P<color>[a-z0-9]+)_tripdata_[0-9]{{4}}-[0-9]{{2}}(?:\.parquet|\.csv(?:\.gz)?|\.source\.json)?{re.escape(PARTIAL)}"
 )
 
 

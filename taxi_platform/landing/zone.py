@@ -26,7 +26,6 @@ from taxi_platform.landing.files import (
     MonthVersions,
     RawFile,
     TripParquet,
-    note_source,
     require_version,
 )
 from taxi_platform.landing.footers import AcceptedVersion, Refusal
@@ -39,6 +38,7 @@ from taxi_platform.landing.names import (
     raw_name,
 )
 from taxi_platform.landing.rejects import reject_examples
+from taxi_platform.landing.source_notes import note_source
 from taxi_platform.landing.storage import FolderStorage, Landed, LandingStorage
 from taxi_platform.landing.versions import (
     RAW,
