@@ -59,9 +59,9 @@ class Reader:
     def shell(self, command: str) -> list[str]:
         return ["bash", "-c", f"{ACTIVATE}; {command}" if self.active else command]
 
-    def run(self, command: str, code: int = 0) -> str:
-        """Runs a command that ends with this exit code; what it says."""
-        done = subprocess.run(
+    def attempt(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command to its end; what it says is in ``stdout``."""
+        return subprocess.run(
             self.shell(command.replace(OWN_FILES, f"{self.folder}/own")),
             cwd=self.folder,
             env=self.environment,
@@ -71,6 +71,10 @@ class Reader:
             text=True,
             check=False,
         )
+
+    def run(self, command: str, code: int = 0) -> str:
+        """Runs a command that ends with this exit code; what it says."""
+        done = self.attempt(command)
         assert done.returncode == code, f"{command}\n{done.stdout}"
         assert code or "Traceback" not in done.stdout, done.stdout
         self.active = self.active or command == ACTIVATE

@@ -16,6 +16,7 @@ import pytest
 
 from taxi_platform_tests.automation.unattended import wait_until
 from taxi_platform_tests.conftest import PROJECT
+from taxi_platform_tests.reader import is_running
 
 WAITS = f"""#!{sys.executable}
 import pathlib, sys, time, os
@@ -51,21 +52,13 @@ def test_whatever_it_started_ends_with_it(
     make = subprocess.Popen(["make", "dev", *workers], cwd=folder, start_new_session=True)
     try:
         wait_until(lambda: all(path.exists() and path.read_text() for path in started), 20, 0.1)
-        pids = [int(path.read_text()) for path in started]
+        processes = [psutil.Process(int(path.read_text())) for path in started]
         if by is signal.SIGINT:
             os.killpg(make.pid, by)
         else:
             make.terminate()
         assert make.wait(20) != 0
-        wait_until(lambda: not any(map(is_running, pids)), 10, 0.1)
+        wait_until(lambda: not any(map(is_running, processes)), 10, 0.1)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(make.pid, signal.SIGKILL)
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process has not ended, even if nobody collects its exit code."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

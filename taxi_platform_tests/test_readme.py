@@ -4,7 +4,6 @@ Every line of their `sh` blocks is run, in a folder of their own. Trips are synt
 """
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,16 +83,7 @@ def test_what_looks_at_definitions_needs_no_stack_and_what_runs_them_says_what_t
         if state == "down":
             (reader.folder / "env").rename(reader.folder / ".env")
         for command in needing:
-            done = subprocess.run(
-                reader.shell(command),
-                cwd=reader.folder,
-                env=reader.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
+            done = reader.attempt(command)
             assert done.returncode != 0, (state, command)
             assert "Traceback" not in done.stdout, done.stdout
             line = done.stdout.rstrip().splitlines()[-1]

@@ -141,10 +141,10 @@ def trend(months: Mapping[TripMonth, LoadedMonth]) -> str:
     last = months[span[-1]]
     synthetic = sum(month.is_synthetic for month in months.values())
     said = f"**{counted(len(months), 'month')}**"
-    if 1 < len(months) == synthetic:
-        said += ", all of them synthetic"
+    if synthetic and len(months) == 1:
+        said += ", synthetic"
     elif synthetic:
-        said += f", {synthetic} of them synthetic" if len(months) > 1 else ", synthetic"
+        said += f", {'all' if synthetic == len(months) else synthetic} of them synthetic"
     when = f"{span[0].year_month} to {span[-1].year_month}, the last"
     lines = [
         f"{said}; {when if len(span) > 1 else span[0].year_month}:",

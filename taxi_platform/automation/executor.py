@@ -71,7 +71,7 @@ def _cause(instance: DagsterInstance, run_id: str) -> str | None:
     if run is None or failure is None or not failure.steps:
         return None
     subject = subject_of(run)
-    said = failure.message.removeprefix(f"{subject}: ")
+    said = failure.cause(subject)
     then = remedy(subject, said)
     return safe_line(f"{failure.headline(subject)}: {said}" + (f". {then}" if then else ""))
 

@@ -48,6 +48,10 @@ class RunFailure:
         where = " and ".join(self.steps) or "the run's process"
         return f"{subject}: {where} failed"
 
+    def cause(self, subject: str) -> str:
+        """The message, without the subject with which those of stores and files begin."""
+        return self.message.removeprefix(f"{subject}: ")
+
 
 def failure_of(instance: DagsterInstance, run: DagsterRun) -> RunFailure:
     """Why a failed run failed."""

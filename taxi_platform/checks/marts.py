@@ -80,12 +80,11 @@ def _same_check(first: StoreType, other: StoreType, chosen: Settings) -> AssetCh
             # A store that was loaded alone has another version until the others are loaded too.
             comparable = same_trips(ours, theirs, month)
             if comparable:
-                found_here = fingerprints(ours, first.dialect, month, marts)
-                found_there = fingerprints(theirs, other.dialect, month, marts)
-                for mart in marts:
-                    # Only what may differ is fetched.
-                    if found_here[mart.name] != found_there[mart.name]:
-                        differences[mart.name] = unlike(ours, theirs, month, mart)
+                here = fingerprints(ours, first.dialect, month, marts)
+                there = fingerprints(theirs, other.dialect, month, marts)
+                # Only what may differ is fetched.
+                suspects = [mart for mart in marts if here[mart.name] != there[mart.name]]
+                differences = {mart.name: unlike(ours, theirs, month, mart) for mart in suspects}
         for mart in marts:
             found = differences.get(mart.name, [])
             compared = (

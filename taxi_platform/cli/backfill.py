@@ -183,11 +183,9 @@ def report_progress(
         message = "it was canceled, or its backfill failed before it had a run"
         if state.run is not None:
             with suppress(LookupError):
-                message = failure_of(records.instance, state.run).message
+                message = failure_of(records.instance, state.run).cause(month.key)
             message = f"{message} (run {state.run.run_id})"
-        # Messages of stores and files begin with the month, those of checks do not.
-        said = message.removeprefix(f"{month}: ")
-        print_folded(console, f"  {month}: {safe_text(said)}")
+        print_folded(console, f"  {month}: {safe_text(message)}")
     console.print("Once the cause is fixed, load them again with:")
     for command in repair_commands(failed):
         print_folded(console, f"  {command}")

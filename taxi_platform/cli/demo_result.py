@@ -133,28 +133,20 @@ def print_verdict(console: Console, results: list[DemoResult], report: Path) -> 
     )
     reconciled = all(r.reconciled for r in results)
     command = _command()
-    # The last line is for people and scripts alike.
-    looks = [
-        line
-        for store, (what, look) in zip(load_settings().table_stores, cycle(LOOKS.items()))
-        for line in (
-            f"{what}, from {store.label}:",
-            f"  {command} query --store {store.name} '{look}'",
-        )
-    ]
+    print_folded(console, f"\nReport:         {report.as_uri()}")
+    print_folded(console, "Open the UI:    make dev, then http://127.0.0.1:3000")
+    for store, (what, look) in zip(load_settings().table_stores, cycle(LOOKS.items())):
+        print_folded(console, f"{what}, from {store.label}:")
+        print_folded(console, f"  {command} query --store {store.name} '{look}'")
+    print_folded(console, "Any client:     .env has the addresses")
+    print_folded(console, f"Stop the stack: {command} local down\n")
+    # The last line, for people and scripts alike.
     verdict = "reconciled" if reconciled else "NOT RECONCILED"
-    for line in [
-        f"\nReport:         {report.as_uri()}",
-        "Open the UI:    make dev, then http://127.0.0.1:3000",
-        *looks,
-        "Any client:     .env has the addresses",
-        f"Stop the stack: {command} local down\n",
-        (
-            f"{verdict}: {len(results)} partitions, {read} rows read = {kept} kept + {rejected} "
-            f"rejected; {contents}"
-        ),
-    ]:
-        print_folded(console, line)
+    print_folded(
+        console,
+        f"{verdict}: {len(results)} partitions, {read} rows read = {kept} kept + {rejected} "
+        f"rejected; {contents}",
+    )
     return reconciled
 
 

@@ -106,8 +106,7 @@ def _causes(records: "MonthRecords", months: "Sequence[MonthStatus]") -> dict[st
         if run := records.failed_run(month):
             with suppress(LookupError):
                 failure = failure_of(records.instance, run)
-                said = failure.message.removeprefix(f"{month}: ")
-                causes[month.key] = f"{failure.headline(month.key)}: {said}"
+                causes[month.key] = f"{failure.headline(month.key)}: {failure.cause(month.key)}"
     return causes
 
 

@@ -8,6 +8,7 @@ from taxi_platform.marts.mart import Mart
 from taxi_platform.marts.relations import Account, relations
 from taxi_platform.stores.answers import first_rows
 from taxi_platform.stores.base import Load, MonthQuery, Relation, SqlDialect, TableStore, View
+from taxi_platform.stores.relations import select_list
 from taxi_platform.trips.columns import Column
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import DATA_FILE_MONTH, columns
@@ -113,12 +114,9 @@ def _view(
     chosen: Mapping[str, str],
     description: str,
 ) -> View:
-    expressions = ", ".join(
-        column if column == sql else f"{sql} AS {column}" for column, sql in chosen.items()
-    )
     # Names are those of schemas, marts and settings.
     sql = " UNION ALL ".join(
-        f"SELECT '{color}' AS color, {expressions} FROM {store.quoted_name(table)}"  # noqa: S608
+        f"SELECT '{color}' AS color, {select_list(chosen)} FROM {store.quoted_name(table)}"  # noqa: S608
         for color, table in tables.items()
     )
     return View(name, sql, list(tables.values()), ["color", *chosen], description)

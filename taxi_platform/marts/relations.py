@@ -27,18 +27,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from taxi_platform.stores.base import Relation, SqlDialect
+from taxi_platform.stores.relations import select_list
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.schema import DATA_FILE_MONTH
 from taxi_platform.trips.totals import cents_expression
 from taxi_platform.trips.types import trip_type
 
-AIRPORTS = (1, 132, 138)
-"""The zones of Newark, Kennedy and LaGuardia airport."""
+AIRPORTS = "1, 132, 138"
+"""The zones of Newark, Kennedy and LaGuardia airport, for IN."""
 
 KEPT = "kept"
 """The reason in ``account`` of rows that were not rejected."""
-
-_AIRPORTS = ", ".join(map(str, AIRPORTS))
 
 SUMS = {
     "trips": "COUNT(*)",
@@ -49,8 +48,8 @@ SUMS = {
     "total_cents": "CAST(SUM(total_cents) AS BIGINT)",
     "fee_cents": "CAST(SUM(fee_cents) AS BIGINT)",
     "fee_trips": "SUM(CASE WHEN fee_cents > 0 THEN 1 ELSE 0 END)",
-    "to_airport_trips": f"SUM(CASE WHEN dropoff_zone IN ({_AIRPORTS}) THEN 1 ELSE 0 END)",
-    "from_airport_trips": f"SUM(CASE WHEN pickup_zone IN ({_AIRPORTS}) THEN 1 ELSE 0 END)",
+    "to_airport_trips": f"SUM(CASE WHEN dropoff_zone IN ({AIRPORTS}) THEN 1 ELSE 0 END)",
+    "from_airport_trips": f"SUM(CASE WHEN pickup_zone IN ({AIRPORTS}) THEN 1 ELSE 0 END)",
 }
 """The sums of the relations, as aggregates over ``trips``."""
 
@@ -117,7 +116,7 @@ def relations(
         "account": _account(account),
     }
     return {
-        "trips": Relation(f"SELECT {_named(columns)} {rows}", is_small=False),
+        "trips": Relation(f"SELECT {select_list(columns)} {rows}", is_small=False),
         **{name: Relation(sql, is_small=True) for name, sql in small.items()},
     }
 
@@ -155,10 +154,6 @@ def _trip_columns(month: TripMonth, dialect: SqlDialect) -> dict[str, str]:
     }
 
 
-def _named(expressions: Mapping[str, str]) -> str:
-    return ", ".join(f"{expression} AS {name}" for name, expression in expressions.items())
-
-
 def _grouped(
     columns: tuple[str, ...],
     sums: tuple[str, ...],
@@ -192,11 +187,11 @@ def _grouped(
     # Only what is needed of the trips: a long statement takes long to parse.
     words = {word for text in (by, *summed.values()) for word in re.findall(r"\w+", text)}
     needed = {name: sql for name, sql in trip_columns.items() if name in words}
-    trips = f"(SELECT {_named(needed)} {rows}) AS trips"
-    inner = f"SELECT {by}, {_named(summed)} FROM {trips} GROUP BY {by}"  # noqa: S608
+    trips = f"(SELECT {select_list(needed)} {rows}) AS trips"
+    inner = f"SELECT {by}, {select_list(summed)} FROM {trips} GROUP BY {by}"  # noqa: S608
     if not further:
         return inner
-    return f"SELECT *, {_named(further)} FROM ({inner}) AS grouped"  # noqa: S608
+    return f"SELECT *, {select_list(further)} FROM ({inner}) AS grouped"  # noqa: S608
 
 
 def borough_case(zone: str, boroughs: Mapping[int, str]) -> str:
@@ -218,18 +213,14 @@ def borough_case(zone: str, boroughs: Mapping[int, str]) -> str:
 
 def _account(account: Account | None) -> str:
     """Rows of the file that were rejected are known if the month in the store is of that file."""
-    kept = f"SELECT '{KEPT}' AS reason, row_count FROM kept_rows"  # noqa: S608
-    rejected = sorted(account.rejected.items()) if account else []
-    return " UNION ALL ".join(
-        [
-            kept,
-            *(
-                f"SELECT {_text(reason)} AS reason, {int(number)} AS row_count FROM kept_rows "  # noqa: S608
-                f"WHERE row_count = {account.kept if account else 0}"
-                for reason, number in rejected
-            ),
+    parts = [f"SELECT '{KEPT}' AS reason, row_count FROM kept_rows"]  # noqa: S608
+    if account is not None:
+        parts += [
+            f"SELECT {_text(reason)} AS reason, {int(number)} AS row_count FROM kept_rows "  # noqa: S608
+            f"WHERE row_count = {int(account.kept)}"
+            for reason, number in sorted(account.rejected.items())
         ]
-    )
+    return " UNION ALL ".join(parts)
 
 
 def _text(value: str) -> str:

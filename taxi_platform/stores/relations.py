@@ -11,6 +11,14 @@ def named_in(name: str, statement: str) -> bool:
     return re.search(rf"\b(?:FROM|JOIN)\s+{re.escape(name)}\b(?!\.)", statement) is not None
 
 
+def select_list(expressions: Mapping[str, str]) -> str:
+    """What a SELECT chooses: expressions by the names of their columns."""
+    return ", ".join(
+        name if name == expression else f"{expression} AS {name}"
+        for name, expression in expressions.items()
+    )
+
+
 def with_clause(relations: Mapping[str, Relation], statement: str) -> str:
     """A statement after the relations that it names, and those that they name.
 

@@ -347,9 +347,8 @@ def test_no_page_shows_a_secret(
         for path in [run_path, *PAGES_WITH_SETTINGS]:
             page = ui.open(path)
             page.wait_for_load_state("networkidle")
-            if (
-                path == run_path
-            ):  # its log comes through a socket, which networkidle does not wait for
+            if path == run_path:
+                # Its log comes through a socket, which networkidle does not wait for.
                 page.get_by_text("Finished execution of run").first.wait_for(state="attached")
             shown.append(ui.page.content())
         assert "Finished execution of run" in shown[0]

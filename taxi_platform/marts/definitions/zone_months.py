@@ -4,8 +4,6 @@ from taxi_platform.marts.mart import Mart, Ratio, cents, count, miles
 from taxi_platform.marts.relations import AIRPORTS
 from taxi_platform.trips.columns import CODE, Column
 
-_AIRPORTS = ", ".join(map(str, AIRPORTS))
-
 MART = Mart(
     name="zone_months",
     description="A row for each pickup zone with trips.",
@@ -25,7 +23,7 @@ MART = Mart(
         SELECT pickup_zone, SUM(trips) AS trips, SUM(total_cents) AS revenue_cents,
           SUM(tip_cents) AS tip_cents, SUM(mile_thousandths) / 1000.0 AS miles,
           SUM(to_airport_trips) AS trips_to_airports,
-          SUM(CASE WHEN pickup_zone IN ({_AIRPORTS}) THEN trips ELSE 0 END) AS trips_from_airports
+          SUM(CASE WHEN pickup_zone IN ({AIRPORTS}) THEN trips ELSE 0 END) AS trips_from_airports
         FROM days
         GROUP BY pickup_zone
     """,  # noqa: S608 (numbers of zones)

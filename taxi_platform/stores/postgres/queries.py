@@ -38,21 +38,24 @@ def answer(connection: psycopg.Connection, statement: str, limit: int | None) ->
         with _executed(connection, statement) as cursor:
             yield Answer(_schema(cursor), fetched(cursor.fetchmany, limit))
     except psycopg.errors.SyntaxError as error:
-        raise PermanentStoreError(
-            f"query: {error.diag.message_primary}. Give one statement that reads: SELECT, WITH, "
-            "VALUES, TABLE, EXPLAIN or SHOW"
-        ) from error
+        reads = "SELECT, WITH, VALUES, TABLE, EXPLAIN or SHOW"
+        raise _refused(error, f". Give one statement that reads: {reads}") from error
     except psycopg.errors.ReadOnlySqlTransaction as error:
-        raise PermanentStoreError(f"query: {error.diag.message_primary}: it only reads") from error
+        raise _refused(error, ": it only reads") from error
     except psycopg.errors.UndefinedTable as error:
-        raise PermanentStoreError(
-            f"query: {error.diag.message_primary}. Name the schema too (TAXI_POSTGRES_SCHEMA), "
-            "such as trips.green_trips; the first load of a color makes its tables"
+        raise _refused(
+            error,
+            ". Name the schema too (TAXI_POSTGRES_SCHEMA), such as trips.green_trips; the first "
+            "load of a color makes its tables",
         ) from error
     except psycopg.errors.UndefinedColumn as error:
-        hint = f". {error.diag.message_hint}" if error.diag.message_hint else ""
-        raise PermanentStoreError(f"query: {error.diag.message_primary}{hint}") from error
+        hint = error.diag.message_hint
+        raise _refused(error, f". {hint}" if hint else "") from error
     connection.rollback()
+
+
+def _refused(error: psycopg.Error, then: str) -> PermanentStoreError:
+    return PermanentStoreError(f"query: {error.diag.message_primary}{then}")
 
 
 @contextmanager
