@@ -12,13 +12,32 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from benchmarks import backfill, clean, marts, memory, orchestration, partition, postgres, report
+from benchmarks import (
+    backfill,
+    clean,
+    clean_parquet,
+    marts,
+    memory,
+    orchestration,
+    partition,
+    postgres,
+    report,
+)
 from benchmarks.contest import Bench, Result, compete, contend
 from benchmarks.processes import ContestError
 
 BENCHES = {
     module.BENCH.name: module.BENCH
-    for module in (clean, memory, postgres, partition, orchestration, marts, backfill)
+    for module in (
+        clean_parquet,
+        clean,
+        memory,
+        postgres,
+        partition,
+        orchestration,
+        marts,
+        backfill,
+    )
 }
 ALL = "all"
 

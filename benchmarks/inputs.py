@@ -14,7 +14,7 @@ from benchmarks.processes import PROJECT
 from taxi_platform.landing.files import TripParquet
 from taxi_platform.landing.zone import LandingZone
 from taxi_platform.trips.month import TripMonth
-from taxi_platform.trips.synthetic import write_synthetic_month
+from taxi_platform.trips.synthetic import publication_ending, write_synthetic_month
 
 KEPT = Path(os.environ.get("TAXI_BENCH_DIR", PROJECT / ".taxi" / "bench")).absolute()
 
@@ -27,8 +27,8 @@ WARM_UP_ROWS = 100
 
 
 def published(month: TripMonth, rows: int) -> Path:
-    """A synthetic month as its publisher has it, gzipped CSV; one folder for each size."""
-    path = folder_of(rows) / f"{month.stem}.csv.gz"
+    """A synthetic month as it was published at its time; one folder for each size."""
+    path = folder_of(rows) / f"{month.stem}{publication_ending(month)}"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial_file = path.with_suffix(".partial")

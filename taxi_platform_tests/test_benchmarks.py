@@ -58,6 +58,11 @@ def run_bench(kept: Path, *arguments: str) -> tuple[list[dict[str, Any]], dict[s
 
 
 BENCHES: dict[str, tuple[list[str], set[str], set[str]]] = {
+    "clean_parquet": (
+        [],
+        {"taxi_platform", "pandas", "duckdb", "duckdb_bare", "polars"},
+        {"pandas", "duckdb", "polars"},
+    ),
     "clean": ([], {"taxi_platform", "pandas", "duckdb", "polars"}, {"pandas", "duckdb", "polars"}),
     "postgres": (
         [],
@@ -103,6 +108,10 @@ def test_a_bench_gives_a_line_a_contender_and_the_ratios(kept: Path, name: str) 
         # The same rows for all, so that seconds can be compared; of postgres those that were kept.
         assert len(set(handled.values())) == 1
         assert 0 < lines[0]["rows"] <= rows
+    if name == "clean_parquet":
+        kept_rows = {line["contender"]: line["rows_kept"] for line in lines}
+        assert 0 < kept_rows["taxi_platform"] < rows == kept_rows["duckdb_bare"]
+        assert kept_rows["taxi_platform"] == kept_rows["duckdb"] == kept_rows["polars"]
 
 
 @pytest.mark.integration
