@@ -16,6 +16,7 @@ from benchmarks import (
     backfill,
     clean,
     clean_parquet,
+    history,
     marts,
     memory,
     orchestration,
@@ -37,6 +38,7 @@ BENCHES = {
         orchestration,
         marts,
         backfill,
+        history,
     )
 }
 ALL = "all"

@@ -16,6 +16,8 @@ from benchmarks.processes import ContestError
 from benchmarks.report import BEGIN, END, write_section
 from taxi_platform_tests.conftest import PROJECT
 
+FEW = {"TAXI_BENCH_MONTHS": "2", "TAXI_BENCH_HISTORY": "4"}
+
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -39,7 +41,7 @@ def run_bench(kept: Path, *arguments: str) -> tuple[list[dict[str, Any]], dict[s
     run = subprocess.run(
         [sys.executable, "-m", "benchmarks", *arguments, "--rounds", "1", "--json"],
         cwd=PROJECT,
-        env=os.environ | {"TAXI_BENCH_DIR": str(kept), "TAXI_BENCH_MONTHS": "2"},
+        env=os.environ | {"TAXI_BENCH_DIR": str(kept), **FEW},
         capture_output=True,
         text=True,
         check=False,
@@ -82,6 +84,7 @@ BENCHES: dict[str, tuple[list[str], set[str], set[str]]] = {
         {"trips_of_both_stores", "marts_of_both_stores", "report_of_24_months"},
         {"trips_of_both_stores"},
     ),
+    "history": ([], {"taxi_platform"}, {"months", "doctor", "status", "missing_only"}),
     "backfill": (["--only", "one_after_another"], {"one_after_another"}, set()),
 }
 
@@ -92,13 +95,16 @@ def test_a_bench_gives_a_line_a_contender_and_the_ratios(kept: Path, name: str) 
     pytest.importorskip("dlt", reason="the peers are in the extra 'bench'")
     pytest.importorskip("polars", reason="the peers are in the extra 'bench'")
     options, contenders, peers = BENCHES[name]
-    rows = 200
+    # So many that some are rejected.
+    rows = 2_000 if name == "clean_parquet" else 200
     lines, ratios = run_bench(kept, name, "--rows", str(rows), *options)
     assert {line["contender"] for line in lines} == contenders
     assert set(ratios) == peers
     handled = {line["contender"]: line["rows"] for line in lines}
     if name == "memory":
         assert handled["taxi_platform_x4"] == 4 * rows
+    elif name == "history":
+        assert handled == {"taxi_platform": 4 * rows}
     elif name == "backfill":
         assert lines[0]["rows"] == 2 * rows
         assert lines[0]["partitions_per_minute"] > 0
