@@ -51,6 +51,9 @@ IDLE_SECONDS = 600
 PATIENCE_SECONDS = (0.2, 0.4, 0.8, 1.6)
 """Waits between the attempts to connect: a server may be about to start, or full."""
 
+CONNECT_SECONDS = 10
+"""How long a server may say nothing. By default libpq waits for ever, also when interrupted."""
+
 SAY_AGAIN_SECONDS = 60.0
 """While there is no server, a process logs so once in this time, however often it is asked."""
 
@@ -88,11 +91,12 @@ def _connect_patiently(
         StorageUnavailableError: there is no server to connect to, or it refuses.
     """
     driver = dialect.loaded_dbapi
+    given_up = time.monotonic() + CONNECT_SECONDS
     for seconds in (*PATIENCE_SECONDS, None):
         try:
-            return driver.connect(*arguments, **parameters)
+            return driver.connect(*arguments, **{"connect_timeout": CONNECT_SECONDS, **parameters})
         except driver.OperationalError as error:
-            if seconds is None:
+            if seconds is None or time.monotonic() >= given_up:
                 unavailable = StorageUnavailableError(" ".join(str(error).split()))
                 _say_it_once_a_minute(unavailable.message)
                 raise unavailable from error

@@ -1,6 +1,7 @@
 import math
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -191,6 +192,21 @@ def test_records_that_cannot_be_reached_are_told_in_one_line_without_secrets(
     assert "taxi-platform local up" in message
     assert "\n" not in message
     assert "hunter2-secret" not in message
+
+
+def test_a_server_that_says_nothing_is_told_in_one_line(
+    stack: EmbeddedStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dagster_storage, "CONNECT_SECONDS", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        changed = {"TAXI_POSTGRES_PORT": str(silent.getsockname()[1])}
+        for name, value in (stack.environment | changed).items():
+            monkeypatch.setenv(name, value)
+        with (
+            DagsterInstance.get() as instance,
+            pytest.raises(StorageUnavailableError, match="timeout expired"),
+        ):
+            instance.get_runs_count()
 
 
 def wait_until_gone(connection: psycopg.Connection, pid: int) -> None:
