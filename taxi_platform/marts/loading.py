@@ -72,7 +72,7 @@ def ensure_views(store: TableStore, colors: Sequence[str], marts: Sequence[Mart]
     """Sees to it that a store has the view ``trips``, and one of each mart, over its colors.
 
     A color takes part in a view when it has a table. The view of the trips has the columns that all
-    of them have.
+    colors have, with a table or without, so that it does not lose any later.
     """
     wanted = {TRIPS_VIEW: {color: f"{color}_trips" for color in colors}} | {
         mart.name: {c: mart.table(c) for c in colors if mart.is_made_of(c)} for mart in marts
@@ -84,12 +84,14 @@ def ensure_views(store: TableStore, colors: Sequence[str], marts: Sequence[Mart]
         there = {color: table for color, table in tables.items() if table in existing}
         if there:
             mart = MARTS.get(name)
-            view = _view_of_mart(store, mart, there) if mart else _view_of_trips(store, there)
+            view = (
+                _view_of_mart(store, mart, there) if mart else _view_of_trips(store, there, colors)
+            )
             store.ensure_view(view)
 
 
-def _view_of_trips(store: TableStore, tables: Mapping[str, str]) -> View:
-    shared = [c.name for c in columns(next(iter(tables))) if _is_in_all(c, list(tables))]
+def _view_of_trips(store: TableStore, tables: Mapping[str, str], colors: Sequence[str]) -> View:
+    shared = [c.name for c in columns(colors[0]) if _is_in_all(c, colors)]
     titles = ", ".join(trip_type(color).title for color in tables)
     return _view(store, TRIPS_VIEW, tables, {name: name for name in shared}, f"Trips: {titles}.")
 

@@ -31,7 +31,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPostgres]:
 def administrator(postgres: OwnPostgres) -> Iterator[psycopg.Connection]:
     """With a user `loader` that may do nothing yet."""
     with postgres.administrator() as connection:
-        connection.execute("REVOKE CREATE, TEMPORARY ON DATABASE taxi FROM PUBLIC")
+        connection.execute("REVOKE CREATE ON DATABASE taxi FROM PUBLIC")
         connection.execute(f"CREATE ROLE loader LOGIN PASSWORD '{PASSWORD}'")
         yield connection
         connection.execute("DROP SCHEMA IF EXISTS loaded CASCADE")
@@ -80,6 +80,18 @@ def test_a_schema_that_an_administrator_made_is_enough(
     store.check_access()
     store.replace_month(trips)
     assert store.totals(MONTH) == trips.totals
+
+
+def test_without_temporary_tables_there_are_no_marts(
+    store: PostgresStore, administrator: psycopg.Connection
+) -> None:
+    administrator.execute("CREATE SCHEMA loaded AUTHORIZATION loader")
+    administrator.execute("REVOKE TEMPORARY ON DATABASE taxi FROM PUBLIC")
+    with pytest.raises(PermanentStoreError, match="marts need temporary tables") as refused:
+        store.check_access()
+    assert follow(administrator, refused.value) == 'GRANT TEMPORARY ON DATABASE "taxi" TO "loader"'
+    store.check_access()
+    administrator.execute("GRANT TEMPORARY ON DATABASE taxi TO PUBLIC")
 
 
 def test_a_table_of_another_user_is_named(

@@ -17,18 +17,20 @@ def missing_rights(connection: psycopg.Connection, schema: str) -> list[str]:
     missing = []
     row = connection.execute(
         "SELECT current_setting('transaction_read_only'), current_user, current_database(), "
-        "has_database_privilege(current_database(), 'CREATE')"
+        "has_database_privilege(current_database(), 'CREATE'), "
+        "has_database_privilege(current_database(), 'TEMPORARY')"
     ).fetchone()
     assert row is not None  # noqa: S101 (it always answers)
-    read_only, user, database, may_create = row
+    read_only, user, database, may_create, may_make_temporary = row
     if read_only == "on":
         missing.append(
             "the server is read-only: check TAXI_POSTGRES_HOST and default_transaction_read_only"
         )
     to_user = sql.Identifier(user).as_string()
+    on_database = f"ON DATABASE {sql.Identifier(database).as_string()} TO {to_user}"
     if not has_schema(connection, schema):
         if not may_create:
-            grant = f"GRANT CREATE ON DATABASE {sql.Identifier(database).as_string()} TO {to_user}"
+            grant = f"GRANT CREATE {on_database}"
             missing.append(f"there is no schema {schema}, and it may not create it ({grant})")
         return missing
     quoted = sql.Identifier(schema).as_string()
@@ -38,6 +40,8 @@ def missing_rights(connection: psycopg.Connection, schema: str) -> list[str]:
             missing.append(
                 f"it has no {right} on the schema (GRANT {right} ON SCHEMA {quoted} TO {to_user})"
             )
+    if not may_make_temporary:
+        missing.append(f"marts need temporary tables (GRANT TEMPORARY {on_database})")
     return missing + [
         f"it does not own the table {table} (ALTER TABLE {table} OWNER TO {to_user})"
         for table in _tables_of_others(connection, schema)

@@ -50,17 +50,19 @@ def ensure_view(connection: psycopg.Connection, where: str, name: TableName, vie
         [name.quoted],
     ).fetchone()
     if found is not None and (found[0] != "v" or _MARK not in (found[1] or "")):
+        restored = (
+            f" (if only its comment was changed: COMMENT ON VIEW {name} IS '{_MARK}0')"
+            if found[0] == "v"
+            else ""
+        )
         raise PermanentStoreError(
-            f"{where}: {name} is not the platform's view, and has its name: rename it"
+            f"{where}: {name} is not the platform's view, and has its name: rename it{restored}"
         )
     if found is not None and found[1] == comment:
         return
     connection.execute(local_settings(lock_timeout=f"{LOCK_WAIT_MS}ms"))
     try:
-        if found is not None:
-            connection.execute(sql.SQL("DROP VIEW {}").format(name.identifier))
-        statement = sql.SQL(view.sql)
-        connection.execute(sql.SQL("CREATE VIEW {} AS {}").format(name.identifier, statement))
+        _create_or_replace(connection, name, sql.SQL(view.sql))
         connection.execute(
             sql.SQL("COMMENT ON VIEW {} IS {}").format(name.identifier, sql.Literal(comment))
         )
@@ -71,6 +73,34 @@ def ensure_view(connection: psycopg.Connection, where: str, name: TableName, vie
         ) from error
     except errors.LockNotAvailable as error:
         raise TransientStoreError(f"{where} is being read by a long query") from error
+
+
+def _create_or_replace(connection: psycopg.Connection, name: TableName, query: sql.SQL) -> None:
+    """Replaces a view. What depends on it stays, unless the new query lacks a column."""
+    try:
+        with connection.transaction():  # a savepoint
+            connection.execute(
+                sql.SQL("CREATE OR REPLACE VIEW {} AS {}").format(name.identifier, query)
+            )
+        return
+    except errors.InvalidTableDefinition:
+        granted = connection.execute(
+            "SELECT privilege_type, CASE grantee WHEN 0 THEN 'PUBLIC' "
+            "ELSE quote_ident(pg_get_userbyid(grantee)) END, is_grantable "
+            "FROM pg_class, aclexplode(relacl) WHERE oid = to_regclass(%s) AND grantee <> relowner",
+            [name.quoted],
+        ).fetchall()
+    connection.execute(sql.SQL("DROP VIEW {}").format(name.identifier))
+    connection.execute(sql.SQL("CREATE VIEW {} AS {}").format(name.identifier, query))
+    for privilege, grantee, may_grant in granted:
+        connection.execute(
+            sql.SQL("GRANT {} ON {} TO {}{}").format(
+                sql.SQL(privilege),
+                name.identifier,
+                sql.SQL(grantee),
+                sql.SQL(" WITH GRANT OPTION" if may_grant else ""),
+            )
+        )
 
 
 def _fingerprint(connection: psycopg.Connection, schema: str, view: View) -> str:
