@@ -68,7 +68,9 @@ def marts_of_color(color: str) -> list[Mart]:
 def account_of(zone: LandingZone, month: TripMonth) -> Account | None:
     """What became of the rows of a month's file, if it is in the landing zone."""
     cleaned = zone.find_cleaned_or_none(month)
-    return Account(cleaned.rows, cleaned.rejected_by_reason) if cleaned else None
+    if cleaned is None:
+        return None
+    return Account(cleaned.rows, cleaned.total_cents, cleaned.rejected_by_reason)
 
 
 def _marts_of(store: StoreType, chosen: Settings) -> AssetsDefinition:

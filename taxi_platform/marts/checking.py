@@ -1,5 +1,6 @@
 """Compares a month's marts with the trips that they were made of, and with another store's."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -121,21 +122,24 @@ def unlike(first: TableStore, other: TableStore, month: TripMonth, mart: Mart) -
     """How a month of a mart differs between two stores, row by row; empty if it does not."""
     ours, theirs = (_rows(store, month, mart) for store in (first, other))
     differences = [
-        f"{_named(mart, row)} is in {store.address} only"
-        for store, rows in ((first, ours - theirs), (other, theirs - ours))
+        f"{_named(mart, row)} is {'more often' if row in elsewhere else 'only'} in {store.address}"
+        for store, rows, elsewhere in (
+            (first, ours - theirs, theirs),
+            (other, theirs - ours, ours),
+        )
         for row in sorted(rows, key=repr)[:MOST_SHOWN]
     ]
-    if len(ours) != len(theirs):
-        differences.insert(0, f"{len(ours):,} rows and {len(theirs):,}")
+    if ours.total() != theirs.total():
+        differences.insert(0, f"{ours.total():,} rows and {theirs.total():,}")
     return differences
 
 
-def _rows(store: TableStore, month: TripMonth, mart: Mart) -> set[tuple[Any, ...]]:
+def _rows(store: TableStore, month: TripMonth, mart: Mart) -> Counter[tuple[Any, ...]]:
     names = [column.name for column in mart.columns]
     rows = store.stream_rows(mart.table(month.color), month.month, names).read_all()
     schema = pa.schema([mart.schema.field(name) for name in names])
     columns = [column.to_pylist() for column in rows.cast(schema).columns]
-    return set(zip(*columns, strict=True))
+    return Counter(zip(*columns, strict=True))
 
 
 def _named(mart: Mart, row: tuple[Any, ...]) -> str:

@@ -72,7 +72,7 @@ def test_the_version_changes_with_the_rows_only() -> None:
 
 def test_a_statement_is_given_the_relations_that_it_names_and_no_other() -> None:
     assert DIALECT is not None
-    given = relations(GREEN, "trips.green_trips", DIALECT, {}, Account(1, {}))
+    given = relations(GREEN, "trips.green_trips", DIALECT, {}, Account(1, None, {}))
     text = with_clause(given, "SELECT reason FROM account")
     assert re.findall(r"(\w+) AS \((?=SELECT)", text) == ["pairs", "kept_rows", "account"]
     text = with_clause(given, "SELECT day FROM trips")
@@ -86,7 +86,7 @@ def test_a_statement_is_given_the_relations_that_it_names_and_no_other() -> None
 def test_a_text_from_a_lookup_cannot_end_a_literal() -> None:
     assert DIALECT is not None
     hostile = {1: "O'Hare') THEN 1 END; DROP TABLE trips; --", 2: "Queens"}
-    given = relations(GREEN, "trips.green_trips", DIALECT, hostile, Account(1, {"a'b": 2}))
+    given = relations(GREEN, "trips.green_trips", DIALECT, hostile, Account(1, 5, {"a'b": 2}))
     for relation in (given["pairs"], given["account"]):
         assert relation.sql.count("'") % 2 == 0
         assert "DROP TABLE" not in re.sub(r"'[^']*'", "", relation.sql)
@@ -95,6 +95,6 @@ def test_a_text_from_a_lookup_cannot_end_a_literal() -> None:
 
 def test_a_column_that_a_color_lacks_is_null() -> None:
     assert DIALECT is not None
-    given = relations(TripMonth.from_key("fhvhv|2024-01"), "t", DIALECT, {}, Account(1, {}))
+    given = relations(TripMonth.from_key("fhvhv|2024-01"), "t", DIALECT, {}, Account(1, None, {}))
     assert "CAST(NULL AS SMALLINT) AS passengers" in given["trips"].sql
     assert "trip_miles * 1000" in given["trips"].sql
