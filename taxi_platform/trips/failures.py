@@ -1,11 +1,13 @@
 """Finds the first value of a block that could not be parsed, and describes it."""
 
+import math
 from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from taxi_platform.trips.blocks import FirstFailure
+from taxi_platform.trips.casting import LARGEST_AMOUNT
 from taxi_platform.trips.columns import Column
 from taxi_platform.trips.notes import shown
 from taxi_platform.trips.units import describe_time
@@ -48,8 +50,17 @@ def bad_value(published: str, text: str, column: Column) -> str:
         column: the canonical column.
     """
     looks = describe_time(text) if pa.types.is_timestamp(column.type) else ""
+    if pa.types.is_floating(column.type) and _is_too_large(text):
+        looks = f"beyond {LARGEST_AMOUNT:,.0f}"
     said = f" ({looks})" if looks else ""
     return f"{shown(published)} has {shown(text)!r}{said}, expected {_kind(column)}"
+
+
+def _is_too_large(text: str) -> bool:
+    try:
+        return LARGEST_AMOUNT < abs(float(text)) < math.inf
+    except ValueError:
+        return False
 
 
 def _kind(column: Column) -> str:

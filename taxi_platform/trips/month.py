@@ -11,7 +11,11 @@ from typing import Self
 from taxi_platform.trips.types import TRIP_TYPES, trip_type
 
 _MONTH_IN_NAME = re.compile(r"(?<!\d)([12][0-9]{3})-(0[1-9]|1[0-2])(?!\d)")
+_MONTH = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
 _KEY = re.compile(r"([a-z0-9]+)\|([12][0-9]{3})-(0[1-9]|1[0-2])")
+
+FIRST_YEAR = 2009
+"""The first year of which there are trip files."""
 
 
 @dataclass(frozen=True, order=True)
@@ -74,6 +78,18 @@ class TripMonth:
 
     def __str__(self) -> str:
         return self.key
+
+
+def parse_month(text: str) -> date:
+    """The first day of a month such as ``2024-01``.
+
+    Raises:
+        ValueError: it is none of a month that may have trip files.
+    """
+    match = _MONTH.fullmatch(text)
+    if match is None or int(match[1]) < FIRST_YEAR:
+        raise ValueError(f"give a month from {FIRST_YEAR}-01, such as 2024-01")
+    return date(int(match[1]), int(match[2]), 1)
 
 
 def parse_file_name(name: str) -> tuple[str | None, date | None]:

@@ -13,6 +13,7 @@ from taxi_platform.trips.casting import (
     cast_whole,
     fits,
 )
+from taxi_platform.trips.failures import bad_value
 from taxi_platform.trips.schema import Column, columns
 from taxi_platform.trips.texts import MISSING_SPELLINGS
 from taxi_platform_tests.trips.published import bounded, local
@@ -288,3 +289,10 @@ def test_every_type_of_number_is_cast(array: pa.Array) -> None:
 def test_an_empty_array_is_cast() -> None:
     assert each([], CODE) == ([], [])
     assert cast_each(pa.nulls(2), AMOUNT)[0].to_pylist() == [None, None]
+
+
+def test_a_number_that_is_too_large_is_not_said_to_be_none() -> None:
+    said = bad_value("Total", "1e15", AMOUNT)
+    assert said == "Total has '1e15' (beyond 1,000,000,000,000), expected a number"
+    assert bad_value("Total", "ten", AMOUNT) == "Total has 'ten', expected a number"
+    assert bad_value("Total", "inf", AMOUNT) == "Total has 'inf', expected a number"
