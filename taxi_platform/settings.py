@@ -28,6 +28,7 @@ from taxi_platform.stores.gcs.client import bucket_zone
 from taxi_platform.stores.gcs.settings import GCSSettings
 from taxi_platform.stores.registry import STORES
 from taxi_platform.stores.settings import StoreSettings
+from taxi_platform.trips.month import parse_month
 from taxi_platform.trips.types import TRIP_TYPES, default_colors
 
 GCS = "gcs"
@@ -174,8 +175,7 @@ class Settings(BaseSettings):
     @field_validator("first_month")
     @classmethod
     def _month(cls, value: str) -> str:
-        if not re.fullmatch(r"(20\d\d)-(0[1-9]|1[0-2])", value) or value < "2009-01":
-            raise ValueError("give a month from 2009-01, such as 2019-01")
+        parse_month(value)
         if value >= f"{datetime.now(NEW_YORK):%Y-%m}":
             raise ValueError(f"{value} has not ended yet: there would be no partitions")
         return value

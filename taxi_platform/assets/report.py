@@ -12,6 +12,7 @@ from dagster import (
 )
 
 from taxi_platform.assets.keys import REPORT, mart_key, report_store
+from taxi_platform.assets.records import synthetic_months
 from taxi_platform.assets.retries import retried
 from taxi_platform.assets.trips import OWNERS
 from taxi_platform.io_managers.failures import as_failures
@@ -59,7 +60,12 @@ def report_assets(chosen: Settings) -> list[AssetsDefinition]:
         resource: TableStoreResource = getattr(context.resources, store.name)
         with as_failures(REPORT.to_user_string(), context), resource.get_store() as opened:
             report = make_report(
-                opened, store.label, chosen.colors, landing.get_zone(), most_months=MOST_MONTHS
+                opened,
+                store.label,
+                chosen.colors,
+                landing.get_zone(),
+                synthetic=synthetic_months(context.instance),
+                most_months=MOST_MONTHS,
             )
             path = chosen.data_dir / NAME
             report.write(path)

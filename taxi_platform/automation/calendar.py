@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from taxi_platform.assets.keys import GCS as GCS_TRIPS
 from taxi_platform.assets.keys import table_key
+from taxi_platform.assets.records import synthetic_months
 from taxi_platform.automation.backfills import failed_months
 from taxi_platform.automation.months import (
     MonthRecords,
@@ -108,7 +109,7 @@ def month_statuses(
     months = list(_months(chosen, colors, now))
     failed = _failed(records, months) if records else set()
     recorded = _recorded(records, stored.by_store) if records else {}
-    synthetic = set(records.all_synthetic()) if records else set()
+    synthetic = synthetic_months(records.instance) if records else set()
     newest = set(newest_months(chosen, now))
     found = []
     for month in months:

@@ -10,8 +10,9 @@ from dagster import (
 )
 
 from taxi_platform.assets.keys import table_key
+from taxi_platform.assets.records import metadata_of
 from taxi_platform.automation.jobs import job_from_gcs
-from taxi_platform.automation.months import MonthRecords, metadata_of
+from taxi_platform.automation.months import MonthRecords
 from taxi_platform.automation.requests import VersionLedger, tagged
 from taxi_platform.errors import TransientStoreError
 from taxi_platform.io_managers.metadata import SOURCE_GENERATION

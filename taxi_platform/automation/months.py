@@ -1,10 +1,9 @@
 """What Dagster records about months: which exist, which are loaded, which have a run."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from dagster import (
     AssetKey,
@@ -17,10 +16,10 @@ from dagster import (
 )
 
 from taxi_platform.assets.keys import RAW, trip_keys
-from taxi_platform.io_managers.metadata import CONTENT, SOURCE, SOURCE_VERSION
+from taxi_platform.assets.records import latest_of_each, metadata_of, synthetic_months
+from taxi_platform.io_managers.metadata import CONTENT, SOURCE_VERSION
 from taxi_platform.partitions import trip_partitions
 from taxi_platform.settings import Settings
-from taxi_platform.sources.address import is_synthetic
 from taxi_platform.trips.month import TripMonth
 
 PARTITION_TAG = "dagster/partition"
@@ -114,22 +113,9 @@ class MonthRecords:
         months = list(months)
         synthetic: set[TripMonth] = set()
         if not self.chosen.source_url.is_synthetic:
-            synthetic = self.synthetic(month for month in months if month.key in whole)
+            loaded = [month for month in months if month.key in whole]
+            synthetic = synthetic_months(self.instance, loaded)
         return [month for month in months if month.key not in whole or month in synthetic]
-
-    def synthetic(self, months: Iterable[TripMonth]) -> set[TripMonth]:
-        """The months whose latest file was generated, so that no row of them is real."""
-        latest = ((month, self.latest(RAW, month)) for month in months)
-        return {
-            month
-            for month, record in latest
-            if record is not None and is_synthetic(metadata_of(record).get(SOURCE))
-        }
-
-    def all_synthetic(self) -> list[TripMonth]:
-        """All months whose latest file was generated."""
-        keys = self.instance.get_materialized_partitions(RAW)
-        return sorted(self.synthetic(map(TripMonth.from_key, keys)))
 
     def running(self, months: Collection[TripMonth]) -> set[TripMonth]:
         """The months that have a queued or running run."""
@@ -163,8 +149,7 @@ class MonthRecords:
 
     def latest(self, key: AssetKey, month: TripMonth) -> EventLogRecord | None:
         """The latest materialization of a month's asset, None if there is none."""
-        chosen = AssetRecordsFilter(key, asset_partitions=[month.key])
-        return next(iter(self.instance.fetch_materializations(chosen, limit=1).records), None)
+        return latest_of_each(self.instance, key, [month]).get(month)
 
     def loaded_version(self, month: TripMonth) -> str | None:
         """The published version from which all assets of a month were materialized.
@@ -191,9 +176,3 @@ class MonthRecords:
         run = self.instance.get_run_by_id(records[0].run_id)
         by_sensor = run is not None and VERSION_TAG in run.tags
         return by_sensor and len(contents) == 1 and None not in contents
-
-
-def metadata_of(record: EventLogRecord) -> Mapping[str, Any]:
-    """The values of a materialization's metadata."""
-    event = record.asset_materialization
-    return {name: entry.value for name, entry in event.metadata.items()} if event else {}

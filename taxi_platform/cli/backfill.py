@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
 
+from taxi_platform.assets.records import synthetic_months
 from taxi_platform.automation.backfills import (
     MonthProgress,
     Progress,
@@ -175,7 +176,7 @@ def report_progress(
     failed = {m: s for m, s in progress.items() if s.progress is Progress.FAILED}
     loaded = progress.keys() - failed.keys()
     console.print(f"{counted(len(loaded), 'month')} loaded, {len(failed)} failed.")
-    if synthetic := records.synthetic(loaded):
+    if synthetic := synthetic_months(records.instance, loaded):
         console.print(f"Synthetic: {len(synthetic)}, because TAXI_SOURCE_URL is 'synthetic'.")
     if not failed:
         return 0

@@ -110,7 +110,8 @@ def _write_report() -> Path:
 
 def _refuse_real_months(instance: "DagsterInstance") -> None:
     from taxi_platform.assets.keys import RAW
-    from taxi_platform.automation.months import MonthRecords, metadata_of
+    from taxi_platform.assets.records import metadata_of
+    from taxi_platform.automation.months import MonthRecords
     from taxi_platform.io_managers.metadata import SOURCE
 
     records = MonthRecords(instance, load_settings())

@@ -75,7 +75,7 @@ Examination = Callable[[Settings, bool], Said]
 def _dagster(chosen: Settings, _fix: bool) -> Said:
     from dagster import DagsterInstance
 
-    from taxi_platform.automation.months import MonthRecords
+    from taxi_platform.assets.records import synthetic_months
     from taxi_platform.dagster_storage import StorageUnavailableError
 
     home = os.environ.get("DAGSTER_HOME")
@@ -91,7 +91,7 @@ def _dagster(chosen: Settings, _fix: bool) -> Said:
     try:
         with DagsterInstance.get() as instance:
             runs = instance.get_runs_count()
-            synthetic = MonthRecords(instance, chosen).all_synthetic()
+            synthetic = sorted(synthetic_months(instance))
     except StorageUnavailableError as error:
         yield _wrong(error.message)
         return

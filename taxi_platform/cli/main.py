@@ -4,7 +4,6 @@ import json
 import signal
 import sys
 from dataclasses import asdict
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -288,12 +287,12 @@ app.command()(worker)
 
 
 def _month(color: str, text: str) -> "TripMonth":
-    from taxi_platform.trips.month import TripMonth
+    from taxi_platform.trips.month import TripMonth, parse_month
 
     try:
-        return TripMonth(color, datetime.strptime(text, "%Y-%m").date())  # noqa: DTZ007
-    except ValueError:
-        raise ValueError(f"--month is {text!r}: give a month such as 2024-01") from None
+        return TripMonth(color, parse_month(text))
+    except ValueError as error:
+        raise ValueError(f"--month is {text!r}: {error}") from None
 
 
 def _describe(report: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from taxi_platform.cli.output_files import output_file, wrong_ending
 from taxi_platform.cli.terminal import console, fail, leave_characters_alone, say
 from taxi_platform.errors import SettingsError, StoreError
 from taxi_platform.printable import printable
@@ -110,10 +111,7 @@ def _format(form: Format | None, output: Path | None) -> Format:
         return form
     ending = output.suffix.removeprefix(".").lower()
     if ending not in {Format.CSV, Format.JSON, Format.PARQUET}:
-        raise ValueError(
-            f"--output is {str(output)!r}: end its name in .csv, .json or .parquet, or give "
-            "--format"
-        )
+        raise wrong_ending(output, ".csv, .json or .parquet, or give --format")
     return Format(ending)
 
 
@@ -145,7 +143,7 @@ def _save(
     from taxi_platform.cli.answer_files import write_csv, write_json, write_parquet
     from taxi_platform.landing.atomic_files import atomic_paths
 
-    target = _target(output)
+    target = output_file(output)
     with store.query(statement, limit) as answer, atomic_paths(target) as (partial,):
         if form is Format.PARQUET:
             rows = write_parquet(answer, partial)
@@ -154,17 +152,3 @@ def _save(
             with partial.open("w", encoding="utf-8", newline="") as written:
                 rows = write(answer, written.write)
     say(printable(f"{rows:,} row{'' if rows == 1 else 's'} written to {output}"))
-
-
-def _target(output: Path) -> Path:
-    """The file behind the links of a path.
-
-    Raises:
-        ValueError: no file can be there.
-    """
-    target = output.resolve()
-    if not target.parent.is_dir():
-        raise ValueError(f"--output is {str(output)!r}: there is no folder {target.parent}")
-    if target.exists() and not target.is_file():
-        raise ValueError(f"--output is {str(output)!r}, which is no file: give a file")
-    return target

@@ -1,13 +1,13 @@
 """`taxi-platform report`: writes the report of a range of months."""
 
 import webbrowser
-from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from taxi_platform.cli.output_files import output_file, wrong_ending
 from taxi_platform.cli.terminal import fail, say
 from taxi_platform.errors import SettingsError, StoreError
 from taxi_platform.printable import printable
@@ -44,6 +44,8 @@ def report(
     try:
         chosen = load_settings()
         path = write_report(chosen, color or [], first, last, store, output)
+    except OSError as error:
+        raise fail(f"{output or error.filename}: {error.strerror or error}") from error
     except (SettingsError, StoreError, ValueError) as error:
         raise fail(" ".join(str(error).split())) from error
     say(printable(str(path)))
@@ -62,8 +64,9 @@ def write_report(
     """Writes the report; returns its path.
 
     Raises:
-        ValueError: a color, month or store is none, or has no marts.
-        StoreError: the store cannot be asked, or the file not be written.
+        ValueError: a color, month, store or file is none, or has no marts.
+        StoreError: the store cannot be asked.
+        OSError: the file cannot be written.
     """
     from taxi_platform.assets.keys import mart_stores, report_store
     from taxi_platform.automation.months import require_colors
@@ -72,6 +75,9 @@ def write_report(
     from taxi_platform.stores.registry import STORES
 
     require_colors(chosen, colors)
+    since, until = _month("--from", first), _month("--to", last)
+    if since and until and since > until:
+        raise ValueError(f"--from is {first}, which is after --to, {last}")
     names = [known.name for known in mart_stores(chosen)]
     default = report_store(chosen)
     if default is None:
@@ -79,32 +85,46 @@ def write_report(
     name = store or default.name
     if name not in names:
         raise ValueError(f"--store is {name!r}: one of {', '.join(names)} (TAXI_STORES)")
-    path = (output or chosen.data_dir / NAME).absolute()
+    path = _file(output) if output else (chosen.data_dir / NAME).absolute()
+    synthetic, failed = _recorded(chosen)
     with chosen.open_store(name) as opened:
         made = make_report(
             opened,
             STORES[name].label,
             sorted(set(colors)) or chosen.colors,
             LandingZone(chosen.data_dir),
-            first=_month("--from", first),
-            last=_month("--to", last),
-            states=_failed(chosen),
+            first=since,
+            last=until,
+            synthetic=synthetic,
+            states=dict.fromkeys(failed, "failed"),
         )
     made.write(path)
     return path
 
 
+def _file(output: Path) -> Path:
+    if output.suffix.lower() not in {".html", ".htm"}:
+        raise wrong_ending(output, ".html")
+    return output_file(output)
+
+
 def _month(option: str, text: str) -> date | None:
+    from taxi_platform.trips.month import parse_month
+
     if not text:
         return None
     try:
-        return datetime.strptime(text, "%Y-%m").date()  # noqa: DTZ007
-    except ValueError:
-        raise ValueError(f"{option} is {text!r}: give a month such as 2024-01") from None
+        return parse_month(text)
+    except ValueError as error:
+        raise ValueError(f"{option} is {text!r}: {error}") from None
 
 
-def _failed(chosen: "Settings") -> "Mapping[TripMonth, str]":
-    """The months whose last run failed, if Dagster's records are there."""
+def _recorded(chosen: "Settings") -> "tuple[set[TripMonth], set[TripMonth]]":
+    """The months that were generated, and those whose last run failed.
+
+    None if Dagster's records are not there.
+    """
+    from taxi_platform.assets.records import synthetic_months
     from taxi_platform.automation.backfills import failed_months
     from taxi_platform.automation.months import MonthRecords, month_keys
     from taxi_platform.cli.backfill import NoInstanceError, open_instance
@@ -119,6 +139,6 @@ def _failed(chosen: "Settings") -> "Mapping[TripMonth, str]":
         with open_instance() as instance:
             records = MonthRecords(instance, chosen)
             failed = failed_months(records, months) | records.last_run_failed(months)
+            return synthetic_months(instance), failed
     except NoInstanceError:
-        return {}
-    return dict.fromkeys(failed, "failed")
+        return set(), set()

@@ -1,6 +1,6 @@
 """The figures of a report, asked of the marts in one store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain
@@ -86,13 +86,35 @@ class Figures:
     states: Mapping[TripMonth, str] = field(default_factory=dict)
 
     @property
-    def is_synthetic(self) -> bool:
-        """Whether any figure is made up."""
-        return bool(self.synthetic & self.loaded)
+    def made_up(self) -> str:
+        """What titles begin with if months are made up: ``Synthetic`` or ``Partly synthetic``."""
+        if not (made_up := self.synthetic & self.loaded):
+            return ""
+        return "Synthetic" if made_up == self.loaded else "Partly synthetic"
+
+    @property
+    def disagreeing(self) -> frozenset[TripMonth]:
+        """The months whose marts count other numbers of trips, so they are of several versions."""
+        counted: dict[TripMonth, set[int]] = {month: set() for month in self.loaded}
+        for name, (mart, _, sums) in _QUERIES.items():
+            if "trips" not in sums:
+                continue
+            trips = {m: 0 for m in self.loaded if MARTS[mart].is_made_of(m.color)}
+            for row in self.tables[name]:
+                trips[TripMonth.from_key(f"{row['color']}|{row['month']}")] += row["trips"] or 0
+            for month, number in trips.items():
+                counted[month].add(number)
+        return frozenset(month for month, numbers in counted.items() if len(numbers) > 1)
 
     def total(self, table: str, column: str) -> int:
         """The sum of a column over all rows of a table."""
         return sum(row[column] or 0 for row in self.tables[table])
+
+
+def total_of(values: Iterable[int | None]) -> int | None:
+    """The sum of those that are known; None if none is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def months_with_marts(store: TableStore, colors: Sequence[str]) -> list[TripMonth]:
@@ -119,8 +141,12 @@ def ask_figures(
         colors: the colors.
         first: first day of the first month.
         last: first day of the last month.
+
+    Raises:
+        ValueError: a mart was never made.
     """
     loaded = frozenset(m for m in months_with_marts(store, colors) if first <= m.month <= last)
+    _require_tables(store, loaded)
     tables: dict[str, list[Row]] = {name: [] for name in _QUERIES}
     for name, (mart_name, groups, sums) in _QUERIES.items():
         mart = MARTS[mart_name]
@@ -132,6 +158,17 @@ def ask_figures(
         months.append(month.year_month)
         month = TripMonth(colors[0], month.following)
     return Figures(f"{label}, {store.address}", colors, months, loaded, tables)
+
+
+def _require_tables(store: TableStore, months: Collection[TripMonth]) -> None:
+    colors = sorted({month.color for month in months})
+    marts = [MARTS[name] for name, *_ in _QUERIES.values()]
+    wanted = {mart.table(c): mart.name for c in colors for mart in marts if mart.is_made_of(c)}
+    if absent := sorted(wanted.keys() - store.existing_tables(list(wanted))):
+        raise ValueError(
+            f"{store.address} has no {', '.join(absent)}: make the marts "
+            f"{', '.join(sorted({wanted[table] for table in absent}))} of every month"
+        )
 
 
 def _rows(
@@ -167,8 +204,8 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if value is None or isinstance(value, str | int):
         return value
-    number = float(value)
-    return int(number) if number.is_integer() else number
+    # A float has not enough digits for every sum of cents.
+    return int(value) if value == int(value) else float(value)
 
 
 def _ask(store: TableStore, statement: str) -> list[Sequence[Any]]:

@@ -9,7 +9,7 @@ from string import Template
 from typing import Any
 
 from taxi_platform.report.drawing import SCHEMA, script
-from taxi_platform.report.figures import Figures
+from taxi_platform.report.figures import Figures, Row, total_of
 from taxi_platform.report.picture import Picture
 from taxi_platform.report.pictures import payment_name
 from taxi_platform.trips.month import TripMonth
@@ -18,7 +18,10 @@ from taxi_platform.trips.types import trip_type
 MOST_NAMED = 3
 """How many months the title names one by one."""
 
-SYNTHETIC = "Synthetic trips. No row is real: they are generated to try the platform out."
+NOT_PUBLISHED = "not published"
+"""Instead of a sum of what the files of a color do not have."""
+
+SYNTHETIC = "No row is real: they are generated to try the platform out."
 
 
 def report_page(figures: Figures, shown: Sequence[Picture]) -> str:
@@ -31,14 +34,14 @@ def report_page(figures: Figures, shown: Sequence[Picture]) -> str:
     loaded = sorted({month.year_month for month in figures.loaded})
     few = len(loaded) <= MOST_NAMED
     period = ", ".join(loaded) if few else f"{figures.months[0]} to {figures.months[-1]}"
-    made_up = "Synthetic: " if figures.is_synthetic else ""
+    made_up = f"{figures.made_up}: " if figures.made_up else ""
     return Template(_part("page.html")).substitute(
         title=_text(f"{made_up}New York's taxi trips, {period}"),
         style=_part("page.css"),
         vega=_in_script(script()),
         code=_part("page.js"),
         data=json.dumps(_data(shown), separators=(",", ":")).replace("<", "\\u003c"),
-        notice=f'<p class="notice">{_text(SYNTHETIC)}</p>' if figures.is_synthetic else "",
+        notice=f'<p class="notice">{_text(_notice(figures))}</p>' if figures.made_up else "",
         summary=_summary(figures),
         colors=_options(figures.colors),
         months=_options(sorted({month.year_month for month in figures.loaded})),
@@ -49,6 +52,18 @@ def report_page(figures: Figures, shown: Sequence[Picture]) -> str:
             f"and Limousine Commission. Written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
         ),
     )
+
+
+def _notice(figures: Figures) -> str:
+    made_up = figures.synthetic & figures.loaded
+    if made_up == figures.loaded:
+        return f"{figures.made_up} trips. {SYNTHETIC}"
+    named = ", ".join(f"{month.color} {month.year_month}" for month in sorted(made_up))
+    return f"{figures.made_up} trips. Real: all months but {named}. Of those, {_lower(SYNTHETIC)}"
+
+
+def _lower(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
 
 
 def _part(name: str) -> str:
@@ -90,21 +105,22 @@ def _options(names: Iterable[str]) -> str:
 
 def _summary(figures: Figures) -> str:
     rows = figures.tables["zones"]
-    facts = [
+    facts: list[tuple[str, str, int | None]] = [
         (color, "trips", sum(r["trips"] for r in rows if r["color"] == color))
         for color in figures.colors
     ]
     facts += [
-        (color, "cents", sum(r["revenue_cents"] or 0 for r in rows if r["color"] == color))
+        (color, "cents", total_of(r["revenue_cents"] for r in rows if r["color"] == color))
         for color in figures.colors
     ]
     items = []
     for color, what, value in facts:
-        said = f"{value:,}" if what == "trips" else f"${value / 100:,.2f}"
+        plain = "" if value is None else value
+        said = f"{value:,}" if what == "trips" else _dollars(value)
         name = "trips" if what == "trips" else "charged"
         items.append(
             f"<div><dt>{_text(trip_type(color).title)}, {name}</dt>"
-            f'<dd data-color="{color}" data-{what}="{value}">{said}</dd></div>'
+            f'<dd data-color="{color}" data-{what}="{plain}">{said}</dd></div>'
         )
     return f"<dl>{''.join(items)}</dl>"
 
@@ -136,11 +152,13 @@ def _tables(figures: Figures) -> str:
             ],
         )
     )
-    pairs: dict[tuple[str, str], list[int]] = {}
+    pairs: dict[tuple[str, str], list[Row]] = {}
     for row in figures.tables["pairs"]:
-        found = pairs.setdefault((row["pickup_borough"], row["dropoff_borough"]), [0, 0])
-        found[0] += row["trips"]
-        found[1] += row["revenue_cents"] or 0
+        pairs.setdefault((row["pickup_borough"], row["dropoff_borough"]), []).append(row)
+    summed = {
+        names: (sum(r["trips"] for r in rows), total_of(r["revenue_cents"] for r in rows))
+        for names, rows in pairs.items()
+    }
     parts.append(
         _table(
             "pairs-table",
@@ -149,7 +167,7 @@ def _tables(figures: Figures) -> str:
             [
                 [origin, target, f"{trips:,}", _money(cents)]
                 for (origin, target), (trips, cents) in sorted(
-                    pairs.items(), key=lambda item: -item[1][0]
+                    summed.items(), key=lambda item: -item[1][0]
                 )
             ],
         )
@@ -189,16 +207,16 @@ def _quality(figures: Figures) -> str:
         ["color", "month", "state", "read", "kept", *(r.replace("_", " ") for r in reasons)],
         rows,
         "Every row that was read is kept, or rejected for a reason. The sums of each mart were "
-        "compared with the trips under it when it was made.",
+        "compared with the trips under it when it was made; where they differed, the run failed.",
     )
 
 
 def _state(figures: Figures, month: TripMonth) -> str:
-    if month in figures.states:
-        return figures.states[month]
-    if month not in figures.loaded:
-        return "missing"
-    return "synthetic" if month in figures.synthetic else "loaded"
+    there = "synthetic" if month in figures.synthetic else "loaded"
+    state = there if month in figures.loaded else "missing"
+    if month not in figures.states:
+        return state
+    return figures.states[month] + (f", {state}" if state == "synthetic" else "")
 
 
 def _table(
@@ -215,8 +233,15 @@ def _table(
     )
 
 
-def _money(cents: int) -> str:
-    return f"{cents / 100:,.2f}"
+def _dollars(cents: int | None) -> str:
+    return NOT_PUBLISHED if cents is None else f"${_money(cents)}"
+
+
+def _money(cents: int | None) -> str:
+    if cents is None:
+        return NOT_PUBLISHED
+    dollars, rest = divmod(abs(cents), 100)
+    return f"{'-' if cents < 0 else ''}{dollars:,}.{rest:02}"
 
 
 def _text(value: str) -> str:

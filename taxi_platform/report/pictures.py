@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from taxi_platform.report.figures import Figures, Row
+from taxi_platform.printable import counted
+from taxi_platform.report.figures import Figures, Row, total_of
 from taxi_platform.report.picture import (
     OF_CHOICE,
     OF_COLOR,
@@ -30,7 +31,7 @@ PAYMENTS = {
 
 def pictures(figures: Figures, shapes: Shapes) -> list[Picture]:
     """All pictures of a report, in the order in which they are shown."""
-    made_up = "Synthetic trips: " if figures.is_synthetic else ""
+    made_up = f"{figures.made_up} trips: " if figures.made_up else ""
     makers: list[Callable[[Figures], Picture]] = [
         _days,
         lambda f: _map(f, shapes, "pickups", "Pickups", "trips", ",d"),
@@ -75,8 +76,8 @@ def _days(figures: Figures) -> Picture:
     return Picture(
         "days",
         "Trips a day, by color and borough of the pickup",
-        f"A line for each borough and color, of {len(inside)} months. Trips dated outside their "
-        "file's month are left out.",
+        f"A line for each borough and color, of {counted(len(inside), 'month')}. Trips dated "
+        "outside their file's month are left out.",
         spec,
         rows,
         320,
@@ -84,22 +85,30 @@ def _days(figures: Figures) -> Picture:
 
 
 def _by_place(figures: Figures, shapes: Shapes) -> list[Row]:
-    sums: dict[tuple[str, str, str], list[int]] = {}
+    """Trips of each place; ``dollars`` is None if the color's files have no totals."""
+    found: dict[tuple[str, str, str], list[Row]] = {}
     for row in figures.tables["zones"]:
         place = shapes.place_of.get(row["pickup_zone"], "Unknown")
-        found = sums.setdefault((row["color"], row["month"], place), [0, 0])
-        found[0] += row["trips"]
-        found[1] += row["revenue_cents"] or 0
-    return [
-        {"color": color, "month": month, "place": place, "trips": trips, "dollars": cents / 100}
-        for (color, month, place), (trips, cents) in sums.items()
-    ]
+        found.setdefault((row["color"], row["month"], place), []).append(row)
+    by_place = []
+    for (color, month, place), rows in found.items():
+        cents = total_of(row["revenue_cents"] for row in rows)
+        by_place.append(
+            {
+                "color": color,
+                "month": month,
+                "place": place,
+                "trips": sum(row["trips"] for row in rows),
+                "dollars": None if cents is None else cents / 100,
+            }
+        )
+    return by_place
 
 
 def _map(
     figures: Figures, shapes: Shapes, key: str, title: str, column: str, number: str
 ) -> Picture:
-    rows = _by_place(figures, shapes)
+    rows = [row for row in _by_place(figures, shapes) if row[column] is not None]
     features = {"values": {"type": "FeatureCollection", "features": list(shapes.features)}}
     collection = {**features, "format": {"type": "json", "property": "features"}}
     value = field(column, "quantitative", title.split(",")[0].lower(), format=number)

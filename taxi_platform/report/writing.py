@@ -1,5 +1,6 @@
 """Asks a store, and writes the report."""
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -18,6 +19,12 @@ from taxi_platform.trips.month import TripMonth
 
 NAME = "report/trips.html"
 """Where the report is, in the folder of the landing zone and in the bucket."""
+
+DISAGREEING = "marts of several versions"
+"""The state of a month whose marts are not of the same trips: make them again."""
+
+ASKED_AGAIN, ASKED_AFTER_SECONDS = 3, 2.0
+"""A month may be replaced while its marts are asked one after another."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ def make_report(
     colors: Sequence[str],
     zone: LandingZone,
     *,
+    synthetic: Collection[TripMonth] = (),
     first: date | None = None,
     last: date | None = None,
     most_months: int | None = None,
@@ -58,14 +66,15 @@ def make_report(
         store: the store.
         label: its name for people.
         colors: the colors to show.
-        zone: the landing zone, which knows which months are synthetic.
+        zone: the landing zone, whose cleaned files say which months are synthetic.
+        synthetic: months that are known to be synthetic, also if their files were deleted.
         first: first day of the first month; by default of the first that has marts.
         last: first day of the last month; by default of the last that has marts.
         most_months: at most so many of the last months that have marts, if none is given.
         states: what is known of months besides, such as that they failed.
 
     Raises:
-        ValueError: no month has marts.
+        ValueError: no month has marts, or a mart was never made.
     """
     made = months_with_marts(store, colors)
     if not made:
@@ -77,19 +86,33 @@ def make_report(
     first = first or dates[-most_months if most_months else 0 :][0]
     last = last or dates[-1]
     figures = ask_figures(store, label, colors, first, last)
+    for _ in range(ASKED_AGAIN):
+        if not figures.disagreeing:
+            break
+        time.sleep(ASKED_AFTER_SECONDS)
+        figures = ask_figures(store, label, colors, first, last)
     if not figures.loaded:
         raise ValueError(
             f"no month from {first:%Y-%m} to {last:%Y-%m} has marts in {store.address}; there are "
-            f"{made[0].year_month} to {made[-1].year_month}"
+            f"{_spans(made)}"
         )
-    figures = replace(
-        figures, synthetic=synthetic_months(zone, figures.loaded), states=states or {}
-    )
+    made_up = _synthetic_files(zone, figures.loaded) | frozenset(synthetic)
+    known = dict.fromkeys(figures.disagreeing, DISAGREEING) | dict(states or {})
+    figures = replace(figures, synthetic=made_up, states=known)
     shown = pictures(figures, shapes_of(store))
     return Report(figures, shown, report_page(figures, shown))
 
 
-def synthetic_months(zone: LandingZone, months: Collection[TripMonth]) -> frozenset[TripMonth]:
+def _spans(months: Sequence[TripMonth]) -> str:
+    """From when to when there are months of each color."""
+    spans = []
+    for color in sorted({month.color for month in months}):
+        of_color = sorted(month for month in months if month.color == color)
+        spans.append(f"{color} {of_color[0].year_month} to {of_color[-1].year_month}")
+    return ", ".join(spans)
+
+
+def _synthetic_files(zone: LandingZone, months: Collection[TripMonth]) -> frozenset[TripMonth]:
     """The months whose cleaned file was generated."""
     found = {month: zone.find_cleaned_or_none(month) for month in months}
     return frozenset(m for m, file in found.items() if file and is_synthetic(file.source))

@@ -7,6 +7,7 @@ import pytest
 from dagster import AssetMaterialization, DagsterInstance
 
 from taxi_platform.assets.keys import RAW, trip_keys
+from taxi_platform.assets.records import synthetic_months
 from taxi_platform.automation.backfills import months_to_load
 from taxi_platform.automation.calendar import MonthState, StoredMonths, month_statuses
 from taxi_platform.automation.months import MonthRecords
@@ -44,7 +45,7 @@ def test_a_synthetic_month_is_missing_where_the_source_is_real(instance: Dagster
     load(records, SYNTHETIC, "synthetic:green_tripdata_2024-02")
     assert records.missing(MONTHS) == [SYNTHETIC, ABSENT]
     assert months_to_load(records, MONTHS) == [SYNTHETIC, ABSENT]
-    assert records.synthetic(MONTHS) == {SYNTHETIC}
+    assert synthetic_months(records.instance, MONTHS) == {SYNTHETIC}
     # Who wants synthetic months has both.
     assert records_of(instance, "synthetic").missing(MONTHS) == [ABSENT]
 
@@ -54,7 +55,7 @@ def test_a_month_is_what_it_was_loaded_from_last(instance: DagsterInstance) -> N
     load(records, SYNTHETIC, "synthetic:green_tripdata_2024-02")
     load(records, SYNTHETIC, "https://example.com/green_tripdata_2024-02.parquet")
     assert records.missing([SYNTHETIC]) == []
-    assert records.all_synthetic() == []
+    assert synthetic_months(records.instance) == set()
 
 
 def test_doctor_names_them_and_how_to_load_the_real_ones(

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,7 +36,19 @@ class Demo:
     environment: dict[str, str]
 
     def run(self, *arguments: str) -> str:
-        done = subprocess.run(
+        done = self.attempt(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def refused(self, *arguments: str) -> str:
+        """What a command says that does not do what it is told, in one line."""
+        done = self.attempt(*arguments)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return " ".join(done.stderr.split())
+
+    def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [COMMAND, *arguments],
             cwd=self.folder,
             env=inherited_environment(),
@@ -43,12 +56,9 @@ class Demo:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
-    def trips_and_cents(self, color: str) -> list[tuple[int, int]]:
-        """Of the trips, by plain SQL: from Postgres and from BigQuery."""
-        query = f"SELECT COUNT(*), SUM(ROUND(total_amount * 100)) FROM trips.{color}_trips"
+    @contextmanager
+    def postgres(self) -> Iterator[psycopg.Connection]:
         e = self.environment
         with psycopg.connect(
             host=e["TAXI_POSTGRES_HOST"],
@@ -57,6 +67,13 @@ class Demo:
             password=e["TAXI_POSTGRES_PASSWORD"],
             dbname=e["TAXI_POSTGRES_DATABASE"],
         ) as connection:
+            yield connection
+
+    def trips_and_cents(self, color: str) -> list[tuple[int, int]]:
+        """Of the trips, by plain SQL: from Postgres and from BigQuery."""
+        query = f"SELECT COUNT(*), SUM(ROUND(total_amount * 100)) FROM trips.{color}_trips"
+        e = self.environment
+        with self.postgres() as connection:
             postgres = connection.execute(query.encode()).fetchone()
         with bigquery.Client(
             project=e["TAXI_GCP_PROJECT"],
@@ -229,3 +246,40 @@ def test_both_stores_give_the_same_report(demo: Demo) -> None:
         assert data
         pages.append(data[1])
     assert pages[0] == pages[1]
+
+
+def test_a_file_behind_a_link_is_replaced_and_the_link_stays(demo: Demo) -> None:
+    target, link = demo.folder / "target.html", demo.folder / "link.html"
+    target.write_text("older")
+    link.symlink_to(target)
+    demo.run("report", "--output", str(link))
+    assert link.is_symlink()
+    assert "<title>Synthetic: " in target.read_text()
+
+
+def test_months_that_have_no_marts_are_named_with_those_that_do(demo: Demo) -> None:
+    said = demo.refused("report", "--from", "2019-01", "--to", "2019-03")
+    assert "no month from 2019-01 to 2019-03 has marts" in said
+    assert "there are green 2024-01 to 2024-01, yellow 2021-01 to 2021-01" in said
+    too_long = str(demo.folder / f"{'a' * 300}.html")
+    assert "name too long" in demo.refused("report", "--output", too_long)
+
+
+def test_a_synthetic_month_is_known_as_such_without_its_files(demo: Demo) -> None:
+    # A loaded month's files may be deleted.
+    shutil.rmtree(Path(demo.environment["TAXI_DATA_DIR"]) / "cleaned")
+    path = demo.folder / "without-files.html"
+    demo.run("report", "--color", "yellow", "--output", str(path))
+    assert "<title>Synthetic: " in path.read_text()
+
+
+def test_a_mart_that_is_not_there_is_named(demo: Demo) -> None:
+    with demo.postgres() as connection:
+        connection.execute("DELETE FROM trips.green_borough_pairs")
+    path = demo.folder / "without-pairs.html"
+    demo.run("report", "--output", str(path))
+    assert "marts of several versions, synthetic" in path.read_text()
+    with demo.postgres() as connection:
+        connection.execute("DROP TABLE trips.green_payment_tips CASCADE")
+    said = demo.refused("report")
+    assert "has no green_payment_tips: make the marts payment_tips of every month" in said

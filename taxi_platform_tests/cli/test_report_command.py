@@ -1,5 +1,6 @@
 """`taxi-platform report`: what it refuses, in one line that says what to give."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,32 @@ from taxi_platform_tests.conftest import EmbeddedStack
     [
         (["--color", "purple"], "--color is 'purple': one of green, yellow (TAXI_COLORS)"),
         (["--store", "gcs"], "--store is 'gcs': one of bigquery, postgres (TAXI_STORES)"),
-        (["--from", "January"], "--from is 'January': give a month such as 2024-01"),
-        (["--to", "2024"], "--to is '2024': give a month such as 2024-01"),
+        (["--from", "January"], "--from is 'January': give a month from 2009-01, such as 2024-01"),
+        (["--to", "2024"], "--to is '2024': give a month from 2009-01, such as 2024-01"),
+        (["--to", "9999-12"], "--to is '9999-12': give a month from 2009-01"),
+        (["--from", "0001-01"], "--from is '0001-01': give a month from 2009-01"),
+        (["--from", "2024-05", "--to", "2024-01"], "--from is 2024-05, which is after --to"),
+        (["--output", "-"], "--output is '-': end its name in .html"),
+        (["--output", "/dev/stdout"], "--output is '/dev/stdout': end its name in .html"),
+        (["--output", "/nowhere/a.html"], "there is no folder /nowhere"),
     ],
 )
 def test_what_is_none_is_named(arguments: list[str], said: str) -> None:
     result = CliRunner().invoke(app, ["report", *arguments])
     assert result.exit_code == 1
     assert said in " ".join(result.stderr.split())
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "folder.html").mkdir()
+    os.mkfifo(tmp_path / "pipe.html")
+    (tmp_path / "link.html").symlink_to(tmp_path / "pipe.html")
+    for name in ("folder.html", "pipe.html", "link.html"):
+        before = (tmp_path / name).lstat()
+        result = CliRunner().invoke(app, ["report", "--output", str(tmp_path / name)])
+        assert result.exit_code == 1
+        assert "which is no file: give a file" in " ".join(result.stderr.split())
+        assert (tmp_path / name).lstat() == before
 
 
 @pytest.mark.integration

@@ -3,14 +3,17 @@
 import json
 import math
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from taxi_platform.report.drawing import svg
-from taxi_platform.report.figures import Figures, Row
+from taxi_platform.report.figures import Figures, Row, _plain
 from taxi_platform.report.page import report_page
 from taxi_platform.report.picture import Picture
 from taxi_platform.report.pictures import pictures
@@ -25,7 +28,9 @@ def rows(**values: Any) -> list[Row]:
     return [{"color": "green", "month": month.year_month, **values} for month in MONTHS]
 
 
-def figures(*, synthetic: bool = False, store: str = "Postgres, localhost/taxi") -> Figures:
+def figures(
+    *, synthetic: Sequence[TripMonth] = (), store: str = "Postgres, localhost/taxi"
+) -> Figures:
     tables = {
         "days": [
             {"color": "green", "month": m.year_month, "day": f"{m.year_month}-05",
@@ -55,18 +60,18 @@ def figures(*, synthetic: bool = False, store: str = "Postgres, localhost/taxi")
         ["2024-01", "2024-02", "2024-03"],
         frozenset(MONTHS),
         tables,
-        frozenset(MONTHS if synthetic else ()),
+        frozenset(synthetic),
         {},
     )
 
 
 def page(shown: Figures) -> str:
-    return report_page(shown, pictures(shown, borough_shapes()))
+    return report_page(shown, pictures(shown, borough_shapes("are not loaded")))
 
 
 @pytest.fixture(scope="module")
 def drawn() -> list[Picture]:
-    return pictures(figures(), borough_shapes())
+    return pictures(figures(), borough_shapes("are not loaded"))
 
 
 @pytest.mark.slow
@@ -109,11 +114,60 @@ def test_the_page_has_the_figures_as_text_and_needs_no_other_file() -> None:
 
 @pytest.mark.slow
 def test_every_title_of_synthetic_months_says_so() -> None:
-    text = page(figures(synthetic=True))
+    text = page(figures(synthetic=MONTHS))
     titles = re.findall(r"<figure.*?<h2>(.*?)</h2>", text, re.S)
     assert len(titles) == 11
     assert all(title.startswith("Synthetic trips: ") for title in titles)
     assert re.search(r"<title>Synthetic: ", text)
+    assert "Synthetic trips. No row is real" in text
+
+
+@pytest.mark.slow
+def test_real_months_beside_synthetic_ones_are_not_called_synthetic() -> None:
+    text = page(figures(synthetic=MONTHS[1:]))
+    titles = re.findall(r"<figure.*?<h2>(.*?)</h2>", text, re.S)
+    assert all(title.startswith("Partly synthetic trips: ") for title in titles)
+    assert re.search(r"<title>Partly synthetic: ", text)
+    assert "Real: all months but green 2024-03. Of those, no row is real" in text
+    # A synthetic month that is not shown is not mentioned.
+    assert figures(synthetic=[TripMonth("yellow", date(2024, 1, 1))]).made_up == ""
+
+
+def test_months_whose_marts_are_of_several_versions_are_named() -> None:
+    shown = figures()
+    assert shown.disagreeing == frozenset()
+    shown.tables["pairs"][1]["trips"] = 8
+    assert shown.disagreeing == {MONTHS[1]}
+    # A mart without rows of the month counts none of its trips.
+    shown = figures()
+    zones = shown.tables["zones"][1:]
+    assert replace(shown, tables={**shown.tables, "zones": zones}).disagreeing == {MONTHS[0]}
+
+
+@pytest.mark.slow
+def test_what_the_files_of_a_color_do_not_have_is_no_zero() -> None:
+    shown = figures()
+    for table in ("zones", "pairs", "days"):
+        for row in shown.tables[table]:
+            row["revenue_cents"] = None
+    text = page(shown)
+    assert '<dd data-color="green" data-cents="">not published</dd>' in text
+    pairs = text.partition('id="pairs-table"')[2].partition("</section>")[0]
+    assert re.findall(r"<td>(.*?)</td>", pairs) == ["Queens", "Bronx", "14", "not published"]
+    (revenue,) = [p for p in pictures(shown, borough_shapes("are missing")) if p.key == "revenue"]
+    assert revenue.rows == []
+
+
+@pytest.mark.slow
+def test_large_sums_are_exact_to_the_cent() -> None:
+    cents = 148_600_000_749_137_182
+    assert _plain(Decimal(cents)) == cents
+    assert _plain(Decimal("2.5")) == 2.5
+    shown = figures()
+    shown.tables["zones"][0]["revenue_cents"] = cents
+    shown.tables["zones"][1]["revenue_cents"] = None
+    text = page(replace(shown, store="Postgres"))
+    assert "$1,486,000,007,491,371.82" in text
 
 
 @pytest.mark.slow
@@ -137,6 +191,8 @@ def test_a_failed_month_is_shown_as_failed() -> None:
     assert _state(shown, failed) == "missing"
     marked = Figures(**{**vars(shown), "states": {failed: "failed"}})
     assert _state(marked, failed) == "failed"
+    both = replace(marked, states={MONTHS[0]: "failed"}, synthetic=frozenset(MONTHS))
+    assert _state(both, MONTHS[0]) == "failed, synthetic"
 
 
 def test_outlines_keep_their_shape_with_fewer_points_and_lose_small_islands() -> None:
@@ -156,6 +212,6 @@ def test_outlines_keep_their_shape_with_fewer_points_and_lose_small_islands() ->
 
 
 def test_the_boroughs_are_the_five() -> None:
-    names = {one["properties"]["name"] for one in borough_shapes().features}
+    names = {one["properties"]["name"] for one in borough_shapes("are not loaded").features}
     assert names == {"Bronx", "Brooklyn", "Manhattan", "Queens", "Staten Island"}
-    assert len(json.dumps(borough_shapes().features)) < 120_000
+    assert len(json.dumps(borough_shapes("are not loaded").features)) < 120_000
