@@ -28,17 +28,18 @@ from benchmarks.contest import Bench, Result, compete, contend
 from benchmarks.processes import ContestError
 
 BENCHES = {
-    module.BENCH.name: module.BENCH
-    for module in (
-        clean_parquet,
-        clean,
-        memory,
-        postgres,
-        partition,
-        orchestration,
-        marts,
-        backfill,
-        history,
+    bench.name: bench
+    for bench in (
+        clean_parquet.BENCH,
+        clean.BENCH,
+        memory.BENCH,
+        postgres.BENCH,
+        partition.PARQUET,
+        partition.CSV,
+        orchestration.BENCH,
+        marts.BENCH,
+        backfill.BENCH,
+        history.BENCH,
     )
 }
 ALL = "all"

@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.contest import OURS, Bench, Contender, Work, seconds_by_theirs
+from benchmarks.inputs import YELLOW_PARQUET as MONTH
 from benchmarks.inputs import published
 from benchmarks.processes import Facts
-from taxi_platform.trips.month import TripMonth
 
 if TYPE_CHECKING:
     import polars as pl
 
-MONTH = TripMonth.from_key("yellow|2024-01")
-"""Of the time when the TLC publishes Parquet alone."""
 
 _SQL = {"int16": "SMALLINT", "double": "DOUBLE", "timestamp[us]": "TIMESTAMP", "string": "VARCHAR"}
 

@@ -20,8 +20,13 @@ KEPT = Path(os.environ.get("TAXI_BENCH_DIR", PROJECT / ".taxi" / "bench")).absol
 
 YELLOW = TripMonth.from_key("yellow|2021-01")
 
+YELLOW_PARQUET = TripMonth.from_key("yellow|2024-01")
+"""Of the time when the TLC publishes Parquet alone."""
+
 WARM_UP = TripMonth.from_key("yellow|2020-12")
 """The month that warms up a worker; it has hardly any rows."""
+
+WARM_UP_PARQUET = TripMonth.from_key("yellow|2023-12")
 
 WARM_UP_ROWS = 100
 
@@ -47,12 +52,13 @@ def yellow_month(rows: int) -> Path:
     return published(YELLOW, rows)
 
 
-def warm_up_month(rows: int) -> None:
-    """Publishes the month of the warm-up beside those of that size."""
-    path = folder_of(rows) / f"{WARM_UP.stem}.csv.gz"
+def warm_up_month(month: TripMonth, rows: int) -> None:
+    """Publishes a month of a warm-up beside those of that size."""
+    small = published(month, WARM_UP_ROWS)
+    path = folder_of(rows) / small.name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(published(WARM_UP, WARM_UP_ROWS).read_bytes())
+        path.write_bytes(small.read_bytes())
 
 
 def cleaned_month(rows: int) -> TripParquet:

@@ -1,14 +1,17 @@
 """One month, from the web to reconciled stores: ours through Dagster, the peer as tutorials do it.
 
-The same web server, GCS server, BigQuery emulator and Postgres serve both. What the emulator says
-that its load jobs took is taken off and reported apart: it is no part of either.
+The month is Parquet, or gzipped CSV as until 2021. The same web server, GCS server, BigQuery
+emulator and Postgres serve both. What the emulator says that its load jobs took is taken off and
+reported apart: it is no part of either. Of ours, the seconds of each asset are shown, and of the
+rest: the start of the process, checks, and Dagster.
 """
 
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +19,21 @@ from typing import TYPE_CHECKING
 from benchmarks.contest import Bench, Contender, Work, seconds_by_theirs
 from benchmarks.inputs import (
     WARM_UP,
+    WARM_UP_PARQUET,
     YELLOW,
+    YELLOW_PARQUET,
     folder_of,
     on_the_web,
+    published,
     warm_up_month,
-    yellow_month,
 )
 from benchmarks.processes import ContestError, Facts
-from benchmarks.runs import materialize_command, publish_from, warm_worker
+from benchmarks.runs import (
+    asset_seconds,
+    materialize_command,
+    publish_from,
+    warm_worker,
+)
 from benchmarks.servers import (
     bigquery_client,
     emulator_seconds,
@@ -34,6 +44,8 @@ from benchmarks.servers import (
     rows_in_stores,
     running_stack,
 )
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.synthetic import publication_ending
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,25 +57,80 @@ TO_SQL_CHUNKS = 2
 TIMES = ["tpep_pickup_datetime", "tpep_dropoff_datetime"]
 
 
-def _inputs(rows: int) -> None:
-    yellow_month(rows)
-    warm_up_month(rows)
+@dataclass(frozen=True)
+class _Road:
+    """One month on its way, in one of the formats in which months are published.
 
+    Attributes:
+        month: color and month.
+        warm_up: a month in the same format, which warms up a worker.
+        chunks: reads it as the tutorials do, in chunks for ``to_sql``.
+        whole: reads it as the tutorials do, for a file in the bucket.
+    """
 
-@contextmanager
-def _surroundings(rows: int) -> Iterator[None]:
-    with running_stack(), on_the_web(folder_of(rows)) as address:
-        publish_from(address)
-        yield
+    month: TripMonth
+    warm_up: TripMonth
+    chunks: "Callable[[str], Iterator[pd.DataFrame]]"
+    whole: "Callable[[str], pd.DataFrame]"
 
+    def inputs(self, rows: int) -> None:
+        published(self.month, rows)
+        warm_up_month(self.warm_up, rows)
 
-def _cold(_rows: int) -> Sequence[str]:
-    return materialize_command(YELLOW)
+    @contextmanager
+    def surroundings(self, rows: int) -> Iterator[None]:
+        with running_stack(), on_the_web(folder_of(rows)) as address:
+            publish_from(address, publication_ending(self.month))
+            yield
 
+    def cold(self, _rows: int) -> Sequence[str]:
+        return materialize_command(self.month)
 
-def _warm(_rows: int) -> Work:
-    run = warm_worker(WARM_UP)
-    return lambda: run(YELLOW)
+    def warm(self, _rows: int) -> Work:
+        run = warm_worker(self.warm_up)
+        return lambda: run(self.month)
+
+    def reconciled(self, seconds: float, since: datetime) -> Facts:
+        facts = _without_emulator(seconds, since)
+        kept = find_kept(self.month)
+        held = rows_in_stores("trips.yellow_trips", str(self.month.month))
+        if held != (kept, kept):
+            raise ContestError(f"Postgres and BigQuery hold {held} rows of {kept} kept")
+        assets = asset_seconds(self.month)
+        return facts | assets | {"rest": seconds - sum(assets.values())}
+
+    def tutorial(self, _rows: int) -> Work:
+        """Three flows: web to Postgres, web to GCS, GCS to BigQuery; each reads for itself."""
+        import pandas  # noqa: F401
+        import sqlalchemy  # noqa: F401
+
+        url = os.environ["TAXI_SOURCE_URL"].format(
+            color=self.month.color, month=self.month.year_month
+        )
+
+        def work() -> Facts:
+            begin = time.perf_counter()
+            with tempfile.TemporaryDirectory() as folder:
+                saved, measured = _to_postgres(self.chunks(url))
+                _to_gcs(self.whole(url), Path(folder))
+                _gcs_to_bigquery(Path(folder))
+            return {"seconds": time.perf_counter() - begin + saved, "measured_rows": measured}
+
+        return work
+
+    def bench(self, name: str, rows: int) -> Bench:
+        return Bench(
+            name=name,
+            rows=rows,
+            contenders=(
+                Contender("cold", command=self.cold, before=_before, after=self.reconciled),
+                Contender("warm", self.warm, before=_before, after=self.reconciled),
+                Contender("tutorial", self.tutorial, before=_before, after=_without_emulator),
+            ),
+            compare=seconds_by_theirs("cold", "tutorial"),
+            inputs=self.inputs,
+            surroundings=self.surroundings,
+        )
 
 
 def _before(_rows: int) -> None:
@@ -75,54 +142,45 @@ def _without_emulator(seconds: float, since: datetime) -> Facts:
     return {"seconds": seconds - emulator, "emulator_seconds": emulator}
 
 
-def _reconciled(seconds: float, since: datetime) -> Facts:
-    facts = _without_emulator(seconds, since)
-    kept = find_kept(YELLOW)
-    held = rows_in_stores("trips.yellow_trips", str(YELLOW.month))
-    if held != (kept, kept):
-        raise ContestError(f"Postgres and BigQuery hold {held} rows of {kept} kept")
-    return facts
-
-
-def _tutorial(_rows: int) -> Work:
-    """Three flows: web to Postgres, web to GCS, GCS to BigQuery; each reads for itself."""
-    import pandas  # noqa: F401
-    import sqlalchemy  # noqa: F401
-
-    url = os.environ["TAXI_SOURCE_URL"].format(color=YELLOW.color, month=YELLOW.year_month)
-
-    def work() -> Facts:
-        begin = time.perf_counter()
-        with tempfile.TemporaryDirectory() as folder:
-            saved, measured = _web_to_postgres(url)
-            _web_to_gcs(url, Path(folder))
-            _gcs_to_bigquery(Path(folder))
-        return {"seconds": time.perf_counter() - begin + saved, "measured_rows": measured}
-
-    return work
-
-
-def _read(url: str) -> "pd.DataFrame":
+def _csv(url: str) -> "pd.DataFrame":
     import pandas as pd
 
-    frame = pd.read_csv(url, compression="gzip", low_memory=False)
+    return _with_times(pd.read_csv(url, compression="gzip", low_memory=False))
+
+
+def _csv_chunks(url: str) -> "Iterator[pd.DataFrame]":
+    import pandas as pd
+
+    with pd.read_csv(url, compression="gzip", chunksize=CHUNK_ROWS, low_memory=False) as chunks:
+        yield from map(_with_times, chunks)
+
+
+def _with_times(frame: "pd.DataFrame") -> "pd.DataFrame":
+    import pandas as pd
+
     for name in TIMES:
         frame[name] = pd.to_datetime(frame[name])
     return frame
 
 
-def _web_to_postgres(url: str) -> tuple[float, int]:
-    """Returns the seconds that the chunks left out would have taken, and the rows written."""
+def _parquet(url: str) -> "pd.DataFrame":
     import pandas as pd
 
+    return pd.read_parquet(url)
+
+
+def _parquet_chunks(url: str) -> "Iterator[pd.DataFrame]":
+    frame = _parquet(url)
+    for start in range(0, len(frame), CHUNK_ROWS):
+        yield frame[start : start + CHUNK_ROWS]
+
+
+def _to_postgres(chunks: "Iterator[pd.DataFrame]") -> tuple[float, int]:
+    """Returns the seconds that the chunks left out would have taken, and the rows written."""
     engine = postgres_engine()
     written = rows = 0
     seconds = 0.0
-    for number, chunk in enumerate(
-        pd.read_csv(url, compression="gzip", chunksize=CHUNK_ROWS, low_memory=False)
-    ):
-        for name in TIMES:
-            chunk[name] = pd.to_datetime(chunk[name])
+    for number, chunk in enumerate(chunks):
         rows += len(chunk)
         if number < TO_SQL_CHUNKS:
             start = time.perf_counter()
@@ -134,9 +192,9 @@ def _web_to_postgres(url: str) -> tuple[float, int]:
     return seconds * (rows - written) / written, written
 
 
-def _web_to_gcs(url: str, folder: Path) -> None:
+def _to_gcs(frame: "pd.DataFrame", folder: Path) -> None:
     path = folder / "month.parquet"
-    _read(url).to_parquet(path, compression="gzip")
+    frame.to_parquet(path, compression="gzip")
     gcs_bucket().blob("tutorial/month.parquet").upload_from_filename(str(path), timeout=600)
 
 
@@ -156,15 +214,7 @@ def _gcs_to_bigquery(folder: Path) -> None:
         ).result()
 
 
-BENCH = Bench(
-    name="partition",
-    rows=2_000_000,
-    contenders=(
-        Contender("cold", command=_cold, before=_before, after=_reconciled),
-        Contender("warm", _warm, before=_before, after=_reconciled),
-        Contender("tutorial", _tutorial, before=_before, after=_without_emulator),
-    ),
-    compare=seconds_by_theirs("cold", "tutorial"),
-    inputs=_inputs,
-    surroundings=_surroundings,
+PARQUET = _Road(YELLOW_PARQUET, WARM_UP_PARQUET, _parquet_chunks, _parquet).bench(
+    "partition_parquet", 3_000_000
 )
+CSV = _Road(YELLOW, WARM_UP, _csv_chunks, _csv).bench("partition", 2_000_000)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.processes import Facts
 from taxi_platform.trips.month import TripMonth
 
 ASSETS = ("raw_trips", "cleaned_trips", "gcs_trips", "bigquery_trips", "postgres_trips")
@@ -47,6 +48,21 @@ def warm_worker(warm_up: TripMonth) -> Callable[[TripMonth], None]:
     return run
 
 
-def publish_from(address: str) -> None:
+def publish_from(address: str, ending: str = ".csv.gz") -> None:
     """Makes a folder or a web address the source of the months, for all processes started."""
-    os.environ["TAXI_SOURCE_URL"] = f"{address}/{{color}}_tripdata_{{month}}.csv.gz"
+    os.environ["TAXI_SOURCE_URL"] = f"{address}/{{color}}_tripdata_{{month}}{ending}"
+
+
+def asset_seconds(month: TripMonth) -> Facts:
+    """How long each asset of the month's last run took, as Dagster recorded it."""
+    from dagster import DagsterInstance, RunsFilter
+
+    with DagsterInstance.get() as instance:
+        chosen = RunsFilter(tags={"dagster/partition": month.key})
+        (run,) = instance.get_runs(chosen, limit=1)
+        steps = instance.get_run_step_stats(run.run_id, list(ASSETS))
+    return {
+        step.step_key: step.end_time - step.start_time
+        for step in steps
+        if step.start_time and step.end_time
+    }

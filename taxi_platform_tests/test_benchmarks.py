@@ -77,7 +77,8 @@ BENCHES: dict[str, tuple[list[str], set[str], set[str]]] = {
         {"taxi_platform", "taxi_platform_x4"},
         {"peak_x4"},
     ),
-    "partition": (["--only", "warm", "--only", "tutorial"], {"warm", "tutorial"}, set()),
+    "partition_parquet": (["--only", "warm", "--only", "tutorial"], {"warm", "tutorial"}, set()),
+    "partition": (["--only", "warm"], {"warm"}, set()),
     "orchestration": (["--only", "warm"], {"warm"}, set()),
     "marts": (
         [],
@@ -114,6 +115,10 @@ def test_a_bench_gives_a_line_a_contender_and_the_ratios(kept: Path, name: str) 
         # The same rows for all, so that seconds can be compared; of postgres those that were kept.
         assert len(set(handled.values())) == 1
         assert 0 < lines[0]["rows"] <= rows
+    if name.startswith("partition"):
+        warm = next(line for line in lines if line["contender"] == "warm")
+        parts = ("raw_trips", "cleaned_trips", "gcs_trips", "bigquery_trips", "postgres_trips")
+        assert all(warm[part] > 0 for part in (*parts, "rest"))
     if name == "clean_parquet":
         kept_rows = {line["contender"]: line["rows_kept"] for line in lines}
         assert 0 < kept_rows["taxi_platform"] < rows == kept_rows["duckdb_bare"]
