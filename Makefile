@@ -84,7 +84,7 @@ screenshot: $(READY) ## Renew the pictures of the UI in docs/, with the system's
 	cp $(PICTURES) docs/
 
 .PHONY: bench
-bench: $(READY) ## Measure this platform and other tools, about 20 minutes, into docs/performance.md
+bench: $(READY) ## Measure this platform and other tools, about 40 minutes, into docs/performance.md
 	$(BIN)/python -m benchmarks all --write docs/performance.md
 
 # Universal: includes what other Pythons and systems need, since installing resolves nothing.
