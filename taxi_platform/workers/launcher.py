@@ -1,5 +1,7 @@
 """Launches runs on workers, and knows whether they live."""
 
+import math
+import time
 from typing import TYPE_CHECKING, Any
 
 from dagster import DagsterEvent, DagsterInstance, DagsterRun, DagsterRunStatus
@@ -22,6 +24,9 @@ EXECUTE = "taxi_platform.execute_run"
 """The name of the task; its argument is the id of the run."""
 
 QUEUE = task_default_queue
+
+BROKER_AGAIN_SECONDS = 15.0
+"""How long no run is taken from Dagster's queue after the broker could not be reached."""
 
 _CONNECTION = {
     # Longer than any run waits: a message is not given to a second worker.
@@ -61,16 +66,21 @@ class WorkerRunLauncher(CeleryRunLauncher):
             worker_redirect_stdouts=False,
         )
         self.observer = Observer()
+        self._queues_without_workers: set[str] = set()
+        self._broker_missed = -math.inf
 
     def places(self) -> dict[str, int]:
         """How many runs the living workers execute at once, by queue.
 
-        A queue whose workers have all died, or drain, has none.
+        A queue whose workers have all died, or drain, has none, and so has one that a run named and
+        that never had a worker. While the broker cannot be reached, no queue has any.
         """
-        found = {self.default_queue: 0}
+        found = dict.fromkeys([self.default_queue, *self._queues_without_workers], 0)
         for worker in self.observer.look(self._instance):
             places = worker.state.places if worker.takes_runs else 0
             found[worker.state.queue] = found.get(worker.state.queue, 0) + places
+        if time.monotonic() < self._broker_missed + BROKER_AGAIN_SECONDS:
+            return dict.fromkeys(found, 0)
         return found
 
     def launch_run(self, context: LaunchRunContext) -> None:
@@ -79,6 +89,7 @@ class WorkerRunLauncher(CeleryRunLauncher):
         queue = run.tags.get(DAGSTER_CELERY_QUEUE_TAG, self.default_queue)
         workers = self.observer.look(self._instance)
         if not any(worker.takes_runs and worker.state.queue == queue for worker in workers):
+            self._queues_without_workers.add(queue)
             self._put_back(run, f"No worker takes runs from the queue {queue}.")
             return
         try:
@@ -86,6 +97,7 @@ class WorkerRunLauncher(CeleryRunLauncher):
                 EXECUTE, args=[run.run_id], queue=queue, priority=_priority(run)
             )
         except (KombuError, OperationalError, OSError) as error:
+            self._broker_missed = time.monotonic()
             self._put_back(run, f"The broker cannot be reached: {type(error).__name__}.")
             return
         self._instance.add_run_tags(run.run_id, {DAGSTER_CELERY_TASK_ID_TAG: str(task.id)})

@@ -29,6 +29,33 @@ with DagsterInstance.get() as instance:
     print(json.dumps(chosen.tag_concurrency_limits))
 """
 
+PUT_BACK = """
+import json, sys, time
+from dataclasses import replace
+from dagster import DagsterInstance, DagsterRunStatus
+from dagster._core.launcher import LaunchRunContext
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin,
+)
+from dagster._core.test_utils import create_run_for_test
+from taxi_platform.workers.presence import WorkerState, report
+with DagsterInstance.get() as instance:
+    for beat in (1, 2):
+        report(instance, replace(WorkerState("a", "dagster", 2), beat=beat, at=time.time()))
+        instance.run_launcher.places()
+    for queue in ("nowhere", "dagster"):
+        run = create_run_for_test(
+            instance, "job", tags={"dagster-celery/queue": queue}, status=DagsterRunStatus.STARTING,
+            remote_job_origin=RemoteJobOrigin(
+                RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("platform"), "all"), "job"
+            ),
+        )
+        instance.run_launcher.launch_run(LaunchRunContext(run, None))
+        said = [record.dagster_event.message for record in instance.all_logs(run.run_id)]
+        print(json.dumps(instance.run_launcher.places()), instance.get_run_by_id(run.run_id).status)
+        print(said)
+"""
+
 SHOW = """
 import sys
 from dagster import DagsterInstance
@@ -74,3 +101,15 @@ def test_as_many_runs_are_taken_from_the_queue_as_workers_have_places(tmp_path: 
     by_queue = {limit["value"]: limit["limit"] for limit in json.loads(limits)[1:]}
     assert by_queue == {"dagster": 5, "heavy": 1, "gone": 0}
     assert json.loads(limits)[0]["key"] == "dagster/partition"
+
+
+def test_a_run_that_cannot_be_sent_waits_instead_of_being_taken_again_every_second(
+    tmp_path: Path,
+) -> None:
+    nowhere, said, broker, why = shown(
+        tmp_path, PUT_BACK, TAXI_CELERY_BROKER="redis://127.0.0.1:9/0"
+    )
+    assert nowhere == '{"dagster": 2, "nowhere": 0} DagsterRunStatus.QUEUED'
+    assert "No worker takes runs from the queue nowhere. The run waits." in said
+    assert broker == '{"dagster": 0, "nowhere": 0} DagsterRunStatus.QUEUED'
+    assert "The broker cannot be reached" in why
