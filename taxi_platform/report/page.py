@@ -21,7 +21,8 @@ MOST_NAMED = 3
 NOT_PUBLISHED = "not published"
 """Instead of a sum of what the files of a color do not have."""
 
-SYNTHETIC = "No row is real: they are generated to try the platform out."
+GENERATED = "they are generated to try the platform out"
+"""Why there are synthetic trips."""
 
 
 def report_page(figures: Figures, shown: Sequence[Picture]) -> str:
@@ -55,15 +56,11 @@ def report_page(figures: Figures, shown: Sequence[Picture]) -> str:
 
 
 def _notice(figures: Figures) -> str:
+    """What is said of months that are made up; names them if there are others."""
     made_up = figures.synthetic & figures.loaded
-    if made_up == figures.loaded:
-        return f"{figures.made_up} trips. {SYNTHETIC}"
     named = ", ".join(f"{month.color} {month.year_month}" for month in sorted(made_up))
-    return f"{figures.made_up} trips. Real: all months but {named}. Of those, {_lower(SYNTHETIC)}"
-
-
-def _lower(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
+    which = "" if made_up == figures.loaded else f" of {named}"
+    return f"{figures.made_up} trips. No row{which} is real: {GENERATED}."
 
 
 def _part(name: str) -> str:

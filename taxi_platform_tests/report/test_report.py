@@ -128,7 +128,7 @@ def test_real_months_beside_synthetic_ones_are_not_called_synthetic() -> None:
     titles = re.findall(r"<figure.*?<h2>(.*?)</h2>", text, re.S)
     assert all(title.startswith("Partly synthetic trips: ") for title in titles)
     assert re.search(r"<title>Partly synthetic: ", text)
-    assert "Real: all months but green 2024-03. Of those, no row is real" in text
+    assert "Partly synthetic trips. No row of green 2024-03 is real: they are generated" in text
     # A synthetic month that is not shown is not mentioned.
     assert figures(synthetic=[TripMonth("yellow", date(2024, 1, 1))]).made_up == ""
 
