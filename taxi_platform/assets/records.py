@@ -21,8 +21,9 @@ def latest_of_each(
     found: dict[TripMonth, EventLogRecord] = {}
     chosen = AssetRecordsFilter(key, asset_partitions=list(wanted))
     cursor: str | None = None
+    limit = min(len(wanted), RECORDS_AT_A_TIME)
     while len(found) < len(wanted):
-        page = instance.fetch_materializations(chosen, limit=RECORDS_AT_A_TIME, cursor=cursor)
+        page = instance.fetch_materializations(chosen, limit=limit, cursor=cursor)
         for record in page.records:
             if record.partition_key is not None:
                 found.setdefault(wanted[record.partition_key], record)
