@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from taxi_platform.environment import prepare_dagster_process
 from taxi_platform.errors import SettingsError
 from taxi_platform.landing.zone import LandingZone
+from taxi_platform.sources.address import parts_of
 from taxi_platform.sources.download_limits import DOWNLOAD_BYTES, DOWNLOAD_SECONDS
 from taxi_platform.sources.template import SourceTemplate
 from taxi_platform.stores.base import StoreType, TableStore
@@ -210,8 +211,8 @@ class Settings(BaseSettings):
     @field_validator("ui_url")
     @classmethod
     def _ui_address(cls, value: str | None) -> str | None:
-        if value and not value.startswith(("http://", "https://")):
-            raise ValueError("give an http:// or https:// address")
+        if value:
+            _require_web_address(value)
         return value or None
 
     @field_validator("alert_webhook_url")
@@ -219,8 +220,7 @@ class Settings(BaseSettings):
     def _web_address(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None or not value.get_secret_value():
             return None
-        if not value.get_secret_value().startswith(("http://", "https://")):
-            raise ValueError("give an http:// or https:// address")
+        _require_web_address(value.get_secret_value())
         return value
 
     @field_validator("data_dir")
@@ -290,6 +290,12 @@ class Settings(BaseSettings):
         found = [secret for part in parts for secret in _secrets(part)]
         found += [p for p in [urlsplit(_of(self.celery_broker)).password] if p]
         return found + self.source_url.secrets()
+
+
+def _require_web_address(address: str) -> None:
+    parts = parts_of(address)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("give an http:// or https:// address")
 
 
 def _one_or_more(names: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:

@@ -73,6 +73,9 @@ def test_without_variables_it_is_the_embedded_stack_and_the_tlc() -> None:
         ("TAXI_SOURCE_URL", "nowhere", "TAXI_SOURCE_URL: 'nowhere' is no source: give one of tlc"),
         ("TAXI_ALERT_EMAIL_FROM", "taxi", "TAXI_ALERT_EMAIL_FROM: 'taxi' is no mail address"),
         ("TAXI_UI_URL", "ui.example.org", "TAXI_UI_URL: give an http:// or https:// address"),
+        ("TAXI_UI_URL", "http://ui:99999", "TAXI_UI_URL: its host or port cannot be read"),
+        ("TAXI_ALERT_WEBHOOK_URL", "https://h:port/x", "TAXI_ALERT_WEBHOOK_URL: its host or port"),
+        ("TAXI_ALERT_WEBHOOK_URL", "https:///x", "TAXI_ALERT_WEBHOOK_URL: give an http:// or"),
     ],
 )
 def test_a_bad_value_is_named_with_its_variable(

@@ -5,7 +5,7 @@ it asks for all of it.
 """
 
 import hashlib
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
 from taxi_platform.redaction import redact
 
@@ -22,6 +22,23 @@ NOT_PASSWORDS = {"", "x-oauth-basic", "x-access-token"}
 def is_synthetic(source: str | None) -> bool:
     """Whether a recorded source is that of generated trips, of which no row is real."""
     return source is not None and source.startswith("synthetic:")
+
+
+def parts_of(address: str) -> SplitResult:
+    """The parts of an address; no message repeats it, for it may contain a password.
+
+    Raises:
+        ValueError: its host or port cannot be read.
+    """
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(
+            "its host or port cannot be read: percent-encode what is special in its user and "
+            "password, such as / as %2F and @ as %40"
+        ) from None
+    return parts
 
 
 class SourceAddress:

@@ -5,7 +5,7 @@ from string import Formatter
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from taxi_platform.sources.address import SourceAddress, public_part, secrets_in
+from taxi_platform.sources.address import SourceAddress, parts_of, public_part, secrets_in
 from taxi_platform.trips.month import TripMonth
 
 PRESETS: Final = {
@@ -114,14 +114,7 @@ def _refuse(template: str) -> None:
         f"give one of {', '.join(PRESETS)}, {SYNTHETIC}, or an http(s):// or file:// template "
         "with {color} and {month}, and {year} if you like"
     )
-    try:
-        parts = urlsplit(template)
-        _ = parts.port
-    except ValueError:
-        raise ValueError(
-            "its host or port cannot be read: percent-encode what is special in its user and "
-            "password, such as / as %2F and @ as %40"
-        ) from None
+    parts = parts_of(template)
     if parts.scheme not in _SCHEMES:
         scheme = f"an address with {parts.scheme}://" if parts.scheme else "what it names"
         raise ValueError(
