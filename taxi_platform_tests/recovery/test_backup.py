@@ -1,0 +1,318 @@
+"""The scripts deploy/backup and deploy/restore on small databases: what they keep, and refuse."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from taxi_platform.local.postgres_server import DAGSTER_DATABASE, DATABASE, ROLE
+from taxi_platform_tests.automation.unattended import wait_until
+from taxi_platform_tests.conftest import PROJECT
+from taxi_platform_tests.faults.own_postgres import OwnPostgres, own_postgres
+from taxi_platform_tests.recovery.scripts import script, script_environment
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+SCHEMA = 'Trips of "ours"'
+"""A name that is neither a pattern nor folded to lower case."""
+
+
+@dataclass(frozen=True)
+class Databases:
+    """A cluster with a table in each database, and the scripts that are run on it."""
+
+    own: OwnPostgres
+    directory: Path
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return script_environment(self.own, TAXI_POSTGRES_SCHEMA=SCHEMA, **more)
+
+    def backup(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return script(
+            "backup", str(self.directory), *arguments, environment=self.environment(**more)
+        )
+
+    def restore(self, backup: Path, **more: str) -> subprocess.CompletedProcess[str]:
+        return script("restore", str(backup), environment=self.environment(**more))
+
+    def start_backup(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [PROJECT / "deploy" / "backup", self.directory],
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def backups(self) -> list[Path]:
+        return sorted(self.directory.glob("taxi-*"))
+
+    def files(self) -> list[str]:
+        return sorted(path.name for path in self.directory.iterdir())
+
+    @contextmanager
+    def connect(self, database: str) -> Iterator[psycopg.Connection[Any]]:
+        password = self.own.passwords[ROLE]
+        with psycopg.connect(
+            host="127.0.0.1", port=self.own.port, user=ROLE, password=password, dbname=database
+        ) as connection:
+            yield connection
+
+    def rows(self, database: str, table: str) -> list[Any]:
+        with self.connect(database) as connection:
+            found = connection.execute(f"SELECT id FROM {table} ORDER BY id".encode()).fetchall()
+        return [number for (number,) in found]
+
+    def empty(self) -> None:
+        """Makes both databases anew."""
+        with self.own.local.connect(self.own.port) as connection:
+            for database in (DATABASE, DAGSTER_DATABASE):
+                connection.execute(f"DROP DATABASE {database} WITH (FORCE)".encode())
+        self.own.local.ensure_databases(self.own.port)
+
+    def fill(self) -> None:
+        with self.connect(DAGSTER_DATABASE) as connection:
+            connection.execute("CREATE TABLE runs AS SELECT 1 AS id")
+        with self.connect(DATABASE) as connection:
+            connection.execute(f"CREATE SCHEMA {quoted(SCHEMA)}".encode())
+            connection.execute(f"CREATE TABLE {TRIPS} AS SELECT 1 AS id".encode())
+            connection.execute("CREATE SCHEMA others")
+            connection.execute("CREATE TABLE others.trips AS SELECT 7 AS id")
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+TRIPS = f"{quoted(SCHEMA)}.trips"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPostgres]:
+    with own_postgres(tmp_path_factory.mktemp("backup")) as own:
+        yield own
+
+
+@pytest.fixture
+def databases(cluster: OwnPostgres, tmp_path: Path) -> Databases:
+    """Filled databases, and a folder for backups whose name has a space in it."""
+    made = Databases(cluster, tmp_path / "of us")
+    made.empty()
+    made.fill()
+    made.directory.mkdir()
+    return made
+
+
+def waiting_dumps(databases: Databases) -> list[Any]:
+    with databases.own.local.connect(databases.own.port) as connection:
+        return connection.execute(
+            "SELECT datname FROM pg_stat_activity "
+            "WHERE wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE%'"
+        ).fetchall()
+
+
+def test_what_is_backed_up_is_restored_and_others_schemas_are_not(databases: Databases) -> None:
+    made = databases.backup()
+    assert made.returncode == 0, made.stderr
+    (backup,) = databases.backups()
+    assert str(backup) in made.stdout
+    assert sorted(p.name for p in backup.iterdir()) == ["SHA256SUMS", "dagster.dump", "trips.dump"]
+    assert {p.stat().st_mode & 0o077 for p in (backup, *backup.iterdir())} == {0}
+    databases.empty()
+    restored = databases.restore(backup)
+    assert restored.returncode == 0, restored.stderr
+    assert databases.rows(DAGSTER_DATABASE, "runs") == [1]
+    assert databases.rows(DATABASE, TRIPS) == [1]
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        databases.rows(DATABASE, "others.trips")
+
+
+def test_one_database_for_both_is_restored_too(databases: Databases) -> None:
+    with databases.connect(DATABASE) as connection:
+        connection.execute("CREATE TABLE runs AS SELECT 2 AS id")
+        connection.execute("DROP SCHEMA others CASCADE")
+    one = {"TAXI_DAGSTER_POSTGRES_DATABASE": DATABASE}
+    assert databases.backup(**one).returncode == 0
+    databases.empty()
+    restored = databases.restore(databases.backups()[0], **one)
+    assert restored.returncode == 0, restored.stderr
+    assert databases.rows(DATABASE, "runs") == [2]
+    assert databases.rows(DATABASE, TRIPS) == [1]
+
+
+def test_a_schema_that_is_there_and_empty_is_filled(databases: Databases) -> None:
+    """Its user may not be allowed to create schemas."""
+    assert databases.backup().returncode == 0
+    databases.empty()
+    with databases.connect(DATABASE) as connection:
+        connection.execute(f"CREATE SCHEMA {quoted(SCHEMA)}".encode())
+    restored = databases.restore(databases.backups()[0])
+    assert restored.returncode == 0, restored.stderr
+    assert databases.rows(DATABASE, TRIPS) == [1]
+
+
+@pytest.mark.parametrize("database", [DATABASE, DAGSTER_DATABASE])
+def test_a_database_that_is_not_empty_is_refused_by_name(
+    databases: Databases, database: str
+) -> None:
+    assert databases.backup().returncode == 0
+    databases.empty()
+    with databases.connect(database) as connection:
+        connection.execute("CREATE TABLE somebodys AS SELECT 3 AS id")
+    refused = databases.restore(databases.backups()[0])
+    assert refused.returncode == 1
+    assert f"database {database} on 127.0.0.1" in refused.stderr
+    assert "public.somebodys" in refused.stderr
+    for name in (DATABASE, DAGSTER_DATABASE):
+        with databases.connect(name) as connection:
+            tables = connection.execute(
+                "SELECT relname FROM pg_class WHERE relname IN ('runs', 'trips')"
+            ).fetchall()
+        assert tables == []
+
+
+def test_only_the_newest_backups_are_kept_and_nothing_else_is_touched(
+    databases: Databases,
+) -> None:
+    old = [databases.directory / f"taxi-2020010{day}T000000Z" for day in range(1, 5)]
+    others = [databases.directory / "taxi-mine", databases.directory / "taxi-20200101T000000Z.tar"]
+    for folder in (*old, *others):
+        folder.mkdir()
+        (folder / "trips.dump").touch()
+    failed = databases.backup("2", TAXI_POSTGRES_PASSWORD="wrong")
+    assert failed.returncode == 1
+    assert all(folder.is_dir() for folder in old)
+    assert databases.backup("2").returncode == 0
+    assert [folder.is_dir() for folder in old] == [False, False, False, True]
+    assert all(folder.is_dir() for folder in others)
+    assert len(databases.files()) == 4
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_an_interrupted_backup_leaves_none_that_looks_whole(
+    databases: Databases, stop: signal.Signals
+) -> None:
+    with databases.connect(DATABASE) as connection:
+        connection.execute(f"LOCK TABLE {TRIPS} IN ACCESS EXCLUSIVE MODE".encode())
+        process = databases.start_backup()
+        family = psutil.Process(process.pid)
+        try:
+            wait_until(lambda: waiting_dumps(databases), every=0.05)
+            (unfinished,) = databases.files()
+            assert (databases.directory / unfinished / "dagster.dump").stat().st_size > 0
+            started = time.monotonic()
+            if stop is signal.SIGKILL:
+                os.killpg(process.pid, stop)
+            else:
+                process.send_signal(stop)
+            process.communicate(timeout=20)
+            assert process.returncode in (128 + stop, -stop)
+            assert time.monotonic() - started < 10
+        finally:
+            for child in family.children(recursive=True) if family.is_running() else ():
+                child.kill()
+    assert databases.backups() == []
+    if stop is signal.SIGKILL:
+        (left,) = databases.files()
+        refused = databases.restore(databases.directory / left)
+        assert refused.returncode == 1
+        assert "no whole backup" in refused.stderr
+        a_week_ago = time.time() - 7 * 86_400
+        os.utime(databases.directory / left, (a_week_ago, a_week_ago))
+        assert databases.backup().returncode == 0
+        assert databases.files() == [path.name for path in databases.backups()]
+    else:
+        assert databases.files() == []
+        wait_until(lambda: not waiting_dumps(databases), 10)
+
+
+def test_what_is_loaded_during_a_backup_may_be_in_the_trips_but_never_in_the_records_alone(
+    databases: Databases,
+) -> None:
+    with databases.connect(DAGSTER_DATABASE) as records, databases.connect(DATABASE) as trips:
+        records.execute("LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
+        process = databases.start_backup()
+        wait_until(lambda: waiting_dumps(databases), every=0.05)
+        trips.execute(f"INSERT INTO {TRIPS} VALUES (2)".encode())
+        trips.commit()
+        records.execute("INSERT INTO runs VALUES (2)")
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    databases.empty()
+    assert databases.restore(databases.backups()[0]).returncode == 0
+    assert databases.rows(DATABASE, TRIPS) == [1, 2]
+    assert databases.rows(DAGSTER_DATABASE, "runs") == [1]
+
+
+def damaged(backup: Path) -> None:
+    path = backup / "trips.dump"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def half(backup: Path) -> None:
+    (backup / "dagster.dump").unlink()
+
+
+@pytest.mark.parametrize("damage", [damaged, half])
+def test_a_damaged_backup_is_refused(databases: Databases, damage: Callable[[Path], None]) -> None:
+    assert databases.backup().returncode == 0
+    damage(databases.backups()[0])
+    databases.empty()
+    refused = databases.restore(databases.backups()[0])
+    assert refused.returncode == 1
+    assert "is damaged" in refused.stderr
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        databases.rows(DATABASE, TRIPS)
+
+
+def test_without_postgres_among_the_stores_only_the_records_are_backed_up(
+    databases: Databases,
+) -> None:
+    assert databases.backup(TAXI_STORES="bigquery,gcs").returncode == 0
+    assert not (databases.backups()[0] / "trips.dump").exists()
+    databases.empty()
+    restored = databases.restore(databases.backups()[0])
+    assert restored.returncode == 0, restored.stderr
+    assert databases.rows(DAGSTER_DATABASE, "runs") == [1]
+
+
+def test_the_password_may_be_in_a_file(databases: Databases, tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text(databases.own.passwords[ROLE] + "\n")
+    files = {"TAXI_POSTGRES_PASSWORD": "wrong", "TAXI_POSTGRES_PASSWORD_FILE": str(secret)}
+    assert databases.backup(**files).returncode == 0
+
+
+def test_no_command_line_shows_the_password(databases: Databases) -> None:
+    with databases.connect(DATABASE) as connection:
+        connection.execute(f"LOCK TABLE {TRIPS} IN ACCESS EXCLUSIVE MODE".encode())
+        process = databases.start_backup()
+        wait_until(lambda: waiting_dumps(databases), every=0.05)
+        family = psutil.Process(process.pid)
+        lines = [" ".join(p.cmdline()) for p in (family, *family.children(recursive=True))]
+        connection.rollback()
+    process.communicate(timeout=60)
+    assert any("pg_dump" in line for line in lines)
+    assert not any(databases.own.passwords[ROLE] in line for line in lines)
+
+
+def test_what_is_missing_is_said(databases: Databases, tmp_path: Path) -> None:
+    environment = databases.environment()
+    del environment["TAXI_POSTGRES_HOST"]
+    said = script("backup", str(tmp_path), environment=environment)
+    assert (said.returncode, "TAXI_POSTGRES_HOST is not set" in said.stderr) == (1, True)
+    unknown = databases.backup(TAXI_POSTGRES_SCHEMA="nowhere")
+    assert unknown.returncode == 1
+    assert "no matching schemas" in unknown.stderr
+    assert databases.files() == []
