@@ -30,6 +30,7 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 from dagster._daemon.types import DaemonHeartbeat
+from dagster_shared.error import SerializableErrorInfo
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
@@ -225,7 +226,7 @@ def test_a_run_that_waits_a_silent_daemon_and_red_ticks_are_seen(loaded: dict[st
         tick(instance, "published_months", now - 60, TickStatus.FAILURE, in_a_row=2)
         tick(instance, "gcs_objects_to_bigquery", now - 30, TickStatus.SKIPPED)
         # It is still on in a code location that has got another name since.
-        tick(instance, "published_months", now - 9_000, TickStatus.SUCCESS, location="old")
+        tick(instance, "published_months", now - 9_000, TickStatus.SKIPPED, location="old")
         time.sleep(RECORDS_SECONDS)
         found = served.scrape()
         instance.delete_run(run.run_id)
@@ -270,6 +271,7 @@ def tick(
         instigator_type=InstigatorType.SENSOR,
         status=status,
         timestamp=at,
+        error=SerializableErrorInfo("no answer", [], "E") if status is TickStatus.FAILURE else None,
         selector_id=state.selector_id,
         failure_count=in_a_row,
         consecutive_failure_count=in_a_row,
