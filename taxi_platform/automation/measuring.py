@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from taxi_platform.safe_texts import safe_line
@@ -27,7 +27,6 @@ class Measuring(Generic[T]):
         *,
         stale_seconds: float = 0.0,
         again_seconds: float | None = None,
-        flaws: Callable[[T], Sequence[str]] = lambda _: (),
     ) -> None:
         """Measures nothing yet.
 
@@ -37,19 +36,17 @@ class Measuring(Generic[T]):
             report: is called with why it cannot be measured, when that changes.
             kept_seconds: for how long a value is not measured again.
             stale_seconds: how old the last value may be that is shown while the next is not there.
-            again_seconds: for how long a value with flaws, or an error, is kept instead.
-            flaws: what a value lacks, and why; is reported too.
+            again_seconds: when it is measured again if it could not be.
         """
         self._name, self._measure, self._report = name, measure, report
         self._kept, self._stale = kept_seconds, stale_seconds
         self._again = kept_seconds if again_seconds is None else again_seconds
-        self._flaws = flaws
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._is_running = False
         self._next = self._measured = float("-inf")
         self._value: T | None = None
-        self._said: Sequence[str] = ()
+        self._said: str | None = None
 
     def begin(self) -> None:
         """Has it measured, if that is due and nobody does it yet."""
@@ -60,6 +57,11 @@ class Measuring(Generic[T]):
             self._ended.clear()
         # A daemon: a server that says nothing must not keep the process from ending.
         threading.Thread(target=self._run, name=f"measuring {self._name}", daemon=True).start()
+
+    def outdate(self, after_seconds: float) -> None:
+        """Lets a value be measured again when it is so old, if that is earlier."""
+        with self._lock:
+            self._next = min(self._next, self._measured + after_seconds)
 
     def value(self, until: float) -> T | None:
         """The value, None if there is none in time, or if it cannot be measured.
@@ -72,25 +74,25 @@ class Measuring(Generic[T]):
         with self._lock:
             if not self._is_running or time.monotonic() - self._measured < self._stale:
                 return self._value
-        self._say([f"{self._name}: no answer in time"])
+        self._say("no answer in time")
         return None
 
     def _run(self) -> None:
         value: T | None = None
+        kept = self._kept
         try:
             value = self._measure()
-            flaws = self._flaws(value)
+            self._said = None
         except Exception as error:  # noqa: BLE001 (whatever it is, a later scrape tries again)
-            flaws = [f"{self._name}: {safe_line(error) or type(error).__name__}"]
-        self._say(flaws)
+            kept = self._again
+            self._say(safe_line(error) or type(error).__name__)
         with self._lock:
             self._value, self._measured = value, time.monotonic()
-            self._next = self._measured + (self._again if flaws else self._kept)
+            self._next = self._measured + kept
             self._is_running = False
             self._ended.set()
 
-    def _say(self, lines: Sequence[str]) -> None:
-        before, self._said = self._said, lines
-        for line in lines:
-            if line not in before:
-                self._report(line)
+    def _say(self, what: str) -> None:
+        if what != self._said:
+            self._said = what
+            self._report(f"{self._name}: {what}")

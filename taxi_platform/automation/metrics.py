@@ -1,24 +1,29 @@
 """What the platform tells a monitoring system: runs, ticks, daemons and months, as numbers.
 
-The numbers of ``taxi-platform status`` and of the alerts, from the same functions. Two things are
-measured, each by a thread of its own: Dagster's records, which change every second and cost
-milliseconds, and the months, for which every store is asked. A measurement is kept for a while, so
-a hundred scrapes cost what one costs; and no scrape waits longer than ``PATIENCE_SECONDS``,
-whatever a server does.
+The numbers of ``taxi-platform status`` and of the alerts, from the same functions. Dagster's
+records, the months and each store are measured by a thread of their own, and what was measured is
+kept for a while. So a hundred scrapes cost what one costs, and no scrape waits longer than
+``PATIENCE_SECONDS``, whatever a server does.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from taxi_platform.assets.loaded_months import loaded_months
-from taxi_platform.automation.calendar import MonthState, month_statuses, stored_months
+from taxi_platform.automation.calendar import (
+    MonthState,
+    StoredMonths,
+    month_statuses,
+    months_in,
+)
 from taxi_platform.automation.measuring import Measuring
 from taxi_platform.automation.months import MonthRecords
 from taxi_platform.dagster_internals import LastTick, last_ticks
@@ -26,19 +31,36 @@ from taxi_platform.settings import Settings
 from taxi_platform.trips.month import TripMonth
 
 PATIENCE_SECONDS = 4.0
-"""How long a scrape waits, for both measurements together. Prometheus gives up after 10 s."""
+"""How long a scrape waits in all. Prometheus gives up after 10 s."""
 
-RECORDS_SECONDS = 5.0
-"""How long Dagster's records are kept: less than any scrape interval."""
+STORE_PATIENCE_SECONDS = 20.0
+"""How long the months are counted without a store that does not answer."""
 
-MONTHS_SECONDS = 300.0
-"""How long the months are kept. They change with a run, and asking BigQuery is not for free."""
+STALE_SECONDS = 300.0
+"""How old the months may be that are shown while they are counted again."""
 
-STALE_SECONDS = 900.0
-"""Months older than this are not shown, while the next measurement of them does not end."""
 
-AGAIN_SECONDS = 30.0
-"""When the months are asked for again if somebody did not answer."""
+@dataclass(frozen=True)
+class Keeping:
+    """How many seconds what was measured is kept.
+
+    Attributes:
+        records: what Dagster records: less than any scrape interval.
+        months: the months, as far as Dagster tells.
+        store: what a store answered, if no run has ended since. BigQuery bills for reading a column
+            of every row: a gigabyte for a hundred million trips.
+        changed: what it answered, if a run has ended since.
+        failed: when a store that did not answer is asked again.
+    """
+
+    records: float = 5.0
+    months: float = 30.0
+    store: float = 21_600.0
+    changed: float = 600.0
+    failed: float = 30.0
+
+
+ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 
 NEVER = float("inf")
 
@@ -104,22 +126,19 @@ class Months:
     Attributes:
         states: the number of months by color and state.
         stored: the number of months by store and color, of stores that answered.
-        problems: why others did not, by store.
+        silent: the stores that did not.
         rows: rows loaded, by color and whether they are synthetic: of months that every store has.
-        at: when this was measured, in seconds since 1970.
     """
 
     states: Mapping[tuple[str, MonthState], int]
     stored: Mapping[tuple[str, str], int]
-    problems: Mapping[str, str]
+    silent: Collection[str]
     rows: Mapping[tuple[str, bool], int]
-    at: float
 
     @classmethod
-    def of(cls, records: MonthRecords) -> "Months":
-        """Asks the stores and an instance."""
-        chosen, at = records.chosen, time.time()
-        stored = stored_months(chosen, chosen.colors)
+    def of(cls, records: MonthRecords, stored: StoredMonths) -> "Months":
+        """Asks an instance about what the stores say."""
+        chosen = records.chosen
         states = Counter(
             (status.month.color, status.state)
             for status in month_statuses(chosen, chosen.colors, stored, records)
@@ -134,13 +153,12 @@ class Months:
                 for store, months in stored.by_store.items()
                 for color in chosen.colors
             },
-            problems=stored.problems,
+            silent=stored.problems.keys(),
             rows={
                 (c, synthetic): rows[c, synthetic]
                 for c in chosen.colors
                 for synthetic in (False, True)
             },
-            at=at,
         )
 
 
@@ -156,9 +174,7 @@ class PlatformCollector(Collector):
         chosen: Settings,
         open_instance: Opens,
         report: Callable[[str], None],
-        *,
-        records_seconds: float = RECORDS_SECONDS,
-        months_seconds: float = MONTHS_SECONDS,
+        keeping: Keeping | None = None,
     ) -> None:
         """Measures nothing yet.
 
@@ -166,33 +182,35 @@ class PlatformCollector(Collector):
             chosen: the settings.
             open_instance: opens Dagster's instance.
             report: is called with what cannot be measured, and why, when that changes.
-            records_seconds: how long Dagster's records are kept.
-            months_seconds: how long the months are kept.
+            keeping: for how long.
         """
-
-        def records() -> Records:
-            with open_instance() as instance:
-                return Records.of(instance)
-
-        def months() -> Months:
-            with open_instance() as instance:
-                return Months.of(MonthRecords(instance, chosen))
-
-        self._records = Measuring("dagster", records, report, records_seconds)
+        self._chosen, self._open, self._keeping = chosen, open_instance, keeping or Keeping()
+        self._ended: int | None = None
+        kept = self._keeping
+        self._stores = {
+            store: Measuring(
+                store,
+                partial(months_in, chosen, store, chosen.colors),
+                report,
+                kept.store,
+                again_seconds=kept.failed,
+            )
+            for store in chosen.stores
+        }
+        self._records = Measuring("dagster", self._ask, report, kept.records)
         self._months = Measuring(
-            "months",
-            months,
-            report,
-            months_seconds,
-            stale_seconds=STALE_SECONDS,
-            again_seconds=min(AGAIN_SECONDS, months_seconds),
-            flaws=lambda found: [f"{store}: {why}" for store, why in found.problems.items()],
+            "months", self._count, report, kept.months, stale_seconds=STALE_SECONDS
         )
+
+    def begin(self) -> None:
+        """Has all measured: who begins to scrape later need not wait."""
+        self._months.begin()
+        self._records.begin()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """All metrics; those of what does not answer are left out, and its ``up`` is 0."""
         until = time.monotonic() + PATIENCE_SECONDS
-        self._months.begin()
+        self.begin()
         records = self._records.value(until)
         months = self._months.value(until)
         up = _gauge("up", "Whether it could be measured: Dagster's records, and the months.", "of")
@@ -203,6 +221,28 @@ class PlatformCollector(Collector):
             yield from _of_records(records, time.time())
         if months is not None:
             yield from _of_months(months)
+
+    def _ask(self) -> Records:
+        with self._open() as instance:
+            return Records.of(instance)
+
+    def _count(self) -> Months:
+        with self._open() as instance:
+            ended = instance.get_runs_count(RunsFilter(statuses=ENDED))
+            for store in self._stores.values():
+                if ended != self._ended:
+                    store.outdate(self._keeping.changed)
+                store.begin()
+            self._ended = ended
+            return Months.of(MonthRecords(instance, self._chosen), self._stored())
+
+    def _stored(self) -> StoredMonths:
+        until = time.monotonic() + STORE_PATIENCE_SECONDS
+        answers = {name: store.value(until) for name, store in self._stores.items()}
+        return StoredMonths(
+            {name: months for name, months in answers.items() if months is not None},
+            {name: "no answer" for name, months in answers.items() if months is None},
+        )
 
 
 def _of_records(records: Records, now: float) -> Iterable[GaugeMetricFamily]:
@@ -250,19 +290,15 @@ def _of_months(months: Months) -> Iterable[GaugeMetricFamily]:
         rows.add_metric([color, "synthetic" if synthetic else "published"], number)
     yield rows
 
-    answered = _gauge("store_up", "Whether a store answered when the months were counted.", "store")
-    for store in sorted({store for store, _ in months.stored} | set(months.problems)):
-        answered.add_metric([store], store not in months.problems)
+    answered = _gauge("store_up", "Whether a store answered when it was asked last.", "store")
+    for store in sorted({store for store, _ in months.stored} | set(months.silent)):
+        answered.add_metric([store], store not in months.silent)
     yield answered
 
     stored = _gauge("store_months", "Months that have rows in a store.", "store", "color")
     for (store, color), number in months.stored.items():
         stored.add_metric([store, color], number)
     yield stored
-
-    at = _gauge("months_timestamp_seconds", "When the months were counted.")
-    at.add_metric([], months.at)
-    yield at
 
 
 def _gauge(name: str, says: str, *labels: str) -> GaugeMetricFamily:

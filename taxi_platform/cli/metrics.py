@@ -17,8 +17,8 @@ def metrics(
 ) -> None:
     """Serve /metrics for Prometheus: runs, the queue, daemons, ticks, months and rows.
 
-    Until SIGTERM or Ctrl-C. It asks Dagster and the stores when it is scraped, and keeps the
-    answers for some seconds, those of the stores for minutes. It has no log-in.
+    Until SIGTERM or Ctrl-C. It asks Dagster when it is scraped, and keeps the answers for some
+    seconds; the stores are asked again when runs have ended. It has no log-in.
     """
     from prometheus_client import CollectorRegistry, start_http_server
 
@@ -28,9 +28,10 @@ def metrics(
 
     registry = CollectorRegistry()
     try:
-        registry.register(PlatformCollector(load_settings(), open_instance, say_error))
+        collector = PlatformCollector(load_settings(), open_instance, say_error)
     except SettingsError as error:
         raise fail(str(error)) from error
+    registry.register(collector)
     try:
         server, thread = start_http_server(port, addr=host, registry=registry)
     except OSError as error:
@@ -38,6 +39,7 @@ def metrics(
             f"cannot listen on {host}:{port} ({error.strerror or error}): choose another --port or "
             "--host"
         ) from error
+    collector.begin()
     shown = f"[{host}]" if ":" in host else host
     say(f"http://{shown}:{server.server_port}/metrics")
     try:

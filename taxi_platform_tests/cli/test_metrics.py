@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import psycopg
@@ -30,12 +31,15 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 from dagster._daemon.types import DaemonHeartbeat
+from dagster_shared.error import SerializableErrorInfo
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from taxi_platform.assets.keys import trip_keys
 from taxi_platform.automation.measuring import Measuring
-from taxi_platform.automation.metrics import PATIENCE_SECONDS, RECORDS_SECONDS
+from taxi_platform.automation.metrics import PATIENCE_SECONDS, Keeping, PlatformCollector
+from taxi_platform.cli.backfill import open_instance
 from taxi_platform.cli.main import app
 from taxi_platform.definitions import build_defs
 from taxi_platform.local.postgres_server import ADMIN, ROLE
@@ -48,6 +52,8 @@ from taxi_platform_tests.conftest import PROJECT, EmbeddedStack, inherited_envir
 
 PLACE = "metrics_test"
 DATABASE = f"{PLACE}_dagster"
+
+RECORDS_SECONDS = Keeping().records
 
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -225,7 +231,7 @@ def test_a_run_that_waits_a_silent_daemon_and_red_ticks_are_seen(loaded: dict[st
         tick(instance, "published_months", now - 60, TickStatus.FAILURE, in_a_row=2)
         tick(instance, "gcs_objects_to_bigquery", now - 30, TickStatus.SKIPPED)
         # It is still on in a code location that has got another name since.
-        tick(instance, "published_months", now - 9_000, TickStatus.SUCCESS, location="old")
+        tick(instance, "published_months", now - 9_000, TickStatus.SKIPPED, location="old")
         time.sleep(RECORDS_SECONDS)
         found = served.scrape()
         instance.delete_run(run.run_id)
@@ -270,6 +276,7 @@ def tick(
         instigator_type=InstigatorType.SENSOR,
         status=status,
         timestamp=at,
+        error=SerializableErrorInfo("no answer", [], "E") if status is TickStatus.FAILURE else None,
         selector_id=state.selector_id,
         failure_count=in_a_row,
         consecutive_failure_count=in_a_row,
@@ -386,6 +393,38 @@ def test_a_port_that_is_taken_is_one_line(loaded: dict[str, str]) -> None:
     assert done.stdout == ""
     assert done.stderr.startswith(f"Error: cannot listen on 127.0.0.1:{port} (Address already")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.integration
+def test_a_store_is_asked_again_when_a_run_has_ended(loaded: dict[str, str]) -> None:
+    # The last with this installation, which has a month more from here on.
+    write_synthetic_month(
+        month := TripMonth.from_key("green|2024-04"),
+        Path(loaded["DAGSTER_HOME"], f"{month.stem}.parquet"),
+        300,
+    )
+    said: list[str] = []
+    at_once = Keeping(records=0, months=0, changed=0)
+    lazy = Keeping(records=0, months=0)
+    fresh, kept = (
+        PlatformCollector(load_settings(), open_instance, said.append, keeping)
+        for keeping in (at_once, lazy)
+    )
+    assert loaded_in(fresh) == loaded_in(kept) == (2, 2)
+    load_months(month.key)
+    assert loaded_in(fresh) == (3, 3)
+    # Its answer of a moment ago counts: the rule against a store that bills for each.
+    assert loaded_in(kept) == (2, 2)
+    assert said == []
+
+
+def loaded_in(collector: PlatformCollector) -> tuple[float, float]:
+    """How many months are loaded, and how many Postgres has."""
+    registry = CollectorRegistry()
+    registry.register(collector)
+    found = samples(generate_latest(registry).decode())
+    states = value(found, "months", color="green", state="loaded")
+    return states, value(found, "store_months", store="postgres", color="green")
 
 
 def test_what_measures_too_long_is_not_waited_for_and_not_begun_twice() -> None:
