@@ -111,7 +111,7 @@ def last_tick(platform: UnattendedPlatform, sensor: str) -> float:
 def publish(publisher: Publisher, folder: Path, month: TripMonth, rows: int) -> None:
     path = folder / f"{month.stem}_{rows}.parquet"
     write_synthetic_month(month, path, rows)
-    publisher.publish(f"{month.stem}.parquet", path.read_bytes())
+    publisher.publish(f"{month.stem}.parquet", path.read_bytes(), etag=f'"{rows}"')
 
 
 def give_objects(own: OwnPostgres) -> None:
