@@ -34,10 +34,10 @@ def postgres_variables(own: OwnPostgres) -> dict[str, str]:
     }
 
 
-def script_environment(own: OwnPostgres, **more: str) -> dict[str, str]:
+def script_environment(own: OwnPostgres) -> dict[str, str]:
     """The environment of a script that uses a cluster."""
     path = f"{CLIENT}{os.pathsep}{os.environ['PATH']}"
-    return inherited_environment() | postgres_variables(own) | {"PATH": path} | more
+    return inherited_environment() | postgres_variables(own) | {"PATH": path}
 
 
 def script(

@@ -34,7 +34,7 @@ class Databases:
     directory: Path
 
     def environment(self, **more: str) -> dict[str, str]:
-        return script_environment(self.own, TAXI_POSTGRES_SCHEMA=SCHEMA, **more)
+        return script_environment(self.own) | {"TAXI_POSTGRES_SCHEMA": SCHEMA} | more
 
     def backup(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         return script(
