@@ -290,6 +290,7 @@ def test_months_that_are_replaced_meanwhile_are_whole_in_the_backup(
             for _ in range(3):
                 made = databases.backup(TAXI_POSTGRES_SCHEMA="busy")
                 assert made.returncode == 0, made.stderr
+                time.sleep(1)  # their names differ by the second
         finally:
             stopped.set()
         replaced = replacing.result(60)
