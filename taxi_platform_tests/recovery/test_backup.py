@@ -282,6 +282,7 @@ def test_months_that_are_replaced_meanwhile_are_whole_in_the_backup(
         while not stopped.is_set():
             store.replace_month(versions[done % 2])
             done += 1
+            time.sleep(0.1)  # pg_dump has to come through between two of them
         return done
 
     with ThreadPoolExecutor(1) as executor:
