@@ -40,9 +40,9 @@ def deploy(tmp_path: Path) -> Path:
     return folder
 
 
-def compose(folder: Path, files: tuple[str, ...], *arguments: str) -> str:
+def compose(folder: Path, files: tuple[str, ...], *arguments: str, **variables: str) -> str:
     names = [part for name in files for part in ("-f", str(folder / name))]
-    environment = inherited_environment() | {"HOME": str(folder)}
+    environment = inherited_environment() | {"HOME": str(folder)} | variables
     return subprocess.run(
         [COMPOSE, *names, "config", *arguments],
         env=environment,
@@ -135,3 +135,20 @@ def test_without_a_log_in_the_proxy_is_not_rendered(deploy: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError) as refused:
         compose(deploy, WITH_PROXY)
     assert "UI_PASSWORD_HASH" in refused.value.stderr
+
+
+def test_backups_are_made_by_the_servers_own_programs_and_only_when_asked_for(deploy: Path) -> None:
+    def services(**variables: str) -> dict[str, Any]:
+        config = compose(deploy, ALONE, "--format", "json", **variables)
+        return dict(json.loads(config)["services"])
+
+    assert "backup" not in services()
+    asked_for = services(COMPOSE_PROFILES="backup")
+    backup, postgres = asked_for["backup"], asked_for["postgres"]
+    assert backup["image"] == postgres["image"]
+    assert backup["environment"]["TAXI_POSTGRES_HOST"] == "postgres"
+    mounted = {Path(v["target"]).name: Path(v["source"]) for v in backup["volumes"]}
+    assert mounted.pop("backups") == deploy / "backups"
+    assert mounted.keys() == {"backup", "restore", "postgres-client"}
+    assert all(path.is_file() for path in mounted.values())
+    assert backup["entrypoint"] == ["/opt/deploy/backup"]

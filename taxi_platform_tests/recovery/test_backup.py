@@ -3,10 +3,12 @@
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,20 @@ import psutil
 import psycopg
 import pytest
 
+from taxi_platform.landing.zone import LandingZone
 from taxi_platform.local.postgres_server import DAGSTER_DATABASE, DATABASE, ROLE
+from taxi_platform.stores.postgres.store import PostgresStore
+from taxi_platform.trips.month import TripMonth
 from taxi_platform_tests.automation.unattended import wait_until
-from taxi_platform_tests.conftest import PROJECT
+from taxi_platform_tests.conftest import PROJECT, inherited_environment
 from taxi_platform_tests.faults.own_postgres import OwnPostgres, own_postgres
+from taxi_platform_tests.months import cleaned_month
 from taxi_platform_tests.recovery.scripts import script, script_environment
+from taxi_platform_tests.stores.debian_postgres import debian_postgres
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+MONTH = TripMonth.from_key("green|2023-03")
 
 SCHEMA = 'Trips of "ours"'
 """A name that is neither a pattern nor folded to lower case."""
@@ -253,6 +262,117 @@ def test_what_is_loaded_during_a_backup_may_be_in_the_trips_but_never_in_the_rec
     assert databases.restore(databases.backups()[0]).returncode == 0
     assert databases.rows(DATABASE, TRIPS) == [1, 2]
     assert databases.rows(DAGSTER_DATABASE, "runs") == [1]
+
+
+def test_months_that_are_replaced_meanwhile_are_whole_in_the_backup(
+    databases: Databases, tmp_path: Path
+) -> None:
+    """pg_dump finds child tables that are gone when it comes to lock them."""
+    with databases.own.administrator() as connection:
+        connection.execute(f"GRANT CREATE ON DATABASE {DATABASE} TO {ROLE}".encode())
+    store = PostgresStore(databases.own.at(databases.own.port), "busy")
+    versions = [
+        cleaned_month(LandingZone(tmp_path / str(rows)), MONTH, rows) for rows in (300, 200)
+    ]
+    store.replace_month(versions[0])
+    stopped = threading.Event()
+
+    def keep_replacing() -> int:
+        done = 0
+        while not stopped.is_set():
+            store.replace_month(versions[done % 2])
+            done += 1
+            time.sleep(0.1)  # pg_dump has to come through between two of them
+        return done
+
+    with ThreadPoolExecutor(1) as executor:
+        replacing = executor.submit(keep_replacing)
+        try:
+            for _ in range(3):
+                made = databases.backup(TAXI_POSTGRES_SCHEMA="busy")
+                assert made.returncode == 0, made.stderr
+                time.sleep(1)  # their names differ by the second
+        finally:
+            stopped.set()
+        replaced = replacing.result(60)
+    assert replaced > 3
+    for backup in databases.backups():
+        databases.empty()
+        restored = databases.restore(backup, TAXI_POSTGRES_SCHEMA="busy")
+        assert restored.returncode == 0, restored.stderr
+        assert store.totals(MONTH) in [version.totals for version in versions]
+        store.replace_month(versions[1])
+        assert store.totals(MONTH) == versions[1].totals
+
+
+def test_a_restore_that_is_killed_leaves_the_databases_empty(databases: Databases) -> None:
+    assert databases.backup().returncode == 0
+    (backup,) = databases.backups()
+    databases.empty()
+    with databases.own.local.connect(databases.own.port, DATABASE) as connection:
+        connection.execute("BEGIN")
+        # Whoever creates a table has to write into it.
+        connection.execute("LOCK TABLE pg_catalog.pg_class IN SHARE MODE")
+        process = subprocess.Popen(
+            [PROJECT / "deploy" / "restore", backup],
+            env=databases.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        waiting = "SELECT FROM pg_locks WHERE relation = 'pg_class'::regclass AND NOT granted"
+        wait_until(lambda: connection.execute(waiting).fetchall(), every=0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(20)
+        connection.execute("COMMIT")
+    restored = databases.restore(backup)
+    assert restored.returncode == 0, restored.stderr
+    assert databases.rows(DATABASE, TRIPS) == [1]
+    assert databases.rows(DAGSTER_DATABASE, "runs") == [1]
+
+
+def test_postgresql_15_is_backed_up_and_restored_by_its_own_programs(tmp_path: Path) -> None:
+    with debian_postgres(15) as cluster:
+        server = cluster.server
+        environment = inherited_environment() | {
+            "PATH": f"/usr/lib/postgresql/15/bin{os.pathsep}{os.environ['PATH']}",
+            "TAXI_POSTGRES_HOST": server.host,
+            "TAXI_POSTGRES_PORT": str(server.port),
+            "TAXI_POSTGRES_USER": server.user,
+            "TAXI_POSTGRES_PASSWORD": server.password,
+            "TAXI_POSTGRES_DATABASE": "taxi",
+            "TAXI_DAGSTER_POSTGRES_DATABASE": "dagster",
+        }
+        statements = {
+            "taxi": "CREATE SCHEMA trips CREATE TABLE t (id int)",
+            "dagster": "CREATE TABLE runs (id int)",
+        }
+        with psycopg.connect(server.conninfo, autocommit=True) as connection:
+            for name, statement in statements.items():
+                connection.execute(f"CREATE DATABASE {name}".encode())
+                with psycopg.connect(replace(server, database=name).conninfo) as inside:
+                    inside.execute(statement.encode())
+            made = script("backup", str(tmp_path), environment=environment)
+            assert made.returncode == 0, made.stderr
+            for name in statements:
+                connection.execute(f"DROP DATABASE {name}".encode())
+                connection.execute(f"CREATE DATABASE {name}".encode())
+        (backup,) = tmp_path.iterdir()
+        restored = script("restore", str(backup), environment=environment)
+        assert restored.returncode == 0, restored.stderr
+        with psycopg.connect(replace(server, database="taxi").conninfo) as inside:
+            assert inside.execute("SELECT * FROM trips.t").fetchall() == []
+
+
+def test_programs_older_than_the_server_are_refused(databases: Databases) -> None:
+    programs = Path("/usr/lib/postgresql/15/bin")
+    if not programs.is_dir():
+        pytest.skip("no PostgreSQL 15: apt-get install postgresql-client-15")
+    refused = databases.backup(PATH=f"{programs}{os.pathsep}{os.environ['PATH']}")
+    assert refused.returncode == 1
+    assert "server version mismatch" in refused.stderr
+    assert databases.files() == []
 
 
 def damaged(backup: Path) -> None:
