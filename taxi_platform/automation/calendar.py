@@ -74,7 +74,7 @@ def stored_months(chosen: Settings, colors: Sequence[str]) -> StoredMonths:
     problems: dict[str, str] = {}
     for store in chosen.stores:
         try:
-            found[store] = _ask(chosen, store, colors)
+            found[store] = months_in(chosen, store, colors)
         except StoreError as error:
             problems[store] = safe_line(error)
         except Exception as error:  # noqa: BLE001 (one store must not hide the others)
@@ -82,7 +82,12 @@ def stored_months(chosen: Settings, colors: Sequence[str]) -> StoredMonths:
     return StoredMonths(found, problems)
 
 
-def _ask(chosen: Settings, store: str, colors: Sequence[str]) -> set[TripMonth]:
+def months_in(chosen: Settings, store: str, colors: Sequence[str]) -> set[TripMonth]:
+    """The months of colors that have rows in a store of the settings.
+
+    Raises:
+        StoreError: it does not answer, or refuses.
+    """
     if store == GCS:
         return {m for m in trip_objects(chosen.gcs).generations() if m.color in colors}
     with chosen.open_store(store) as opened:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from taxi_platform.cli.local import local_app
+from taxi_platform.cli.metrics import metrics
 from taxi_platform.cli.query import query
 from taxi_platform.cli.report import report
 from taxi_platform.cli.status import status
@@ -280,6 +281,7 @@ def backfill(
     raise typer.Exit(code)
 
 
+app.command()(metrics)
 app.command()(query)
 app.command()(report)
 app.command()(status)

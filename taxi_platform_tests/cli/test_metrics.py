@@ -1,0 +1,506 @@
+"""`taxi-platform metrics`: a scrape says what is loaded, what failed and what is away."""
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    TickData,
+    TickStatus,
+)
+from dagster._daemon.types import DaemonHeartbeat
+from dagster_shared.error import SerializableErrorInfo
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
+
+from taxi_platform.assets.keys import trip_keys
+from taxi_platform.automation.measuring import Measuring
+from taxi_platform.automation.metrics import PATIENCE_SECONDS, Keeping, PlatformCollector
+from taxi_platform.cli.backfill import open_instance
+from taxi_platform.cli.main import app
+from taxi_platform.definitions import build_defs
+from taxi_platform.local.postgres_server import ADMIN, ROLE
+from taxi_platform.local.state import StateFile
+from taxi_platform.settings import load_settings
+from taxi_platform.trips.month import TripMonth
+from taxi_platform.trips.synthetic import write_synthetic_month
+from taxi_platform_tests.cli.terminals import COMMAND
+from taxi_platform_tests.conftest import PROJECT, EmbeddedStack, inherited_environment
+
+PLACE = "metrics_test"
+DATABASE = f"{PLACE}_dagster"
+
+RECORDS_SECONDS = Keeping().records
+
+Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+@pytest.fixture(scope="module")
+def loaded(
+    stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """An installation on Postgres, with Dagster's records in a database of its own.
+
+    Of green, 2024-01 and 2024-02 are loaded, 2024-03 failed, as it is not published.
+    """
+    folder = tmp_path_factory.mktemp("metrics")
+    (folder / "dagster.yaml").write_text((PROJECT / "dagster.yaml").read_text())
+    for key, rows in (("green|2024-01", 500), ("green|2024-02", 700)):
+        month = TripMonth.from_key(key)
+        write_synthetic_month(month, folder / f"{month.stem}.parquet", rows)
+    environment = {
+        **stack.environment,
+        "DAGSTER_HOME": str(folder),
+        "TAXI_DATA_DIR": str(folder / "data"),
+        "TAXI_SOURCE_URL": f"file://{folder}/{{color}}_tripdata_{{month}}.parquet",
+        "TAXI_FIRST_MONTH": "2024-01",
+        "TAXI_STORES": "postgres",
+        "TAXI_COLORS": "green",
+        "TAXI_POSTGRES_SCHEMA": PLACE,
+        "TAXI_DAGSTER_POSTGRES_DATABASE": DATABASE,
+    }
+    with administrator(stack) as connection:
+        connection.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            load_months("green|2024-01", "green|2024-02", "green|2024-03")
+            yield environment
+        connection.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+    with psycopg.connect(stack.postgres().conninfo) as connection:
+        connection.execute(f"DROP SCHEMA {PLACE} CASCADE")
+
+
+@contextmanager
+def administrator(stack: EmbeddedStack) -> Iterator[psycopg.Connection]:
+    passwords = StateFile((stack.folder / ".taxi").resolve()).load().passwords
+    with psycopg.connect(
+        stack.postgres().conninfo,
+        user=ADMIN,
+        password=passwords[ADMIN],
+        dbname="postgres",
+        autocommit=True,
+    ) as connection:
+        yield connection
+
+
+def load_months(*keys: str) -> None:
+    chosen = load_settings()
+    job = build_defs(chosen).resolve_implicit_global_asset_job_def()
+    with DagsterInstance.get() as instance:
+        for key in keys:
+            job.execute_in_process(
+                instance=instance,
+                partition_key=key,
+                asset_selection=trip_keys(chosen),
+                raise_on_error=False,
+            )
+
+
+@dataclass(frozen=True)
+class Served:
+    """The command, while it runs."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def scrape(self) -> Samples:
+        answer = httpx.get(self.url, timeout=30, trust_env=False).raise_for_status()
+        return samples(answer.text)
+
+    def stop(self, number: int) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(10)
+
+
+def samples(text: str) -> Samples:
+    """What Prometheus reads in an answer; each series is in it once."""
+    found: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            series = (sample.name.removeprefix("taxi_platform_"), frozenset(sample.labels.items()))
+            assert series not in found
+            found[series] = sample.value
+    return found
+
+
+def value(found: Samples, name: str, **labels: str) -> float:
+    return found[name, frozenset(labels.items())]
+
+
+def names(found: Samples) -> set[str]:
+    return {name for name, _ in found}
+
+
+@contextmanager
+def serving(environment: Mapping[str, str], **changed: str) -> Iterator[Served]:
+    process = subprocess.Popen(
+        [COMMAND, "metrics", "--port", "0"],
+        env={**inherited_environment(), **environment, **changed},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert select.select([process.stdout], [], [], 60)[0], "it does not say where it listens"
+        yield Served(process, process.stdout.readline().strip())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def served(loaded: dict[str, str]) -> Iterator[Served]:
+    with serving(loaded) as found:
+        yield found
+
+
+@pytest.mark.integration
+def test_a_scrape_says_what_is_loaded(stack: EmbeddedStack, served: Served) -> None:
+    found = served.scrape()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/metrics", served.url)
+    assert value(found, "up", of="dagster") == 1
+    assert value(found, "up", of="months") == 1
+    assert value(found, "store_up", store="postgres") == 1
+    assert value(found, "store_months", store="postgres", color="green") == 2
+    with psycopg.connect(stack.postgres().conninfo) as connection:
+        counted = connection.execute(f"SELECT count(*) FROM {PLACE}.green_trips").fetchone()
+    (rows,) = counted or (0,)
+    assert value(found, "rows", color="green", source="published") == rows > 1_000
+    assert value(found, "rows", color="green", source="synthetic") == 0
+
+
+@pytest.mark.integration
+def test_the_months_are_those_of_the_status(loaded: dict[str, str], served: Served) -> None:
+    found = served.scrape()
+    run = CliRunner().invoke(app, ["status", "--json"], env=loaded)
+    totals = json.loads(run.stdout)["totals"]
+    months = {labels: number for (name, labels), number in found.items() if name == "months"}
+    states = {dict(labels)["state"]: number for labels, number in months.items()}
+    assert {state: number for state, number in states.items() if number} == totals
+    assert states["loaded"] == 2
+    assert states["failed"] == 1
+    assert states["synthetic"] == 0
+    assert states["overdue"] > 0
+
+
+@pytest.mark.integration
+def test_runs_are_counted_by_status(served: Served) -> None:
+    found = served.scrape()
+    assert value(found, "runs", status="success") == 2
+    assert value(found, "runs", status="failure") == 1
+    assert value(found, "runs", status="queued") == 0
+    assert value(found, "run_queue_length") == 0
+    assert value(found, "run_queue_oldest_seconds") == 0
+
+
+@pytest.mark.integration
+def test_a_run_that_waits_a_silent_daemon_and_red_ticks_are_seen(loaded: dict[str, str]) -> None:
+    now = time.time()
+    with DagsterInstance.get() as instance, serving(loaded) as served:
+        before = served.scrape()
+        assert value(before, "daemon_heartbeat_age_seconds", daemon="sensor") == float("inf")
+        assert "tick_failed" not in names(before)
+        run = enqueue(instance)
+        instance.add_daemon_heartbeat(DaemonHeartbeat(now - 90, "SENSOR", "test", []))
+        tick(instance, "published_months", now - 60, TickStatus.FAILURE, in_a_row=2)
+        tick(instance, "gcs_objects_to_bigquery", now - 30, TickStatus.SKIPPED)
+        # It is still on in a code location that has got another name since.
+        tick(instance, "published_months", now - 9_000, TickStatus.SKIPPED, location="old")
+        time.sleep(RECORDS_SECONDS)
+        found = served.scrape()
+        instance.delete_run(run.run_id)
+        for state in instance.all_instigator_state():
+            instance.delete_instigator_state(state.instigator_origin_id, state.selector_id)
+    assert value(found, "run_queue_length") == value(found, "runs", status="queued") == 1
+    assert RECORDS_SECONDS <= value(found, "run_queue_oldest_seconds") < 60
+    assert 90 <= value(found, "daemon_heartbeat_age_seconds", daemon="sensor") < 150
+    assert value(found, "tick_failed", automation="published_months") == 1
+    assert value(found, "tick_failures", automation="published_months") == 2
+    assert value(found, "tick_timestamp_seconds", automation="published_months") == now - 60
+    assert value(found, "tick_failed", automation="gcs_objects_to_bigquery") == 0
+
+
+def enqueue(instance: DagsterInstance) -> DagsterRun:
+    origin = RemoteJobOrigin(origin_of("taxi_platform"), "waits")
+    run = instance.add_run(DagsterRun(job_name="waits", remote_job_origin=origin))
+    event = DagsterEvent(DagsterEventType.PIPELINE_ENQUEUED.value, job_name="waits")
+    instance.report_dagster_event(event, run.run_id)
+    return run
+
+
+def origin_of(location: str) -> RemoteRepositoryOrigin:
+    return RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "__repository__")
+
+
+def tick(
+    instance: DagsterInstance,
+    name: str,
+    at: float,
+    status: TickStatus,
+    in_a_row: int = 0,
+    location: str = "taxi_platform",
+) -> None:
+    """Turns a sensor on, and has it tick."""
+    origin = RemoteInstigatorOrigin(origin_of(location), name)
+    state = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING)
+    instance.add_instigator_state(state)
+    data = TickData(
+        instigator_origin_id=state.instigator_origin_id,
+        instigator_name=name,
+        instigator_type=InstigatorType.SENSOR,
+        status=status,
+        timestamp=at,
+        error=SerializableErrorInfo("no answer", [], "E") if status is TickStatus.FAILURE else None,
+        selector_id=state.selector_id,
+        failure_count=in_a_row,
+        consecutive_failure_count=in_a_row,
+    )
+    instance.create_tick(data)
+
+
+@pytest.mark.integration
+def test_many_scrapes_cost_what_one_costs(loaded: dict[str, str], stack: EmbeddedStack) -> None:
+    with serving(loaded) as served:
+        served.scrape()
+        before = transactions(stack)
+        for _ in range(20):
+            served.scrape()
+        time.sleep(1.5)  # Postgres counts a session's transactions when it has been idle
+        assert transactions(stack) - before < 60
+
+
+def transactions(stack: EmbeddedStack) -> int:
+    with psycopg.connect(stack.postgres().conninfo) as connection:
+        row = connection.execute(
+            "SELECT sum(xact_commit + xact_rollback)::bigint FROM pg_stat_database "
+            "WHERE datname = %s",
+            [DATABASE],
+        ).fetchone()
+    assert row
+    return int(row[0])
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("away", ["refuses", "says nothing"])
+def test_while_dagsters_database_is_away_a_scrape_is_quick_and_says_so(
+    loaded: dict[str, str], away: str
+) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if away == "says nothing":  # it takes connections, and never answers
+            silent.listen(50)
+        port = str(silent.getsockname()[1])
+        with serving(loaded, TAXI_POSTGRES_PORT=port) as served:
+            for _ in range(3):
+                began = time.monotonic()
+                found = served.scrape()
+                assert time.monotonic() - began < PATIENCE_SECONDS + 2
+                assert found == {
+                    ("up", frozenset({("of", "dagster")})): 0,
+                    ("up", frozenset({("of", "months")})): 0,
+                }
+            assert served.stop(signal.SIGTERM) == 0
+            assert served.process.stderr is not None
+            said = served.process.stderr.read()
+            assert "Traceback" not in said
+            assert loaded["TAXI_POSTGRES_PASSWORD"] not in said
+            reason = "refused" if away == "refuses" else "no answer in time"
+            assert re.search(rf"(?m)^Error: dagster: .*{reason}", said)
+
+
+@pytest.mark.integration
+def test_when_the_database_is_back_so_are_the_numbers(
+    loaded: dict[str, str], stack: EmbeddedStack
+) -> None:
+    with administrator(stack) as connection, serving(loaded) as served:
+        assert value(served.scrape(), "up", of="dagster") == 1
+        connection.execute(f"ALTER DATABASE {DATABASE} ALLOW_CONNECTIONS false")
+        try:
+            time.sleep(RECORDS_SECONDS)
+            found = served.scrape()
+            assert value(found, "up", of="dagster") == 0
+            assert "runs" not in names(found)
+            # The months that were counted a moment ago are still the months.
+            assert value(found, "months", color="green", state="loaded") == 2
+        finally:
+            connection.execute(f"ALTER DATABASE {DATABASE} ALLOW_CONNECTIONS true")
+        time.sleep(RECORDS_SECONDS)
+        assert value(served.scrape(), "up", of="dagster") == 1
+
+
+@pytest.mark.integration
+def test_a_store_that_is_away_hides_no_other(loaded: dict[str, str]) -> None:
+    away = {"TAXI_STORES": "postgres,gcs", "STORAGE_EMULATOR_HOST": "http://127.0.0.1:9"}
+    with serving(loaded, **away) as served:
+        until = time.monotonic() + 60
+        # It is asked for some seconds before it counts as away.
+        while not value(found := served.scrape(), "up", of="months"):
+            assert time.monotonic() < until
+    assert value(found, "store_up", store="gcs") == 0
+    assert value(found, "store_up", store="postgres") == 1
+    assert value(found, "store_months", store="postgres", color="green") == 2
+    assert not any(name == "store_months" and ("store", "gcs") in on for name, on in found)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_when_it_is_told_to(loaded: dict[str, str], number: int) -> None:
+    with serving(loaded) as served:
+        served.scrape()
+        assert served.stop(number) == 0
+        assert served.process.stderr is not None
+        assert served.process.stderr.read() == ""
+
+
+@pytest.mark.integration
+def test_the_images_health_check_asks_the_server_and_measures_nothing(
+    loaded: dict[str, str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        gone = nobody.getsockname()[1]
+    with serving(loaded, TAXI_POSTGRES_PORT=str(gone)) as served:
+        port = httpx.URL(served.url).port
+        began = time.monotonic()
+        assert health_check("metrics", str(port)) == 0
+        assert time.monotonic() - began < 2  # a scrape would wait for the database
+    assert health_check("metrics", str(port)) != 0
+
+
+def health_check(*arguments: str) -> int:
+    path = f"{COMMAND.parent}:{os.environ['PATH']}"  # it calls python
+    command = ["sh", str(PROJECT / "deploy/healthcheck"), *arguments]
+    done = subprocess.run(command, env={"PATH": path}, capture_output=True, check=False)
+    return done.returncode
+
+
+@pytest.mark.integration
+def test_a_port_that_is_taken_is_one_line(loaded: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [COMMAND, "metrics", "--port", str(port)],
+            env=inherited_environment() | loaded,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"Error: cannot listen on 127.0.0.1:{port} (Address already")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.integration
+def test_a_store_is_asked_again_when_a_run_has_ended(loaded: dict[str, str]) -> None:
+    # The last with this installation, which has a month more from here on.
+    write_synthetic_month(
+        month := TripMonth.from_key("green|2024-04"),
+        Path(loaded["DAGSTER_HOME"], f"{month.stem}.parquet"),
+        300,
+    )
+    said: list[str] = []
+    at_once = Keeping(records=0, months=0, changed=0)
+    lazy = Keeping(records=0, months=0)
+    fresh, kept = (
+        PlatformCollector(load_settings(), open_instance, said.append, keeping)
+        for keeping in (at_once, lazy)
+    )
+    assert loaded_in(fresh) == loaded_in(kept) == (2, 2)
+    load_months(month.key)
+    assert loaded_in(fresh) == (3, 3)
+    # Its answer of a moment ago counts: the rule against a store that bills for each.
+    assert loaded_in(kept) == (2, 2)
+    assert said == []
+
+
+def loaded_in(collector: PlatformCollector) -> tuple[float, float]:
+    """How many months are loaded, and how many Postgres has."""
+    registry = CollectorRegistry()
+    registry.register(collector)
+    found = samples(generate_latest(registry).decode())
+    states = value(found, "months", color="green", state="loaded")
+    return states, value(found, "store_months", store="postgres", color="green")
+
+
+def test_what_measures_too_long_is_not_waited_for_and_not_begun_twice() -> None:
+    begun: list[float] = []
+    go_on = threading.Event()
+    said: list[str] = []
+
+    def measure() -> int:
+        begun.append(time.monotonic())
+        go_on.wait(30)
+        return len(begun)
+
+    measuring = Measuring("it", measure, said.append, kept_seconds=60)
+    for _ in range(3):
+        assert measuring.value(time.monotonic() + 0.05) is None
+    assert said == ["it: no answer in time"]
+    go_on.set()
+    assert measuring.value(time.monotonic() + 10) == 1
+    assert measuring.value(time.monotonic()) == 1
+    assert len(begun) == 1
+
+
+def test_the_last_value_is_shown_while_the_next_is_measured_but_not_for_ever() -> None:
+    go_on = threading.Event()
+    go_on.set()
+    said: list[str] = []
+
+    def measure() -> str:
+        assert go_on.wait(30)
+        return "value"
+
+    measuring = Measuring("it", measure, said.append, kept_seconds=0, stale_seconds=1)
+    assert measuring.value(time.monotonic() + 10) == "value"
+    go_on.clear()
+    assert measuring.value(time.monotonic() + 0.05) == "value"
+    assert said == []
+    time.sleep(1)
+    assert measuring.value(time.monotonic() + 0.05) is None
+    go_on.set()
+    assert measuring.value(time.monotonic() + 10) == "value"
+
+
+def test_a_failure_is_said_once_and_tried_again_sooner() -> None:
+    said: list[str] = []
+    tries = iter([ValueError("no route"), ValueError("no route"), None])
+
+    def measure() -> str:
+        if error := next(tries):
+            raise error
+        return "value"
+
+    measuring = Measuring("it", measure, said.append, kept_seconds=60, again_seconds=0)
+    assert measuring.value(time.monotonic() + 10) is None
+    assert measuring.value(time.monotonic() + 10) is None
+    assert said == ["it: no route"]
+    assert measuring.value(time.monotonic() + 10) == "value"
+    assert measuring.value(time.monotonic() + 10) == "value"  # a fourth measurement would fail
