@@ -54,7 +54,7 @@ class Keeping:
     """
 
     records: float = 5.0
-    months: float = 30.0
+    months: float = 60.0
     store: float = 21_600.0
     changed: float = 600.0
     failed: float = 30.0

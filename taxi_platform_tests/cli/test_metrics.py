@@ -1,6 +1,7 @@
 """`taxi-platform metrics`: a scrape says what is loaded, what failed and what is away."""
 
 import json
+import os
 import re
 import select
 import signal
@@ -376,6 +377,27 @@ def test_it_stops_when_it_is_told_to(loaded: dict[str, str], number: int) -> Non
         assert served.stop(number) == 0
         assert served.process.stderr is not None
         assert served.process.stderr.read() == ""
+
+
+@pytest.mark.integration
+def test_the_images_health_check_asks_the_server_and_measures_nothing(
+    loaded: dict[str, str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        gone = nobody.getsockname()[1]
+    with serving(loaded, TAXI_POSTGRES_PORT=str(gone)) as served:
+        port = httpx.URL(served.url).port
+        began = time.monotonic()
+        assert health_check("metrics", str(port)) == 0
+        assert time.monotonic() - began < 2  # a scrape would wait for the database
+    assert health_check("metrics", str(port)) != 0
+
+
+def health_check(*arguments: str) -> int:
+    path = f"{COMMAND.parent}:{os.environ['PATH']}"  # it calls python
+    command = ["sh", str(PROJECT / "deploy/healthcheck"), *arguments]
+    done = subprocess.run(command, env={"PATH": path}, capture_output=True, check=False)
+    return done.returncode
 
 
 @pytest.mark.integration
