@@ -65,6 +65,11 @@ class Settings(BaseSettings):
     landing_cache_bytes: int = Field(
         LANDING_CACHE_BYTES, ge=0, description="How large that cache may become."
     )
+    compute_logs: Literal["folder", "bucket"] = Field(
+        "folder",
+        description="Where what steps print is kept: `folder`, which is DAGSTER_HOME's, or for "
+        "several hosts `bucket`.",
+    )
     first_month: str = Field("2019-01", description="First month of the partitions.")
     source_url: Annotated[InstanceOf[SourceTemplate], NoDecode] = Field(
         SourceTemplate("tlc"),
