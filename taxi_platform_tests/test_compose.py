@@ -105,8 +105,9 @@ def test_metrics_are_for_this_host_and_have_the_stores_credentials(deploy: Path)
     services = services_of(deploy, ALONE)
     (port,) = services["metrics"]["ports"]
     assert (port["host_ip"], port["published"]) == ("127.0.0.1", "9464")
-    (key,) = services["metrics"]["volumes"]
-    assert key in services["code"]["volumes"]
+    mounted = {v["target"]: v for v in services["metrics"]["volumes"]}
+    assert mounted.keys() == {"/run/secrets/google.json", "/run/secrets/taxi"}
+    assert all(volume in services["code"]["volumes"] for volume in mounted.values())
 
 
 def test_with_the_proxy_nobody_gets_past_it(deploy: Path) -> None:
@@ -149,6 +150,37 @@ def test_backups_are_made_by_the_servers_own_programs_and_only_when_asked_for(de
     assert backup["environment"]["TAXI_POSTGRES_HOST"] == "postgres"
     mounted = {Path(v["target"]).name: Path(v["source"]) for v in backup["volumes"]}
     assert mounted.pop("backups") == deploy / "backups"
+    assert mounted.pop("taxi") == Path("/dev/null")  # where secrets would be
     assert mounted.keys() == {"backup", "restore", "postgres-client"}
     assert all(path.is_file() for path in mounted.values())
     assert backup["entrypoint"] == ["/opt/deploy/backup"]
+
+
+def test_a_password_in_a_file_is_in_no_environment(deploy: Path) -> None:
+    path = "/run/secrets/taxi/postgres_password"
+    with (deploy / ".env").open("a") as file:
+        file.write("TAXI_POSTGRES_PASSWORD=\nSECRETS_FOLDER=/etc/of-a-test\n")
+        file.write(f"TAXI_POSTGRES_PASSWORD_FILE={path}\n")
+    services = services_of(deploy, ALL)
+    for name in services.keys() - {"proxy", "redis"}:
+        environment = services[name]["environment"]
+        prefix = "" if name == "postgres" else "TAXI_"
+        assert not environment[f"{prefix}POSTGRES_PASSWORD"], name
+        assert environment[f"{prefix}POSTGRES_PASSWORD_FILE"] == path, name
+        mounted = {v["target"]: v["source"] for v in services[name]["volumes"]}
+        assert mounted["/run/secrets/taxi"] == "/etc/of-a-test", name
+
+
+def test_without_a_password_compose_says_what_to_set(deploy: Path) -> None:
+    with (deploy / ".env").open("a") as file:
+        file.write("TAXI_POSTGRES_PASSWORD=\n")
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        compose(deploy, ALONE, "--quiet")
+    assert "TAXI_POSTGRES_PASSWORD is missing a value: set it in .env" in refused.value.stderr
+
+
+def test_nothing_of_dagster_starts_before_its_tables_are_migrated(deploy: Path) -> None:
+    services = services_of(deploy, ALL)
+    for name in services.keys() - {"postgres", "redis", "migrate", "proxy"}:
+        migrated = services[name]["depends_on"].get("migrate", {}).get("condition")
+        assert migrated == "service_completed_successfully", name
