@@ -62,6 +62,8 @@ class Databases:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # Where tests run under nohup, it is ignored by inheritance, and no shell can trap it.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
 
     def backups(self) -> list[Path]:
