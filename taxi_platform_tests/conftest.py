@@ -64,10 +64,12 @@ def real_data() -> Path:
 def inherited_environment() -> dict[str, str]:
     """The environment of a program that a user starts, without the tests' own settings.
 
-    Nor with what `make test` exports: a make below another prints more.
+    Nor with what `make test` exports: a make below another prints more. Nor unbuffered, where
+    developers have that set: a line that is not flushed is not seen elsewhere.
     """
     ours = ("TAXI_", "DAGSTER_", "STORAGE_", "BIGQUERY_", "GOOGLE_", "MAKE", "MFLAGS")
-    return {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    not_inherited = (*ours, "PYTHONUNBUFFERED")
+    return {k: v for k, v in os.environ.items() if not k.startswith(not_inherited)}
 
 
 class EmbeddedStack:

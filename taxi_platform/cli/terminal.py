@@ -91,7 +91,8 @@ def leave_characters_alone() -> None:
 def say(text: str, *, err: bool = False) -> None:
     """Writes a text and a line end, in the stream's own encoding."""
     # Not click's echo, which writes UTF-8 where the encoding is ASCII.
-    print(text, file=sys.stderr if err else sys.stdout)
+    # At once, also into a pipe: who waits for a line of a server would wait until it ends.
+    print(text, file=sys.stderr if err else sys.stdout, flush=True)
 
 
 def say_error(message: str) -> None:

@@ -233,6 +233,8 @@ def test_an_interrupted_backup_leaves_none_that_looks_whole(
         finally:
             for child in family.children(recursive=True) if family.is_running() else ():
                 child.kill()
+            process.kill()
+            process.communicate()
     assert databases.backups() == []
     if stop is signal.SIGKILL:
         (left,) = databases.files()
