@@ -20,6 +20,7 @@ from dagster import (
 )
 
 from taxi_platform.assets.keys import CLEANED, GCS, LOADED, table_key, trip_keys
+from taxi_platform.assets.records import RECORDS_AT_A_TIME, metadata_of
 from taxi_platform.assets.report import follows
 from taxi_platform.assets.trips import OWNERS
 from taxi_platform.io_managers.metadata import SOURCE
@@ -28,8 +29,6 @@ from taxi_platform.printable import counted
 from taxi_platform.settings import Settings
 from taxi_platform.sources.address import is_synthetic
 from taxi_platform.trips.month import TripMonth
-
-RECORDS_AT_A_TIME = 200
 
 MOST_MONTHS = 36
 """How many of a color's last months a trend shows."""
@@ -77,11 +76,10 @@ def loaded_months(instance: DagsterInstance, chosen: Settings) -> dict[TripMonth
             AssetRecordsFilter(CLEANED), limit=RECORDS_AT_A_TIME, cursor=cursor
         )
         for record in page.records:
-            made, month = record.asset_materialization, record.partition_key
-            if made is None or month is None or record.storage_id > loaded_at.get(month, -1):
+            month = record.partition_key
+            if month is None or record.storage_id > loaded_at.get(month, -1):
                 continue
-            said = {name: entry.value for name, entry in made.metadata.items()}
-            found.setdefault(TripMonth.from_key(month), _loaded(said))
+            found.setdefault(TripMonth.from_key(month), _loaded(metadata_of(record)))
         if not page.has_more:
             break
         cursor = page.cursor

@@ -1,7 +1,7 @@
 """Asks a store, and writes the report."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -85,12 +85,7 @@ def make_report(
     dates = sorted({month.month for month in made})
     first = first or dates[-most_months if most_months else 0 :][0]
     last = last or dates[-1]
-    figures = ask_figures(store, label, colors, first, last)
-    for _ in range(ASKED_AGAIN):
-        if not figures.disagreeing:
-            break
-        time.sleep(ASKED_AFTER_SECONDS)
-        figures = ask_figures(store, label, colors, first, last)
+    figures = _of_one_version(lambda: ask_figures(store, label, colors, first, last))
     if not figures.loaded:
         raise ValueError(
             f"no month from {first:%Y-%m} to {last:%Y-%m} has marts in {store.address}; there are "
@@ -101,6 +96,17 @@ def make_report(
     figures = replace(figures, synthetic=made_up, states=known)
     shown = pictures(figures, shapes_of(store))
     return Report(figures, shown, report_page(figures, shown))
+
+
+def _of_one_version(ask: Callable[[], Figures]) -> Figures:
+    """Asks again if months have marts of several versions; in the end, takes what there is."""
+    figures = ask()
+    for _ in range(ASKED_AGAIN):
+        if not figures.disagreeing:
+            break
+        time.sleep(ASKED_AFTER_SECONDS)
+        figures = ask()
+    return figures
 
 
 def _spans(months: Sequence[TripMonth]) -> str:
