@@ -11,13 +11,17 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 
 from taxi_platform.environment import accept_changes
+from taxi_platform.local.postgres_server import ADMIN
+from taxi_platform.local.state import StateFile
 from taxi_platform.stores.postgres.server import PostgresServer
 from taxi_platform_tests.months import (
     green_parquet,
@@ -78,6 +82,19 @@ class EmbeddedStack:
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
         self.environment = environment
+
+    @contextmanager
+    def administrator(self) -> Iterator[psycopg.Connection]:
+        """A connection of the superuser to the stack's Postgres."""
+        passwords = StateFile((self.folder / ".taxi").resolve()).load().passwords
+        with psycopg.connect(
+            self.postgres().conninfo,
+            user=ADMIN,
+            password=passwords[ADMIN],
+            dbname="postgres",
+            autocommit=True,
+        ) as connection:
+            yield connection
 
     def environ(self, **more: str) -> dict[str, str]:
         """The environment of a program that uses the stack, with more variables."""

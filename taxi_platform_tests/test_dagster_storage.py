@@ -4,7 +4,6 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -15,8 +14,7 @@ from sqlalchemy import text
 
 from taxi_platform import dagster_storage
 from taxi_platform.dagster_storage import PooledEventLogStorage, StorageUnavailableError
-from taxi_platform.local.postgres_server import ADMIN, ROLE
-from taxi_platform.local.state import StateFile
+from taxi_platform.local.postgres_server import ROLE
 from taxi_platform_tests.conftest import EmbeddedStack
 
 pytestmark = pytest.mark.integration
@@ -104,22 +102,9 @@ def test_what_is_there_is_asked_for_once_and_what_is_not_again(instance: Dagster
     assert storage.has_asset_key_col("last_materialization_timestamp")
 
 
-@contextmanager
-def as_admin(stack: EmbeddedStack) -> Iterator[psycopg.Connection]:
-    passwords = StateFile((stack.folder / ".taxi").resolve()).load().passwords
-    with psycopg.connect(
-        stack.postgres().conninfo,
-        user=ADMIN,
-        password=passwords[ADMIN],
-        dbname="postgres",
-        autocommit=True,
-    ) as connection:
-        yield connection
-
-
 def instance_of_its_own(stack: EmbeddedStack, database: str) -> DagsterInstance:
     """An instance in a new database."""
-    with as_admin(stack) as connection:
+    with stack.administrator() as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} OWNER {}").format(*map(sql.Identifier, (database, ROLE)))
         )
@@ -150,7 +135,7 @@ def test_a_database_that_goes_away_is_told_in_one_line_and_used_again_when_it_is
     stack: EmbeddedStack, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dagster_storage, "_last_said", -math.inf)
-    with instance_of_its_own(stack, "goes_away") as instance, as_admin(stack) as admin:
+    with instance_of_its_own(stack, "goes_away") as instance, stack.administrator() as admin:
         assert instance.get_runs_count() == 0
         admin.execute("ALTER DATABASE goes_away ALLOW_CONNECTIONS false")
         gone = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'goes_away'"

@@ -37,17 +37,15 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
-from taxi_platform.assets.keys import trip_keys
 from taxi_platform.automation.measuring import Measuring
 from taxi_platform.automation.metrics import PATIENCE_SECONDS, Keeping, PlatformCollector
 from taxi_platform.cli.backfill import open_instance
 from taxi_platform.cli.main import app
-from taxi_platform.definitions import build_defs
-from taxi_platform.local.postgres_server import ADMIN, ROLE
-from taxi_platform.local.state import StateFile
+from taxi_platform.local.postgres_server import ROLE
 from taxi_platform.settings import load_settings
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
+from taxi_platform_tests.cli.loading import load_months
 from taxi_platform_tests.cli.terminals import COMMAND
 from taxi_platform_tests.conftest import PROJECT, EmbeddedStack, inherited_environment
 
@@ -83,7 +81,7 @@ def loaded(
         "TAXI_POSTGRES_SCHEMA": PLACE,
         "TAXI_DAGSTER_POSTGRES_DATABASE": DATABASE,
     }
-    with administrator(stack) as connection:
+    with stack.administrator() as connection:
         connection.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environment.items():
@@ -93,32 +91,6 @@ def loaded(
         connection.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
     with psycopg.connect(stack.postgres().conninfo) as connection:
         connection.execute(f"DROP SCHEMA {PLACE} CASCADE")
-
-
-@contextmanager
-def administrator(stack: EmbeddedStack) -> Iterator[psycopg.Connection]:
-    passwords = StateFile((stack.folder / ".taxi").resolve()).load().passwords
-    with psycopg.connect(
-        stack.postgres().conninfo,
-        user=ADMIN,
-        password=passwords[ADMIN],
-        dbname="postgres",
-        autocommit=True,
-    ) as connection:
-        yield connection
-
-
-def load_months(*keys: str) -> None:
-    chosen = load_settings()
-    job = build_defs(chosen).resolve_implicit_global_asset_job_def()
-    with DagsterInstance.get() as instance:
-        for key in keys:
-            job.execute_in_process(
-                instance=instance,
-                partition_key=key,
-                asset_selection=trip_keys(chosen),
-                raise_on_error=False,
-            )
 
 
 @dataclass(frozen=True)
@@ -339,7 +311,7 @@ def test_while_dagsters_database_is_away_a_scrape_is_quick_and_says_so(
 def test_when_the_database_is_back_so_are_the_numbers(
     loaded: dict[str, str], stack: EmbeddedStack
 ) -> None:
-    with administrator(stack) as connection, serving(loaded) as served:
+    with stack.administrator() as connection, serving(loaded) as served:
         assert value(served.scrape(), "up", of="dagster") == 1
         connection.execute(f"ALTER DATABASE {DATABASE} ALLOW_CONNECTIONS false")
         try:

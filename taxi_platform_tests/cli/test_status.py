@@ -9,18 +9,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from dagster import DagsterInstance
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from typer.testing import CliRunner, Result
 
-from taxi_platform.assets.keys import trip_keys
 from taxi_platform.automation.calendar import MonthState, StoredMonths, month_statuses
 from taxi_platform.cli.main import app
-from taxi_platform.definitions import build_defs
-from taxi_platform.settings import Settings, load_settings
+from taxi_platform.settings import Settings
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
+from taxi_platform_tests.cli.loading import load_months
 from taxi_platform_tests.cli.terminals import COMMAND, on_terminal
 from taxi_platform_tests.conftest import EmbeddedStack, inherited_environment
 
@@ -68,19 +66,6 @@ def loaded(
 def publish(folder: Path, key: str, rows: int) -> None:
     month = TripMonth.from_key(key)
     write_synthetic_month(month, folder / f"{month.stem}.parquet", rows)
-
-
-def load_months(*keys: str) -> None:
-    chosen = load_settings()
-    job = build_defs(chosen).resolve_implicit_global_asset_job_def()
-    with DagsterInstance.get() as instance:
-        for key in keys:
-            job.execute_in_process(
-                instance=instance,
-                partition_key=key,
-                asset_selection=trip_keys(chosen),
-                raise_on_error=False,
-            )
 
 
 def status(environment: dict[str, str], *options: str, **changed: str | None) -> Result:
