@@ -102,11 +102,15 @@ class Hosts:
     def process(self, host: str) -> subprocess.Popen[bytes]:
         return self.platform.processes[host]
 
+    def executions(self, run_id: str) -> list[int]:
+        """The processes that have begun to execute a run, on whichever host."""
+        begun = "Started process for run (pid: "
+        said = [event.message for event in self.platform.instance.all_logs(run_id)]
+        return [int(m.removeprefix(begun).partition(")")[0]) for m in said if m.startswith(begun)]
+
     def child(self, run: DagsterRun) -> int:
-        """The process that executes a run, on whichever host."""
-        events = self.platform.instance.all_logs(run.run_id)
-        said = [e.message for e in events if e.message.startswith("Started process for run (pid: ")]
-        return int(said[-1].partition("pid: ")[2].partition(")")[0])
+        """The process that executes a run."""
+        return self.executions(run.run_id)[-1]
 
     def host_of(self, run: DagsterRun) -> str:
         """The host whose worker executes a run."""
