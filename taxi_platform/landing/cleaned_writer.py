@@ -9,6 +9,7 @@ from taxi_platform.landing.parquet_writer import parquet_file
 from taxi_platform.trips.blocks import reject_schema
 from taxi_platform.trips.cleaning import CleanedTrips
 from taxi_platform.trips.errors import TripFileError
+from taxi_platform.trips.ordered_map import cpu_threads
 from taxi_platform.trips.schema import trip_schema
 
 
@@ -18,9 +19,10 @@ def write_both(
     """Writes both files; if the trips are refused, that of the rejected rows says so."""
     color = trips.month.color
     with (
-        parquet_file(kept_path, trip_schema(color), color) as kept,
-        parquet_file(rejected_path, reject_schema(color), color) as rejected,
-        closing(iter(trips)) as batches,
+        cpu_threads() as pool,
+        parquet_file(kept_path, trip_schema(color), color, pool) as kept,
+        parquet_file(rejected_path, reject_schema(color), color, pool) as rejected,
+        closing(trips.batches(pool)) as batches,
     ):
         try:
             for batch in batches:

@@ -4,7 +4,7 @@ The encodings were chosen by measurement; docs/performance.md has the figures.
 """
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,12 +25,12 @@ _WRITE_BATCH_SIZE = 1 << 14
 class RowGroupWriter:
     """Collects batches into row groups of a fixed size, which limits its memory.
 
-    A separate thread writes a row group while the next is collected.
+    A row group is written in one of the pool's threads while the next is collected.
     """
 
-    def __init__(self, writer: pq.ParquetWriter, thread: ThreadPoolExecutor) -> None:
+    def __init__(self, writer: pq.ParquetWriter, pool: ThreadPoolExecutor) -> None:
         self._writer = writer
-        self._thread = thread
+        self._pool = pool
         self._being_written: Future[None] | None = None
         self._waiting: list[pa.RecordBatch] = []
         self._rows = 0
@@ -63,12 +63,17 @@ class RowGroupWriter:
     def _hand_over(self) -> None:
         self._wait()
         row_group = pa.Table.from_batches(self._waiting)
-        self._being_written = self._thread.submit(self._writer.write_table, row_group, self._rows)
+        self._being_written = self._pool.submit(self._writer.write_table, row_group, self._rows)
         self._waiting, self._rows = [], 0
 
     def _wait(self) -> None:
         if self._being_written:
             self._being_written.result()
+
+    def abandon(self) -> None:
+        """Waits until nothing is being written; errors are of no interest any more."""
+        if self._being_written and not self._being_written.cancel():
+            wait([self._being_written])
 
 
 def _repeating(color: str) -> list[str]:
@@ -92,13 +97,16 @@ def _with_extremes(color: str) -> list[str]:
 
 
 @contextmanager
-def parquet_file(path: Path, schema: pa.Schema, color: str) -> Iterator[RowGroupWriter]:
+def parquet_file(
+    path: Path, schema: pa.Schema, color: str, pool: ThreadPoolExecutor
+) -> Iterator[RowGroupWriter]:
     """Opens a file for writing; the block must call ``finish``.
 
     Args:
         path: the file.
         schema: the schema of its rows: the color's, or that of rejected rows.
         color: its columns define the encodings.
+        pool: in whose threads it is written.
     """
     repeating = _repeating(color)
     names = [f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name for f in schema]
@@ -114,7 +122,9 @@ def parquet_file(path: Path, schema: pa.Schema, color: str) -> Iterator[RowGroup
             write_statistics=_with_extremes(color),
             write_batch_size=_WRITE_BATCH_SIZE,
         ) as writer,
-        # Exited before the writer is closed, so that the last write is finished first.
-        ThreadPoolExecutor(1, thread_name_prefix="parquet") as thread,
     ):
-        yield RowGroupWriter(writer, thread)
+        row_groups = RowGroupWriter(writer, pool)
+        try:
+            yield row_groups
+        finally:
+            row_groups.abandon()

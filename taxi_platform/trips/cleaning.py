@@ -7,6 +7,7 @@ blocks is in memory at a time, whatever the size of the file. ``landing`` writes
 
 from collections import Counter
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
@@ -33,7 +34,7 @@ from taxi_platform.trips.errors import TooManyRejectedError, TripFileError
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.notes import About, Notes, listed
 from taxi_platform.trips.options import PASSENGER_COUNT, CleaningOptions
-from taxi_platform.trips.ordered_map import map_in_order
+from taxi_platform.trips.ordered_map import cpu_threads, map_in_order
 from taxi_platform.trips.reader import infer_month, open_trip_file
 from taxi_platform.trips.refusals import times_without_minutes, too_many_rejected
 from taxi_platform.trips.row_hashes import row_hashes
@@ -121,7 +122,15 @@ class CleanedTrips:
         self._reader.close()
 
     def __iter__(self) -> Generator[CleanedBatch, None, None]:
+        """As ``batches``, in threads of its own."""
+        with cpu_threads() as pool:
+            yield from self.batches(pool)
+
+    def batches(self, pool: ThreadPoolExecutor) -> Generator[CleanedBatch, None, None]:
         """Yields the rows block by block, in the file's order.
+
+        Args:
+            pool: whose threads read and clean.
 
         Raises:
             TripFileError: the file is damaged or has no rows, or too many rows were rejected.
@@ -130,16 +139,18 @@ class CleanedTrips:
         reader = self._reader
         with closing(DuplicateCounter()) as duplicates:
             try:
-                for batch in map_in_order(
-                    lambda raw: cleaner.clean(reader.parse(raw)), reader.raw_blocks()
-                ):
-                    self._count(batch)
-                    duplicates.add(batch.hashes)
-                    yield batch
+                cleaned = map_in_order(
+                    pool, lambda raw: cleaner.clean(reader.parse(raw)), reader.raw_blocks()
+                )
+                with closing(cleaned):
+                    for batch in cleaned:
+                        self._count(batch)
+                        duplicates.add(batch.hashes)
+                        yield batch
             finally:
                 reader.close()
                 self._count_rejected()
-            self.summary.duplicate_rows = duplicates.count()
+            self.summary.duplicate_rows = duplicates.count(pool)
         self._refuse_if_bad()
 
     def _count(self, batch: CleanedBatch) -> None:

@@ -8,6 +8,7 @@ unnamed temporary file, at 8 bytes per row, and compared at the end of the file.
 import io
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO
 
@@ -76,9 +77,9 @@ class DuplicateCounter:
         self._cuts.append(self._size + block.cuts)
         self._size += len(block.hashes)
 
-    def count(self) -> int | None:
+    def count(self, pool: ThreadPoolExecutor) -> int | None:
         """The number of rows that duplicate an earlier row; None if the disk was full."""
-        return None if self._full else sum(map_in_order(_repeated, self._groups()))
+        return None if self._full else sum(map_in_order(pool, _repeated, self._groups()))
 
     def _groups(self) -> Iterator[Hashes]:
         """Yields all hashes in groups of about ``HASHES_AT_A_TIME``. Equal hashes share a group."""

@@ -1,4 +1,5 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_platform.landing.parquet_writer import ROW_GROUP_ROWS, parquet_file
+from taxi_platform.trips.ordered_map import cpu_threads
 from taxi_platform.trips.schema import trip_schema
 
 SCHEMA = trip_schema("yellow")
@@ -28,16 +30,12 @@ def batch(first: int, rows: int) -> pa.RecordBatch:
 
 
 def write(target: Path, sizes: list[int]) -> None:
-    with parquet_file(target, SCHEMA, "yellow") as file:
+    with cpu_threads() as pool, parquet_file(target, SCHEMA, "yellow", pool) as file:
         first = 0
         for rows in sizes:
             file.write(batch(first, rows))
             first += rows
         file.finish({"key": "value"})
-
-
-def writing_threads() -> list[str]:
-    return [t.name for t in threading.enumerate() if t.name.startswith("parquet")]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +52,6 @@ def test_written_rows_do_not_depend_on_the_batches(tmp_path: Path, sizes: list[i
     assert distances.to_pylist() == [float(n) for n in range(sum(sizes))]
     assert all(rows >= ROW_GROUP_ROWS for rows in groups[:-1])
     assert max(groups, default=0) < ROW_GROUP_ROWS + max(sizes, default=1)
-    assert writing_threads() == []
 
 
 def test_a_reader_can_skip_row_groups_by_pickup_time(tmp_path: Path) -> None:
@@ -66,13 +63,28 @@ def test_a_reader_can_skip_row_groups_by_pickup_time(tmp_path: Path) -> None:
     assert all(one.max < other.min for one, other in pairwise(found))
 
 
-def test_an_aborted_write_leaves_no_thread(tmp_path: Path) -> None:
-    def break_off() -> None:
-        with parquet_file(tmp_path / "trips.parquet", SCHEMA, "yellow") as file:
+def test_an_aborted_write_is_over_when_its_file_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arrow would write into a file that is closed already."""
+    is_writing, may_go_on = threading.Event(), threading.Event()
+    write_table = pq.ParquetWriter.write_table
+
+    def slow(writer: pq.ParquetWriter, rows: pa.Table, size: int) -> None:
+        is_writing.set()
+        assert may_go_on.wait(10)
+        write_table(writer, rows, size)
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", slow)
+
+    def break_off(pool: ThreadPoolExecutor) -> None:
+        with parquet_file(tmp_path / "trips.parquet", SCHEMA, "yellow", pool) as file:
             file.write(batch(0, ROW_GROUP_ROWS))
+            assert is_writing.wait(10)
+            threading.Timer(0.2, may_go_on.set).start()
             raise ConnectionError
 
-    with pytest.raises(ConnectionError):
-        break_off()
-
-    assert writing_threads() == []
+    with cpu_threads() as pool:
+        with pytest.raises(ConnectionError):
+            break_off(pool)
+        assert may_go_on.is_set()

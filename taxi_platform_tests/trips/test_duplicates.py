@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from taxi_platform.trips import duplicates
 from taxi_platform.trips.duplicates import DuplicateCounter, PartedHashes
+from taxi_platform.trips.ordered_map import cpu_threads
 from taxi_platform.trips.row_hashes import row_hashes
 from taxi_platform_tests.trips.published import (
     bounded,
@@ -53,6 +54,11 @@ def batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
     )
 
 
+def count(counter: DuplicateCounter) -> int | None:
+    with cpu_threads() as pool:
+        return counter.count(pool)
+
+
 @bounded
 @given(rows=st.lists(ROW, max_size=200), cut=st.integers(0, 200))
 def test_duplicates_are_counted_whatever_the_block_size(
@@ -61,7 +67,7 @@ def test_duplicates_are_counted_whatever_the_block_size(
     counter = DuplicateCounter()
     for part in (rows[:cut], rows[cut:]):
         counter.add(PartedHashes.of(row_hashes(batch(part))))
-    assert counter.count() == sum(n - 1 for n in Counter(rows).values())
+    assert count(counter) == sum(n - 1 for n in Counter(rows).values())
     counter.close()
 
 
@@ -85,7 +91,7 @@ def test_hashes_of_many_rows_are_counted_exactly(
     counter = DuplicateCounter()
     for part in (hashes[:7], hashes[7:20_000], hashes[20_000:], again, hashes[:0]):
         counter.add(PartedHashes.of(part))
-    assert counter.count() == 5_000
+    assert count(counter) == 5_000
     counter.close()
 
 
@@ -96,7 +102,7 @@ def test_the_hashes_of_a_long_file_are_not_kept_in_memory() -> None:
     tracemalloc.start()
     for _ in range(400):
         counter.add(PartedHashes.of(random.integers(0, 2**64, 32_768, dtype=np.uint64)))
-    counter.count()
+    count(counter)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     counter.close()
