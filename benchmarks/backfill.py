@@ -1,7 +1,7 @@
 """Many small months: one after another in a warm process, and queued for Dagster's daemon.
 
 The daemon makes a run of each month, as a backfill started in the UI does: in a process of its own,
-or on a warm worker with ``TAXI_BENCH_PLACES`` places.
+or on a warm worker with one, two or four places.
 """
 
 import os
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 MONTHS = int(os.environ.get("TAXI_BENCH_MONTHS", "24"))
-PLACES = int(os.environ.get("TAXI_BENCH_PLACES", "2"))
+PLACES = (1, 2, 4)
+POOLS = ("source", "bigquery", "postgres")
 DAEMONS = ("BACKFILL", "QUEUED_RUN_COORDINATOR")
 START_SECONDS = 120
 DONE_SECONDS = 800
@@ -76,16 +77,25 @@ def _queued(rows: int) -> Work:
     return work
 
 
-def _on_workers(rows: int) -> Work:
-    from dagster import DagsterInstance
+def _on_workers(places: int) -> Callable[[int], Work]:
+    def prepare(rows: int) -> Work:
+        from dagster import DagsterInstance
 
-    def work() -> Facts:
-        with DagsterInstance.get() as instance, _daemon(instance), _worker(instance):
-            start = time.perf_counter()
-            _backfill(instance)
-            return _facts(rows, time.perf_counter() - start)
+        def work() -> Facts:
+            with (
+                DagsterInstance.get() as instance,
+                _daemon(instance),
+                _worker(instance, places),
+            ):
+                for pool in POOLS:
+                    instance.event_log_storage.set_concurrency_slots(pool, max(PLACES))
+                start = time.perf_counter()
+                _backfill(instance)
+                return _facts(rows, time.perf_counter() - start)
 
-    return work
+        return work
+
+    return prepare
 
 
 def _facts(rows: int, seconds: float) -> Facts:
@@ -114,7 +124,7 @@ def _daemon(instance: "DagsterInstance") -> Iterator[None]:
 
 
 @contextmanager
-def _worker(instance: "DagsterInstance") -> Iterator[None]:
+def _worker(instance: "DagsterInstance", places: int) -> Iterator[None]:
     """A worker, from the moment on when the daemon knows it."""
     from taxi_platform.workers.presence import Observer
 
@@ -122,7 +132,7 @@ def _worker(instance: "DagsterInstance") -> Iterator[None]:
     command = [str(Path(sys.executable).with_name("taxi-platform")), "worker"]
     with log.open("w") as out:
         worker = subprocess.Popen(
-            [*command, "--concurrency", str(PLACES)], stdout=out, stderr=subprocess.STDOUT
+            [*command, "--concurrency", str(places)], stdout=out, stderr=subprocess.STDOUT
         )
     observer = Observer()
     try:
@@ -181,9 +191,11 @@ BENCH = Bench(
     contenders=(
         Contender("one_after_another", _one_after_another, before=_before),
         Contender("queued", _queued, before=_before),
-        Contender("workers", _on_workers, before=_before),
+        *(Contender(f"places_{n}", _on_workers(n), before=_before) for n in PLACES),
     ),
-    compare=seconds_by_theirs("one_after_another", "queued", "workers"),
+    compare=seconds_by_theirs(
+        "one_after_another", "queued", *(f"places_{places}" for places in PLACES)
+    ),
     inputs=_inputs,
     surroundings=lambda _rows: running_stack(workers=True),
 )
