@@ -86,7 +86,11 @@ BENCHES: dict[str, tuple[list[str], set[str], set[str]]] = {
         {"trips_of_both_stores"},
     ),
     "history": ([], {"taxi_platform"}, {"months", "doctor", "status", "missing_only"}),
-    "backfill": (["--only", "one_after_another"], {"one_after_another"}, set()),
+    "backfill": (
+        ["--only", "one_after_another", "--only", "places_2"],
+        {"one_after_another", "places_2"},
+        {"places_2"},
+    ),
 }
 
 
