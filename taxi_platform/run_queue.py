@@ -70,6 +70,9 @@ class PlacesRunCoordinator(QueuedRunCoordinator):
     Without workers, as many as ``max_concurrent_runs`` of ``dagster.yaml``.
     """
 
+    _pool_limit: int | None = None
+    """The default limit of pools in ``dagster.yaml``."""
+
     @property
     def dequeue_interval_seconds(self) -> int:
         """See ``QueuedRunCoordinator``. Workers begin a run at once, so asking often pays."""
@@ -91,10 +94,21 @@ class PlacesRunCoordinator(QueuedRunCoordinator):
         limits = [
             {"key": QUEUE_TAG, "value": queue, "limit": free} for queue, free in places.items()
         ]
+        in_all = sum(places.values())
+        self._let_pools_follow(in_all)
         return chosen._replace(
-            max_concurrent_runs=sum(places.values()),
+            max_concurrent_runs=in_all,
             tag_concurrency_limits=[*(chosen.tag_concurrency_limits or ()), *limits],
         )
+
+    def _let_pools_follow(self, places: int) -> None:
+        """Pools whose limit nobody has set have one as high as there are places."""
+        pools = self._instance.get_settings("concurrency").get("pools", {})
+        if "default_limit" not in pools:  # somebody has removed it: there is no limit
+            return
+        if self._pool_limit is None:
+            self._pool_limit = pools["default_limit"]
+        pools["default_limit"] = max(self._pool_limit, places)
 
     def _workers(self) -> "WorkerRunLauncher | None":
         launcher: Any = self._instance.run_launcher
