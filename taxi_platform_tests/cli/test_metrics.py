@@ -7,7 +7,6 @@ import select
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,7 +36,6 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
-from taxi_platform.automation.measuring import Measuring
 from taxi_platform.automation.metrics import PATIENCE_SECONDS, Keeping, PlatformCollector
 from taxi_platform.cli.backfill import open_instance
 from taxi_platform.cli.main import app
@@ -419,60 +417,3 @@ def loaded_in(collector: PlatformCollector) -> tuple[float, float]:
     found = samples(generate_latest(registry).decode())
     states = value(found, "months", color="green", state="loaded")
     return states, value(found, "store_months", store="postgres", color="green")
-
-
-def test_what_measures_too_long_is_not_waited_for_and_not_begun_twice() -> None:
-    begun: list[float] = []
-    go_on = threading.Event()
-    said: list[str] = []
-
-    def measure() -> int:
-        begun.append(time.monotonic())
-        go_on.wait(30)
-        return len(begun)
-
-    measuring = Measuring("it", measure, said.append, kept_seconds=60)
-    for _ in range(3):
-        assert measuring.value(time.monotonic() + 0.05) is None
-    assert said == ["it: no answer in time"]
-    go_on.set()
-    assert measuring.value(time.monotonic() + 10) == 1
-    assert measuring.value(time.monotonic()) == 1
-    assert len(begun) == 1
-
-
-def test_the_last_value_is_shown_while_the_next_is_measured_but_not_for_ever() -> None:
-    go_on = threading.Event()
-    go_on.set()
-    said: list[str] = []
-
-    def measure() -> str:
-        assert go_on.wait(30)
-        return "value"
-
-    measuring = Measuring("it", measure, said.append, kept_seconds=0, stale_seconds=1)
-    assert measuring.value(time.monotonic() + 10) == "value"
-    go_on.clear()
-    assert measuring.value(time.monotonic() + 0.05) == "value"
-    assert said == []
-    time.sleep(1)
-    assert measuring.value(time.monotonic() + 0.05) is None
-    go_on.set()
-    assert measuring.value(time.monotonic() + 10) == "value"
-
-
-def test_a_failure_is_said_once_and_tried_again_sooner() -> None:
-    said: list[str] = []
-    tries = iter([ValueError("no route"), ValueError("no route"), None])
-
-    def measure() -> str:
-        if error := next(tries):
-            raise error
-        return "value"
-
-    measuring = Measuring("it", measure, said.append, kept_seconds=60, again_seconds=0)
-    assert measuring.value(time.monotonic() + 10) is None
-    assert measuring.value(time.monotonic() + 10) is None
-    assert said == ["it: no route"]
-    assert measuring.value(time.monotonic() + 10) == "value"
-    assert measuring.value(time.monotonic() + 10) == "value"  # a fourth measurement would fail
