@@ -222,14 +222,12 @@ def test_an_interrupted_backup_leaves_none_that_looks_whole(
             wait_until(lambda: waiting_dumps(databases), every=0.05)
             (unfinished,) = databases.files()
             assert (databases.directory / unfinished / "dagster.dump").stat().st_size > 0
-            started = time.monotonic()
             if stop is signal.SIGKILL:
                 os.killpg(process.pid, stop)
             else:
                 process.send_signal(stop)
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
             assert process.returncode in (128 + stop, -stop)
-            assert time.monotonic() - started < 10
         finally:
             for child in family.children(recursive=True) if family.is_running() else ():
                 child.kill()
