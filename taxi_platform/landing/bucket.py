@@ -7,14 +7,16 @@ version, so a stale or damaged file is fetched anew. A client of the bucket is i
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from taxi_platform.errors import TransientStoreError
-from taxi_platform.landing.atomic_files import PARTIAL, atomic_paths, disk_errors, writing
+from taxi_platform.landing.atomic_files import atomic_paths, disk_errors, writing
+from taxi_platform.landing.names import CLEANED, FILE_NAME, REFUSED, REJECTED, own_files
 from taxi_platform.landing.source_notes import note_source
 from taxi_platform.landing.storage import Landed, LandedObject
-from taxi_platform.landing.versions import Expected, content_version, crc32c_once
+from taxi_platform.landing.versions import RAW, Expected, content_version, crc32c_once
 from taxi_platform.trips.month import TripMonth
 
 VERSION, SOURCE = "version", "source"
@@ -149,11 +151,11 @@ class BucketStorage:
     def _make_room(self) -> None:
         """Removes what was not used for the longest time, until the cache is small enough."""
         now = time.time()
-        files = [
-            (path.stat().st_atime, path.stat().st_size, path)
-            for path in self.root.glob("*/*/*")
-            if not path.name.endswith((PARTIAL, ".json")) and path.is_file()
-        ]
+        files = []
+        for path in own_files(self.root, (RAW, CLEANED, REJECTED, REFUSED), FILE_NAME):
+            with suppress(FileNotFoundError):  # another process makes room as well
+                stat = path.stat()
+                files.append((stat.st_atime, stat.st_size, path))
         size = sum(size for _, size, _ in files)
         for used, bytes_, path in sorted(files):
             if size <= self._cache_bytes or used > now - IN_USE_SECONDS:

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from taxi_platform.landing.atomic_files import PARTIAL, unlocked
+from taxi_platform.landing.names import CLEANED, MONTH_NAME, REJECTED, own_files
+from taxi_platform.landing.versions import RAW
+from taxi_platform.sources.publications import RAW_ENDINGS
 from taxi_platform.sources.unfinished_downloads import notes_of
 
-_WRITTEN = ("raw", "cleaned", "rejected")
-"""The folders in which runs write unfinished files."""
+_ENDINGS = "|".join(map(re.escape, (*RAW_ENDINGS, ".source.json")))
 
-_PARTIAL_NAME = re.compile(
-    rf"\.(?:fetched-)?(?P<color>[a-z0-9]+)_tripdata_[0-9]{{4}}-[0-9]{{2}}(?:\.parquet|\.csv(?:\.gz)?|\.source\.json)?{re.escape(PARTIAL)}"
-)
+_PARTIAL_NAME = re.compile(rf"\.(?:fetched-)?{MONTH_NAME}(?:{_ENDINGS})?{re.escape(PARTIAL)}")
 
 
 def abandoned(root: Path) -> Iterator[Path]:
@@ -26,16 +26,7 @@ def resumable(root: Path) -> Iterator[Path]:
 
 
 def _partials(root: Path) -> list[Path]:
-    """The unfinished files that runs make, by folder and name; others' are not looked at."""
-    found = [path for where in _WRITTEN for path in (root / where).glob(f"*/.*{PARTIAL}")]
-    return sorted(
-        path
-        for path in found
-        if (match := _PARTIAL_NAME.fullmatch(path.name))
-        and match["color"] == path.parent.name
-        and path.is_file()
-        and not path.is_symlink()
-    )
+    return sorted(own_files(root, (RAW, CLEANED, REJECTED), _PARTIAL_NAME))
 
 
 def _is_resumable(partial: Path) -> bool:

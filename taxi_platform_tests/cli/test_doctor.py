@@ -111,8 +111,10 @@ def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
     (folder / "green_tripdata_2024-01.parquet").write_text("a month")
     killed, locked = (folder / f".green_tripdata_2024-0{n}.parquet.partial" for n in (1, 2))
     killed.write_text("half")
+    killed_in_gzip = data / "raw" / "green" / ".fetched-green_tripdata_2024-06.parquet.gz.partial"
+    killed_in_gzip.parent.mkdir(parents=True)
+    killed_in_gzip.write_text("half")
     raw = data / "raw" / "green"
-    raw.mkdir(parents=True)
     resumable = raw / ".green_tripdata_2024-03.partial"
     resumable.write_text("half")
     (raw / ".green_tripdata_2024-03.partial.json").write_text(json.dumps({}))
@@ -129,6 +131,11 @@ def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
         path.write_text("somebody else's")
     linked = folder / ".green_tripdata_2024-05.parquet.partial"
     linked.symlink_to(others[0])
+    elsewhere = tmp_path / "elsewhere" / ".yellow_tripdata_2024-01.csv.gz.partial"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text("somebody else's")
+    others.append(elsewhere)
+    (data / "raw" / "yellow").symlink_to(elsewhere.parent)
     program = (
         "import sys; from pathlib import Path\n"
         "from taxi_platform.landing.atomic_files import locked\n"
@@ -168,9 +175,10 @@ def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
         found = doctor(stack, **where)
         assert found.exit_code == 1
         left = [line for line in found.stdout.splitlines() if line.startswith("left")]
-        assert len(left) == 2, found.stdout
+        assert len(left) == 3, found.stdout
         assert str(killed) in left[0]
-        assert "left_over.green_trips_2024_01_incoming" in left[1]
+        assert str(killed_in_gzip) in left[1]
+        assert "left_over.green_trips_2024_01_incoming" in left[2]
         assert f"{resumable} is an interrupted download" in found.stdout
         assert killed.exists()
 
@@ -188,6 +196,7 @@ def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
             ("others_2024_01_incoming",),
         ]
         assert not killed.exists()
+        assert not killed_in_gzip.exists()
         assert locked.exists()
         assert resumable.exists()
         assert all(path.exists() for path in (*others, linked))

@@ -223,6 +223,66 @@ def test_the_folder_is_kept_small_but_for_what_is_in_use(
     assert zone.find_cleaned(months[1]).rows > 0
 
 
+def test_others_files_in_the_folder_stay_and_nothing_is_removed_through_a_link(
+    client: storage.Client, tmp_path: Path
+) -> None:
+    root, elsewhere = tmp_path / "one", tmp_path / "elsewhere"
+    name = f"{GREEN.stem}.parquet"
+    linked = [root / "raw" / "yellow", root / "cleaned" / "fhvhv", root / "rejected"]
+    kept = [
+        root / "photos" / "2024" / "beach.jpg",
+        root / "photos" / "green" / name,
+        root / "raw" / "green" / "notes.txt",
+        root / "raw" / "green" / "yellow_tripdata_2024-01.parquet",
+        elsewhere / "fhvhv_tripdata_2024-01.parquet",
+        elsewhere / "yellow_tripdata_2024-01.csv.gz",
+        elsewhere / "green" / name,
+    ]
+    for path in kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("precious")
+        os.utime(path, (0, 0))
+    for link in linked:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(elsewhere)
+    (root / "raw" / "green" / name).symlink_to(elsewhere / "green" / name)
+
+    unused, used = (root / "raw" / "green" / f"green_tripdata_2023-0{n}.parquet" for n in (1, 2))
+    for path in (unused, used):
+        path.write_text("a month")
+    os.utime(unused, (0, 0))
+    objects = GCSLanding(lambda: client, BUCKET, Patience())
+    BucketStorage(root, objects, cache_bytes=0).keep(
+        TripMonth.from_key("green|2023-02"), f"raw/green/{used.name}"
+    )
+    assert (unused.exists(), used.exists()) == (False, True)
+    assert [path for path in kept if not path.exists()] == []
+    assert all(link.is_symlink() for link in (*linked, root / "raw" / "green" / name))
+
+
+def test_several_processes_make_room_at_once(
+    client: storage.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = GCSLanding(lambda: client, BUCKET, Patience())
+    place = tmp_path / "raw" / "green"
+    place.mkdir(parents=True)
+    names = [f"green_tripdata_2023-{n:02}.parquet" for n in range(1, 10)]
+    for name in names:
+        (place / name).write_text("a month")
+        os.utime(place / name, (0, 0))
+    stat = Path.stat
+
+    def gone_meanwhile(path: Path, **options: bool) -> os.stat_result:
+        if path == place / names[3]:
+            path.unlink(missing_ok=True)
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", gone_meanwhile)
+    month = TripMonth.from_key("green|2023-09")
+    BucketStorage(tmp_path, objects, cache_bytes=0).keep(month, f"raw/green/{names[-1]}")
+    assert [path.name for path in place.iterdir()] == [names[-1]], "it was used just now"
+
+
 def test_the_trip_object_is_copied_within_the_bucket(host: Hosts, client: storage.Client) -> None:
     trips = cleaned_month(host("one"), GREEN, 500)
     content = trips.path.read_bytes()
