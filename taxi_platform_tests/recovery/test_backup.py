@@ -1,13 +1,15 @@
 """The scripts deploy/backup and deploy/restore on small databases: what they keep, and refuse."""
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -138,7 +140,8 @@ def test_what_is_backed_up_is_restored_and_others_schemas_are_not(databases: Dat
     assert made.returncode == 0, made.stderr
     (backup,) = databases.backups()
     assert str(backup) in made.stdout
-    assert sorted(p.name for p in backup.iterdir()) == ["SHA256SUMS", "dagster.dump", "trips.dump"]
+    files = ["DATABASES", "SHA256SUMS", "dagster.dump", "trips.dump"]
+    assert sorted(path.name for path in backup.iterdir()) == files
     assert {p.stat().st_mode & 0o077 for p in (backup, *backup.iterdir())} == {0}
     databases.empty()
     restored = databases.restore(backup)
@@ -174,13 +177,21 @@ def test_a_schema_that_is_there_and_empty_is_filled(databases: Databases) -> Non
 
 
 @pytest.mark.parametrize("database", [DATABASE, DAGSTER_DATABASE])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "TABLE somebodys (id int)",
+        "TYPE somebodys AS ENUM ('a')",
+        "FUNCTION somebodys() RETURNS int LANGUAGE sql RETURN 1",
+    ],
+)
 def test_a_database_that_is_not_empty_is_refused_by_name(
-    databases: Databases, database: str
+    databases: Databases, database: str, kind: str
 ) -> None:
     assert databases.backup().returncode == 0
     databases.empty()
     with databases.connect(database) as connection:
-        connection.execute("CREATE TABLE somebodys AS SELECT 3 AS id")
+        connection.execute(f"CREATE {kind}".encode())
     refused = databases.restore(databases.backups()[0])
     assert refused.returncode == 1
     assert f"database {database} on 127.0.0.1" in refused.stderr
@@ -194,20 +205,122 @@ def test_a_database_that_is_not_empty_is_refused_by_name(
 
 
 def test_only_the_newest_backups_are_kept_and_nothing_else_is_touched(
-    databases: Databases,
+    databases: Databases, tmp_path: Path
 ) -> None:
+    assert databases.backup().returncode == 0
+    (first,) = databases.backups()
     old = [databases.directory / f"taxi-2020010{day}T000000Z" for day in range(1, 5)]
-    others = [databases.directory / "taxi-mine", databases.directory / "taxi-20200101T000000Z.tar"]
-    for folder in (*old, *others):
+    for folder in old:
+        shutil.copytree(first, folder)
+    others = [databases.directory / name for name in OTHERS]
+    for folder in others:
         folder.mkdir()
         (folder / "trips.dump").touch()
+        os.utime(folder, (0, 0))
+    (others[0] / "DATABASES").write_text("db.example.com:5432 dagster, taxi.trips\n")
+    linked = databases.directory / "taxi-20200107T000000Z"
+    linked.symlink_to(first)
+
     failed = databases.backup("2", TAXI_POSTGRES_PASSWORD="wrong")
     assert failed.returncode == 1
     assert all(folder.is_dir() for folder in old)
-    assert databases.backup("2").returncode == 0
+
+    wait_until(lambda: not (databases.directory / this_second()).exists(), every=0.1)
+    # A folder that is given by a link is cleared too.
+    (tmp_path / "link").symlink_to(databases.directory)
+    made = script("backup", str(tmp_path / "link"), "3", environment=databases.environment())
+    assert made.returncode == 0, made.stderr
     assert [folder.is_dir() for folder in old] == [False, False, False, True]
-    assert all(folder.is_dir() for folder in others)
-    assert len(databases.files()) == 4
+    assert all(folder.is_dir() for folder in (first, linked, *others))
+    assert len(databases.files()) == 3 + 1 + len(others)
+
+
+OTHERS = (
+    # That of another installation, one from before there was a file DATABASES, and what is none.
+    *("taxi-20200105T000000Z", "taxi-20200106T000000Z"),
+    *("taxi-mine", "taxi-20200101T000000Z.tar", ".unfinished-thesis", ".taxi-backup-of-mine"),
+)
+
+
+def this_second() -> str:
+    return time.strftime("taxi-%Y%m%dT%H%M%SZ", time.gmtime())
+
+
+def test_a_backup_of_a_clock_that_was_ahead_does_not_cost_the_new_one(databases: Databases) -> None:
+    assert databases.backup().returncode == 0
+    (first,) = databases.backups()
+    ahead = first.rename(databases.directory / "taxi-20990101T000000Z")
+    made = databases.backup("1")
+    assert made.returncode == 0
+    assert "taxi-20990101T000000Z is newer than this backup. Was the clock wrong?" in made.stderr
+    (new,) = databases.backups()
+    assert new != ahead
+    assert str(new) in made.stdout
+
+
+@pytest.mark.parametrize("name", ["new\nline", "-dash", "*", "$HOME `id`"])
+def test_the_folder_may_have_any_name(databases: Databases, tmp_path: Path, name: str) -> None:
+    precious = tmp_path / "new"
+    precious.mkdir()
+    (precious / "file").write_text("precious")
+    for _ in range(2):
+        made = subprocess.run(
+            [PROJECT / "deploy" / "backup", name, "1"],
+            cwd=tmp_path,
+            env=databases.environment(CDPATH="/"),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert made.returncode == 0, made.stderr
+        wait_until(lambda: not (tmp_path / name / this_second()).exists(), every=0.1)
+    assert len(list((tmp_path / name).iterdir())) == 1
+    assert (precious / "file").exists()
+
+
+@pytest.mark.parametrize("keep", ["0", "-1", "three", "", "99999999999999999999"])
+def test_a_number_of_backups_that_is_none_is_refused(databases: Databases, keep: str) -> None:
+    refused = databases.backup(keep)
+    assert (refused.returncode, f"KEEP is '{keep}'" in refused.stderr) == (1, True)
+    assert databases.files() == []
+
+
+def test_two_backups_of_one_second_do_not_mix(databases: Databases) -> None:
+    with ThreadPoolExecutor(4) as executor:
+        made = list(executor.map(lambda _: databases.backup(), range(4)))
+    whole = [done for done in made if done.returncode == 0]
+    assert whole
+    assert len(databases.backups()) == len(databases.files()) == len(whole)
+    refused = [done.stderr for done in made if done.returncode != 0]
+    assert all("there is a backup" in said for said in refused), refused
+
+
+def test_the_server_is_that_of_the_settings_whatever_libpq_is_told(
+    databases: Databases, tmp_path: Path
+) -> None:
+    """Also if the script is called by a link."""
+    (tmp_path / "nightly").symlink_to(PROJECT / "deploy" / "backup")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        told = {"PGHOSTADDR": "192.0.2.1", "PGPORT": port, "PGDATABASE": "x", "PGUSER": "x"}
+        made = subprocess.run(
+            [tmp_path / "nightly", databases.directory],
+            env=databases.environment(**told),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert made.returncode == 0, made.stderr
+    assert len(databases.backups()) == 1
+
+
+def test_a_reason_that_will_not_pass_is_said_once(databases: Databases) -> None:
+    failed = databases.backup(TAXI_POSTGRES_PASSWORD="wrong")
+    assert failed.returncode == 1
+    assert failed.stderr.count("password authentication failed") == 1
+    assert "the database dagster was not dumped" in failed.stderr
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
@@ -307,11 +420,12 @@ def test_months_that_are_replaced_meanwhile_are_whole_in_the_backup(
         assert store.totals(MONTH) == versions[1].totals
 
 
-def test_a_restore_that_is_killed_leaves_the_databases_empty(databases: Databases) -> None:
-    assert databases.backup().returncode == 0
-    (backup,) = databases.backups()
-    databases.empty()
-    with databases.own.local.connect(databases.own.port, DATABASE) as connection:
+@contextmanager
+def restore_that_waits(
+    databases: Databases, backup: Path, database: str
+) -> Iterator[subprocess.Popen[str]]:
+    """A restore that has begun to fill a database, and cannot go on."""
+    with databases.own.local.connect(databases.own.port, database) as connection:
         connection.execute("BEGIN")
         # Whoever creates a table has to write into it.
         connection.execute("LOCK TABLE pg_catalog.pg_class IN SHARE MODE")
@@ -320,17 +434,67 @@ def test_a_restore_that_is_killed_leaves_the_databases_empty(databases: Database
             env=databases.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
         waiting = "SELECT FROM pg_locks WHERE relation = 'pg_class'::regclass AND NOT granted"
-        wait_until(lambda: connection.execute(waiting).fetchall(), every=0.05)
+        try:
+            wait_until(lambda: connection.execute(waiting).fetchall(), every=0.05)
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate(timeout=60)
+            connection.execute("COMMIT")
+
+
+def test_a_restore_that_is_killed_leaves_the_databases_empty(databases: Databases) -> None:
+    assert databases.backup().returncode == 0
+    (backup,) = databases.backups()
+    databases.empty()
+    with restore_that_waits(databases, backup, DATABASE) as process:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(20)
-        connection.execute("COMMIT")
+        process.wait(60)
     restored = databases.restore(backup)
     assert restored.returncode == 0, restored.stderr
     assert databases.rows(DATABASE, TRIPS) == [1]
+    assert databases.rows(DAGSTER_DATABASE, "runs") == [1]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_restore_that_is_told_to_stop_stops_and_says_what_is_there(
+    databases: Databases, stop: signal.Signals
+) -> None:
+    assert databases.backup().returncode == 0
+    (backup,) = databases.backups()
+    databases.empty()
+    with restore_that_waits(databases, backup, DAGSTER_DATABASE) as process:
+        (child,) = psutil.Process(process.pid).children()
+        process.send_signal(stop)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 128 + stop
+        assert not child.is_running(), "it would go on, and commit"
+    assert f"The database {DATABASE} has been restored: drop it" in said
+    assert databases.rows(DATABASE, TRIPS) == [1]
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        databases.rows(DAGSTER_DATABASE, "runs")
+    again = databases.restore(backup)
+    assert again.returncode == 1
+    assert "is not empty" in again.stderr
+
+
+def test_a_role_with_a_short_statement_timeout_restores_everything(databases: Databases) -> None:
+    assert databases.backup().returncode == 0
+    databases.empty()
+    with databases.own.administrator() as connection:
+        connection.execute(f"ALTER ROLE {ROLE} SET statement_timeout = '15ms'".encode())
+        try:
+            restored = databases.restore(databases.backups()[0])
+        finally:
+            connection.execute(f"ALTER ROLE {ROLE} RESET statement_timeout".encode())
+    assert restored.returncode == 0, restored.stderr
     assert databases.rows(DAGSTER_DATABASE, "runs") == [1]
 
 
@@ -404,14 +568,19 @@ def test_without_postgres_among_the_stores_only_the_records_are_backed_up(
     assert databases.backup(TAXI_STORES="bigquery,gcs").returncode == 0
     assert not (databases.backups()[0] / "trips.dump").exists()
     databases.empty()
-    restored = databases.restore(databases.backups()[0])
+    (backup,) = databases.backups()
+    refused = databases.restore(backup)
+    assert refused.returncode == 1
+    assert "has no trips, but Postgres is a store" in refused.stderr
+    restored = databases.restore(backup, TAXI_STORES="gcs,bigquery")
     assert restored.returncode == 0, restored.stderr
     assert databases.rows(DAGSTER_DATABASE, "runs") == [1]
 
 
-def test_the_password_may_be_in_a_file(databases: Databases, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_the_password_may_be_in_a_file(databases: Databases, tmp_path: Path, end: str) -> None:
     secret = tmp_path / "password"
-    secret.write_text(databases.own.passwords[ROLE] + "\n")
+    secret.write_bytes((databases.own.passwords[ROLE] + end).encode())
     files = {"TAXI_POSTGRES_PASSWORD": "wrong", "TAXI_POSTGRES_PASSWORD_FILE": str(secret)}
     assert databases.backup(**files).returncode == 0
 
