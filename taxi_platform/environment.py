@@ -19,6 +19,9 @@ FILE = "_FILE"
 SECRETS = ("_PASSWORD", "_SECRET", "_TOKEN", "_URL", "_BROKER")
 """How the names of variables end that may be in a file."""
 
+LIBPQ_ADDRESS = "PGHOSTADDR"
+"""libpq connects to it whatever the host: the platform's settings would not say where."""
+
 _OURS = ("TAXI_", "STORAGE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST", "GOOGLE_")
 
 MOST_BYTES = 64 << 10
@@ -44,6 +47,7 @@ def read_env_file(folder: Path) -> None:
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from None
     accept_changes()
+    os.environ.pop(LIBPQ_ADDRESS, None)
     _read_secret_files()
 
 
@@ -92,6 +96,7 @@ def prepare_dagster_process() -> None:
             )
         _refuse_malformed(Path(".env").absolute())
         os.environ.update({name: value for name, value in shell.items() if name.startswith(_OURS)})
+    os.environ.pop(LIBPQ_ADDRESS, None)
     _read_secret_files()
 
 

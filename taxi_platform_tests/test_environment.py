@@ -13,7 +13,7 @@ from taxi_platform.environment import SECRETS
 from taxi_platform.settings import Settings, variable_of
 from taxi_platform.stores.gcs.settings import GCSSettings
 from taxi_platform.stores.registry import STORES
-from taxi_platform_tests.conftest import inherited_environment
+from taxi_platform_tests.conftest import EmbeddedStack, inherited_environment
 
 BIN = Path(sys.executable).parent
 
@@ -158,3 +158,26 @@ def test_every_secret_of_the_settings_may_be_in_a_file() -> None:
     }
     assert {"TAXI_POSTGRES_PASSWORD", "TAXI_SMTP_PASSWORD"} < secret
     assert all(variable.endswith(SECRETS) for variable in secret)
+
+
+@pytest.mark.integration
+def test_the_server_is_that_of_the_settings_whatever_libpq_is_told(
+    stack: EmbeddedStack, tmp_path: Path
+) -> None:
+    """For the platform's commands, its stores, and Dagster's storage."""
+    environment = stack.environ(PGHOSTADDR="192.0.2.1", TAXI_DATA_DIR=str(tmp_path))
+    program = (
+        "from dagster import DagsterInstance\n"
+        "from taxi_platform.settings import load_settings\n"
+        "print(len(DagsterInstance.get().get_runs(limit=1)))\n"
+        "with load_settings().open_store('postgres') as store:\n"
+        "    print(store.existing_tables(['nothing']))\n"
+    )
+    for command in (
+        [sys.executable, "-c", program],
+        [BIN / "taxi-platform", "query", "--store", "postgres", "SELECT 1"],
+    ):
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
