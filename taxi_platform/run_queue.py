@@ -18,6 +18,7 @@ from dagster._core.run_coordinator.queued_run_coordinator import (
 )
 from dagster._serdes import ConfigurableClass
 
+from taxi_platform.broker import BROKER, broker_at
 from taxi_platform.environment import prepare_dagster_process
 from taxi_platform.errors import SettingsError
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from dagster._serdes import ConfigurableClassData
 
     from taxi_platform.workers.launcher import WorkerRunLauncher
-
-BROKER = "TAXI_CELERY_BROKER"
 
 QUEUE_TAG = "dagster-celery/queue"
 """The tag of a run with the queue from which workers take it."""
@@ -61,7 +60,7 @@ class ChosenRunLauncher(RunLauncher, ConfigurableClass):
                 f"{BROKER} is set, but {error.name} is not installed: install the extra 'scale' of "
                 "taxi-platform"
             ) from None
-        return WorkerRunLauncher(broker, inst_data)
+        return WorkerRunLauncher(broker_at(broker), inst_data)
 
 
 class PlacesRunCoordinator(QueuedRunCoordinator):

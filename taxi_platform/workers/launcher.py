@@ -15,13 +15,12 @@ from dagster_celery.tags import (
 )
 from kombu.exceptions import KombuError, OperationalError
 
+from taxi_platform.broker import Broker
 from taxi_platform.workers.presence import Observer
+from taxi_platform.workers.transport import EXECUTE, Transport
 
 if TYPE_CHECKING:
     from dagster._serdes import ConfigurableClassData
-
-EXECUTE = "taxi_platform.execute_run"
-"""The name of the task; its argument is the id of the run."""
 
 QUEUE = task_default_queue
 
@@ -45,9 +44,11 @@ class WorkerRunLauncher(CeleryRunLauncher):
     nothing. Here, workers report in Dagster's storage what they execute.
     """
 
-    def __init__(self, broker: str, inst_data: "ConfigurableClassData | None" = None) -> None:
-        super().__init__(QUEUE, broker=broker, backend="disabled://", inst_data=inst_data)
+    def __init__(self, broker: Broker, inst_data: "ConfigurableClassData | None" = None) -> None:
+        super().__init__(QUEUE, broker=broker.url, backend="disabled://", inst_data=inst_data)
+        self.address = broker
         self.celery.conf.update(
+            broker_transport=Transport,
             broker_transport_options=_CONNECTION,
             broker_connection_retry_on_startup=True,
             broker_connection_max_retries=None,

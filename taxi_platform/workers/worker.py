@@ -16,8 +16,9 @@ from celery.worker import state as celery_state
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster._cli.api import _execute_run_command_body
 
-from taxi_platform.workers.launcher import EXECUTE, WorkerRunLauncher
+from taxi_platform.workers.launcher import WorkerRunLauncher
 from taxi_platform.workers.presence import BEAT_SECONDS, WorkerState, report
+from taxi_platform.workers.transport import EXECUTE
 from taxi_platform.workers.watch import watched
 
 RUNS_PER_PROCESS = 200
@@ -73,7 +74,13 @@ def execute_run(run_id: str) -> None:
     """Executes a run that waits for it; others have ended, or were begun by another worker."""
     instance = _instance()
     run = instance.get_run_by_id(run_id)
-    if run is None or run.status is not DagsterRunStatus.STARTING:
+    if run is None:
+        sys.stderr.write(
+            f"run {run_id} is not in Dagster's storage: does another installation use this broker "
+            "and queue?\n"
+        )
+        return
+    if run.status is not DagsterRunStatus.STARTING:
         return
     with watched(instance, run_id):
         _execute_run_command_body(run_id, instance, lambda _event: None, False)
