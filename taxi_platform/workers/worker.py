@@ -17,6 +17,7 @@ from dagster import DagsterInstance, DagsterRunStatus
 from dagster._cli.api import _execute_run_command_body
 
 from taxi_platform.workers.launcher import WorkerRunLauncher
+from taxi_platform.workers.mark import Mark
 from taxi_platform.workers.presence import BEAT_SECONDS, WorkerState, report
 from taxi_platform.workers.transport import EXECUTE
 from taxi_platform.workers.watch import watched
@@ -47,7 +48,7 @@ def work(instance: DagsterInstance, launcher: WorkerRunLauncher, places: int, qu
         importlib.import_module(module)
     app = launcher.celery
     app.task(name=EXECUTE)(execute_run)
-    heart = _Heart(instance, places, queue)
+    heart = _Heart(instance, places, queue, launcher.mark)
     signals.worker_ready.connect(heart.start, weak=False)
     signals.worker_shutting_down.connect(heart.drain, weak=False)
     worker = app.Worker(
@@ -101,8 +102,9 @@ def executed_runs() -> Iterator[str]:
 class _Heart:
     """Reports what the worker does, from a thread."""
 
-    def __init__(self, instance: DagsterInstance, places: int, queue: str) -> None:
+    def __init__(self, instance: DagsterInstance, places: int, queue: str, mark: Mark) -> None:
         self._instance = instance
+        self._mark = mark
         self._places = places
         self._queue = queue
         self.name = f"{queue}-{os.getpid()}@{socket.gethostname()}"
@@ -145,4 +147,5 @@ class _Heart:
             is_draining=self._drains or ends,
             beat=self._beat,
             at=time.time(),
+            broker=self._mark.seen(),
         )

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+from dagster import DagsterInstance
 
 from taxi_platform.broker import broker_at
 from taxi_platform.dagster_internals import make_new_run_id
 from taxi_platform.workers.launcher import WorkerRunLauncher
+from taxi_platform.workers.presence import BEAT_SECONDS, workers
 from taxi_platform.workers.transport import EXECUTE, run_message
-from taxi_platform_tests.automation.unattended import START_SECONDS
+from taxi_platform_tests.automation.unattended import START_SECONDS, wait_until
 from taxi_platform_tests.conftest import PROJECT, inherited_environment
 from taxi_platform_tests.hosts.redis_server import Redis, running_redis
 
@@ -30,6 +32,7 @@ SECONDS = 30
 class Worker:
     """A worker of an installation without runs, and its broker."""
 
+    home: Path
     redis: Redis
     process: subprocess.Popen[Any]
     log: Path
@@ -65,7 +68,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        running = Worker(redis, process, log)
+        running = Worker(folder, redis, process, log)
         try:
             running.wait_for("1 runs at a time", START_SECONDS)
             yield running
@@ -132,6 +135,28 @@ def test_a_run_of_another_installation_is_named_in_the_log(worker: Worker) -> No
         f"run {run_id} is not in Dagster's storage: does another installation use this broker and "
         "queue?"
     )
+
+
+def test_runs_are_sent_only_to_workers_that_hear_of_them(
+    worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker that listens to another broker would leave them as starting, for minutes."""
+
+    def places(database: int) -> int:
+        with DagsterInstance.from_config(str(worker.home)) as instance:
+            launcher = WorkerRunLauncher(broker_at(worker.redis.database(database)))
+            launcher.register_instance(instance)
+            launcher.places()
+            time.sleep(2 * BEAT_SECONDS)
+            return launcher.places()["dagster"]
+
+    with DagsterInstance.from_config(str(worker.home)) as instance:
+        (state,) = wait_until(lambda: workers(instance), SECONDS)
+    assert places(0) == 1
+    assert not caplog.records
+    assert places(1) == 0
+    (warned,) = caplog.messages
+    assert f"the worker {state.name} listens to another broker than this process" in warned
 
 
 def test_a_message_that_was_given_back_is_the_same_run() -> None:
