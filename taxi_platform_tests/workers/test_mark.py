@@ -36,8 +36,9 @@ def test_a_mark_that_was_lost_is_replaced_for_everybody(redis: Redis) -> None:
 
 
 def test_who_may_leave_no_mark_has_none(redis: Redis) -> None:
-    allowed = {"passwords": ["+pw"], "keys": ["q*"], "commands": ["+@all"]}
-    redis.client().acl_setuser("ann", enabled=True, **allowed)
+    redis.client().acl_setuser(
+        "ann", enabled=True, passwords=["+pw"], keys=["q*"], commands=["+@all"]
+    )
     assert Mark(broker_at(f"redis://ann:pw@127.0.0.1:{redis.port}/0")).ask() is None
 
 
