@@ -10,12 +10,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from dagster import DagsterRun
-from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+from dagster_k8s.client import DagsterK8sAPIRetryLimitExceeded, DagsterK8sUnrecoverableAPIError
 from dagster_k8s.job import get_job_name_from_run_id
 from dagster_k8s.launcher import K8sRunLauncher
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from taxi_platform.dagster_internals import put_back_into_queue
 from taxi_platform.environment import DAGSTER_HOME
 
 if TYPE_CHECKING:
@@ -75,6 +77,21 @@ class KubernetesRunLauncher(K8sRunLauncher):
             run_k8s_config={"pod_spec_config": _POD, "job_spec_config": _JOB},
             inst_data=inst_data,
         )
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """As dagster-k8s does, but while the cluster does not answer, the run waits in the queue.
+
+        There, it fails after half a minute.
+        """
+        try:
+            super().launch_run(context)
+        except DagsterK8sAPIRetryLimitExceeded:
+            why = "The cluster does not answer."
+            put_back_into_queue(self._instance, context.dagster_run, why, type(self))
+        except DagsterK8sUnrecoverableAPIError as error:
+            # The run's Job is there: it was made, and the answer got lost.
+            if getattr(error.k8s_api_exception, "status", None) != HTTPStatus.CONFLICT:
+                raise
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """As dagster-k8s does, but a cluster that does not answer says nothing about a run.

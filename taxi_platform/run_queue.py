@@ -80,9 +80,17 @@ def _of_jobs(inst_data: "ConfigurableClassData | None") -> RunLauncher:
         from taxi_platform.kubernetes_runs import KubernetesRunLauncher
     except ImportError as error:
         raise _missing(JOBS, error, "kubernetes") from None
+    from kubernetes.config import ConfigException
+
     from taxi_platform.settings import load_settings
 
-    return KubernetesRunLauncher(load_settings().kubernetes_runs or 1, inst_data)
+    try:
+        return KubernetesRunLauncher(load_settings().kubernetes_runs or 1, inst_data)
+    except ConfigException as error:
+        raise SettingsError(
+            f"{JOBS} is set, but there is no cluster around this process: name a kubeconfig in "
+            f"KUBECONFIG ({error})"
+        ) from None
 
 
 def _missing(variable: str, error: ImportError, extra: str) -> SettingsError:

@@ -77,10 +77,10 @@ class Cluster:
         folder = self.folder / name
         (container,) = posted["spec"]["template"]["spec"]["containers"]
         environment = self._environment(container, folder)
-        command, *arguments = [*container.get("command", []), *container["args"]]
+        command: list[str] = [*container.get("command", ()), *container["args"]]
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                [BIN / command, *arguments],
+                [BIN / command[0], *command[1:]],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

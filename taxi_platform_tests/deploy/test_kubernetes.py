@@ -34,6 +34,7 @@ from taxi_platform_tests.faults.month_runs import publish, template
 
 pytestmark = [pytest.mark.daemon, pytest.mark.integration, pytest.mark.timeout(600)]
 
+QUEUED, STARTING = DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING
 STARTED, SUCCESS = DagsterRunStatus.STARTED, DagsterRunStatus.SUCCESS
 CANCELED = DagsterRunStatus.CANCELED
 
@@ -197,17 +198,21 @@ def test_a_run_whose_pod_is_evicted_or_killed_is_run_again_in_another(on: OnKube
         assert said[number] in on.said_of(runs[month])
 
 
-def test_a_cluster_that_does_not_answer_makes_no_run_fail(on: OnKubernetes) -> None:
-    kept = on.request("2021-07", LONG)
+def test_while_the_cluster_does_not_answer_runs_go_on_and_wait(on: OnKubernetes) -> None:
+    kept = {"2021-07": on.request("2021-07", LONG)}
     run = on.wait_for_run("2021-07", STARTED)
     on.cluster.answers = False
     try:
+        kept["2021-08"] = on.request("2021-08", 500)
+        waits = on.wait_for_run("2021-08", STARTING)
         assert on.launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING
+        on.wait_for_run("2021-08", QUEUED)
+        assert "The cluster does not answer. The run waits." in on.said_of(waits)
     finally:
         on.cluster.answers = True
-    done = on.wait_for_run("2021-07", SUCCESS)
-    assert done.run_id == run.run_id
-    assert on.rows("2021-07") == (kept, kept)
+    for month, first in (("2021-07", run), ("2021-08", waits)):
+        assert on.wait_for_run(month, SUCCESS).run_id == first.run_id
+        assert on.rows(month) == (kept[month],) * 2
 
     # A Job that is not there, on the other hand, executes nothing.
     on.job(run).is_deleted = True
