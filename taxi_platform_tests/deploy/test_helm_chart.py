@@ -119,9 +119,10 @@ def test_volumes_are_where_the_image_writes_and_belong_to_its_user() -> None:
     assert int(user[1]) == code["podSecurityContext"]["runAsUser"] == USER
 
 
-def test_the_version_named_is_the_locked_one() -> None:
-    text = (KUBERNETES / "values.yaml").read_text()
-    assert f"--version {version('dagster')} " in text
+@pytest.mark.parametrize("document", ["deploy/k8s/values.yaml", "docs/kubernetes.md"])
+def test_the_version_named_is_the_locked_one(document: str) -> None:
+    named = re.findall(r"--version (\S+)", (PROJECT / document).read_text())
+    assert set(named) == {version("dagster")}
 
 
 def test_the_chart_knows_every_value(chart: Any) -> None:
