@@ -25,6 +25,8 @@ from taxi_platform_tests.conftest import inherited_environment, stop_process
 
 BIN = Path(sys.executable).parent
 
+LATE = 'sleep "$0" && exec "$@"'
+
 _JOBS = re.compile(r"/apis/batch/v1/namespaces/([\w-]+)/jobs(?:/([\w-]+?))?(/status)?(?:\?.*)?")
 _PODS = re.compile(r"/api/v1/namespaces/([\w-]+)/pods(?:/([\w-]+))?(?:\?labelSelector=(.*))?")
 
@@ -67,12 +69,14 @@ class Cluster:
     jobs: dict[str, Job] = field(default_factory=dict)
     answers: bool = True
     """Whether the API does; otherwise connections are closed."""
+    loses_an_answer: bool = False
+    """Whether the next Job is made, slowly, and nobody is told so."""
 
     def job_of(self, run_id: str) -> Job:
         return self.jobs[f"dagster-run-{run_id}"]
 
-    def start(self, posted: dict[str, Any]) -> None:
-        """Starts the process of a Job, as its node would."""
+    def start(self, posted: dict[str, Any], after_seconds: int = 0) -> None:
+        """Starts the process of a Job, as its node would, which may have to fetch the image."""
         name = posted["metadata"]["name"]
         folder = self.folder / name
         (container,) = posted["spec"]["template"]["spec"]["containers"]
@@ -80,7 +84,7 @@ class Cluster:
         command: list[str] = [*container.get("command", ()), *container["args"]]
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                [BIN / command[0], *command[1:]],
+                ["/bin/sh", "-c", LATE, str(after_seconds), BIN / command[0], *command[1:]],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -162,8 +166,15 @@ class _Api(BaseHTTPRequestHandler):
         if found is None or found[1] != self.cluster.namespace:
             self._refuse(HTTPStatus.NOT_FOUND)
             return
-        self.cluster.start(posted)
-        self._answer(posted, HTTPStatus.CREATED)
+        if posted["metadata"]["name"] in self.cluster.jobs:
+            self._refuse(HTTPStatus.CONFLICT)
+            return
+        lost, self.cluster.loses_an_answer = self.cluster.loses_an_answer, False
+        self.cluster.start(posted, after_seconds=20 if lost else 0)
+        if lost:
+            self.close_connection = True
+        else:
+            self._answer(posted, HTTPStatus.CREATED)
 
     def do_DELETE(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -198,6 +198,18 @@ def test_a_run_whose_pod_is_evicted_or_killed_is_run_again_in_another(on: OnKube
         assert said[number] in on.said_of(runs[month])
 
 
+def test_a_job_of_which_the_launcher_was_not_told_is_the_runs_all_the_same(
+    on: OnKubernetes,
+) -> None:
+    on.cluster.loses_an_answer = True
+    kept = on.request("2021-04", 500)
+    run = on.wait_for_run("2021-04", SUCCESS)
+    assert not on.cluster.loses_an_answer
+    assert on.rows("2021-04") == (kept, kept)
+    # The launcher asked again before the run began, and heard that there is a Job.
+    assert on.platform.runs(dagster__partition="yellow|2021-04") == [run]
+
+
 def test_while_the_cluster_does_not_answer_runs_go_on_and_wait(on: OnKubernetes) -> None:
     kept = {"2021-07": on.request("2021-07", LONG)}
     run = on.wait_for_run("2021-07", STARTED)
