@@ -67,7 +67,8 @@ class KubernetesRunLauncher(K8sRunLauncher):
         self.runs_at_once = runs_at_once
         kubeconfig = os.environ.get(KUBECONFIG)
         super().__init__(
-            # The code server's; the second is no longer used: a Job's command holds the instance.
+            # Both have to be given, and come from elsewhere: the account from the code server, the
+            # instance from the Job's command.
             service_account_name="",
             instance_config_map="",
             dagster_home=os.environ.get(DAGSTER_HOME, ""),
