@@ -60,7 +60,7 @@ class KubernetesRunLauncher(K8sRunLauncher):
     """dagster-k8s' launcher, configured by the environment.
 
     Attributes:
-        runs_at_once: how many runs are taken from the queue; the pools limit them further.
+        runs_at_once: how many runs there may be at once.
     """
 
     def __init__(self, runs_at_once: int, inst_data: "ConfigurableClassData | None" = None) -> None:

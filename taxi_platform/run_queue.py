@@ -125,8 +125,11 @@ class PlacesRunCoordinator(QueuedRunCoordinator):
         """See ``QueuedRunCoordinator``. Dagster's daemon asks before it takes runs."""
         chosen, workers = super().get_run_queue_config(), self._workers()
         if workers is None:
-            at_once = getattr(self._instance.run_launcher, "runs_at_once", None)
-            return chosen._replace(max_concurrent_runs=at_once) if at_once else chosen
+            jobs = getattr(self._instance.run_launcher, "runs_at_once", None)
+            if jobs is None:
+                return chosen
+            self._let_pools_follow(jobs)
+            return chosen._replace(max_concurrent_runs=jobs)
         places = workers.places()
         limits = [
             {"key": QUEUE_TAG, "value": queue, "limit": free} for queue, free in places.items()
@@ -139,7 +142,7 @@ class PlacesRunCoordinator(QueuedRunCoordinator):
         )
 
     def _let_pools_follow(self, places: int) -> None:
-        """Pools whose limit nobody has set have one as high as there are places."""
+        """Pools whose limit nobody has set let as many runs in as there are places, or Jobs."""
         pools = self._instance.get_settings("concurrency").get("pools", {})
         if "default_limit" not in pools:  # somebody has removed it: there is no limit
             return

@@ -168,7 +168,7 @@ def test_a_run_is_a_job_whose_command_loads_the_month(on: OnKubernetes) -> None:
 def test_as_many_runs_are_taken_as_the_setting_says(on: OnKubernetes) -> None:
     limit = on.platform.instance.get_concurrency_config().run_queue_config
     assert limit is not None
-    assert limit.max_concurrent_runs == 8
+    assert limit.max_concurrent_runs == int(on.platform.environment["TAXI_KUBERNETES_RUNS"])
 
 
 def test_terminate_ends_the_process_with_the_month_as_it_was(on: OnKubernetes) -> None:
