@@ -98,7 +98,7 @@ lock: $(READY) ## Renew the lock files from pyproject.toml and of the example; w
 	$(COMPILE) pyproject.toml --all-extras $(UPGRADE) --output-file requirements.lock
 	sed -i -E -e '/taxi-(bigquery-emulator|gcs-emulator|loopback-server)$$/d' -e '/^$$/,$$d' \
 	  requirements.lock # they are on no index
-	$(COMPILE) pyproject.toml --extra scale --no-annotate --constraint requirements.lock \
+	$(COMPILE) pyproject.toml --extra kubernetes --extra scale --no-annotate --constraint requirements.lock \
 	  --output-file requirements-deploy.lock
 	echo hatchling | $(COMPILE) - --no-annotate --constraint requirements.lock \
 	  --output-file requirements-build.lock

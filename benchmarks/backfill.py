@@ -66,7 +66,10 @@ def _one_after_another(rows: int) -> Work:
 def _queued(rows: int) -> Work:
     from dagster import DagsterInstance
 
+    from taxi_platform.environment import accept_changes
+
     os.environ.pop(BROKER)
+    accept_changes()  # or it would be taken back, and the daemon would wait for workers
 
     def work() -> Facts:
         with DagsterInstance.get() as instance, _daemon(instance):

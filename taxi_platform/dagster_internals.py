@@ -280,6 +280,12 @@ def request_cancellation(instance: DagsterInstance, run: DagsterRun, message: st
     instance.report_run_canceling(run, message)
 
 
+def put_back_into_queue(instance: DagsterInstance, run: DagsterRun, why: str, by: type) -> None:
+    """Lets a run that a launcher could not launch wait in Dagster's queue again."""
+    instance.report_engine_event(f"{why} The run waits.", run, cls=by)
+    instance.report_dagster_event(DagsterEvent.job_enqueue(run), run_id=run.run_id)
+
+
 def was_interrupted(failed_step: DagsterEvent) -> bool:
     """Whether a step failed because its process was interrupted."""
     return failed_step.step_failure_data.error_source is ErrorSource.INTERRUPT

@@ -147,6 +147,12 @@ class Settings(BaseSettings):
         "are processes of the code server.",
     )
     queue: str = Field("dagster", description="Queue from which a worker takes runs.")
+    kubernetes_runs: int | None = Field(
+        None,
+        ge=1,
+        description="How many runs there may be at once as Jobs of Kubernetes; without it, runs "
+        "are processes of the code server.",
+    )
     retry_deadline_seconds: float = Field(
         1800,
         ge=0,

@@ -87,9 +87,9 @@ BENCHES: dict[str, tuple[list[str], set[str], set[str]]] = {
     ),
     "history": ([], {"taxi_platform"}, {"months", "doctor", "status", "missing_only"}),
     "backfill": (
-        ["--only", "one_after_another", "--only", "places_2"],
-        {"one_after_another", "places_2"},
-        {"places_2"},
+        ["--only", "one_after_another", "--only", "queued", "--only", "places_2"],
+        {"one_after_another", "queued", "places_2"},
+        {"queued", "places_2"},
     ),
 }
 

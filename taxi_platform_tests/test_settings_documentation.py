@@ -28,11 +28,15 @@ FIELDS: dict[str, FieldInfo] = {
 }
 DOCUMENTS = sorted(
     path.relative_to(PROJECT)
-    for pattern in ("*.md", "docs/**/*.md", "deploy/*", "packages/*/README.md")
+    for pattern in ("*.md", "docs/**/*.md", "deploy/**/*", "packages/*/README.md")
     for path in PROJECT.glob(pattern)
+    if path.is_file()
     if path.name != "CHANGELOG.md"  # names what there was
 )
-READ_ELSEWHERE = ("deploy/compose.yaml", "deploy/image-check", "taxi_platform_tests/conftest.py")
+READ_ELSEWHERE = (
+    *("deploy/compose.yaml", "deploy/image-check", "taxi_platform_tests/conftest.py"),
+    "taxi_platform_tests/deploy/test_helm_chart.py",
+)
 
 
 def of_dagster_yaml() -> set[str]:

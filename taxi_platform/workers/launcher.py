@@ -5,7 +5,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from dagster import DagsterEvent, DagsterInstance, DagsterRun, DagsterRunStatus
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster_celery.defaults import task_default_queue
 from dagster_celery.launcher import CeleryRunLauncher
@@ -17,6 +17,7 @@ from dagster_celery.tags import (
 from kombu.exceptions import KombuError, OperationalError
 
 from taxi_platform.broker import BROKER, Broker
+from taxi_platform.dagster_internals import put_back_into_queue
 from taxi_platform.workers.mark import Mark
 from taxi_platform.workers.presence import Observer, Sighting
 from taxi_platform.workers.transport import EXECUTE, Transport
@@ -127,8 +128,7 @@ class WorkerRunLauncher(CeleryRunLauncher):
         return found
 
     def _put_back(self, run: DagsterRun, why: str) -> None:
-        self._instance.report_engine_event(f"{why} The run waits.", run, cls=self.__class__)
-        self._instance.report_dagster_event(DagsterEvent.job_enqueue(run), run_id=run.run_id)
+        put_back_into_queue(self._instance, run, why, type(self))
 
     def terminate(self, run_id: str) -> bool:
         """Has a run's worker end it, which looks for that every second."""

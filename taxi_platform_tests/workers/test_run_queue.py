@@ -89,8 +89,20 @@ SHOW = """
 import sys
 from dagster import DagsterInstance
 with DagsterInstance.get() as instance:
-    print(type(instance.run_launcher).__name__, "celery" in sys.modules)
+    launcher = type(instance.run_launcher).__name__
+    print(launcher, *(name for name in ("celery", "kubernetes") if name in sys.modules))
     print(instance.get_concurrency_config().run_queue_config.max_concurrent_runs)
+    print(instance.get_settings("concurrency")["pools"]["default_limit"])
+"""
+
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+clusters: [{name: one, cluster: {server: http://127.0.0.1:9}}]
+users: [{name: test, user: {}}]
+contexts: [{name: test, context: {cluster: one, user: test}}]
+current-context: test
 """
 
 
@@ -122,8 +134,36 @@ def ended(folder: Path, *command: str, **settings: str) -> subprocess.CompletedP
     )
 
 
-def test_without_a_broker_nothing_of_celery_is_there(tmp_path: Path) -> None:
-    assert shown(tmp_path) == ["DefaultRunLauncher False", "2"]
+def test_by_default_nothing_of_celery_and_kubernetes_is_there(tmp_path: Path) -> None:
+    assert shown(tmp_path) == ["DefaultRunLauncher", "2", "2"]
+
+
+def test_as_jobs_there_are_as_many_runs_as_the_setting_says_in_all_and_in_pools(
+    tmp_path: Path,
+) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(KUBECONFIG)
+    settings = {"TAXI_KUBERNETES_RUNS": "5", "KUBECONFIG": str(kubeconfig)}
+    assert shown(tmp_path, **settings) == ["KubernetesRunLauncher kubernetes", "5", "5"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"TAXI_KUBERNETES_RUNS": "5", "TAXI_CELERY_BROKER": "redis://127.0.0.1:9/0"},
+            "TAXI_CELERY_BROKER and TAXI_KUBERNETES_RUNS are set",
+        ),
+        ({"TAXI_KUBERNETES_RUNS": "many"}, "TAXI_KUBERNETES_RUNS"),
+        ({"TAXI_KUBERNETES_RUNS": "5"}, "no cluster around this process"),
+    ],
+    ids=["both", "no number", "no cluster"],
+)
+def test_what_cannot_be_is_said_in_a_line(
+    tmp_path: Path, settings: dict[str, str], said: str
+) -> None:
+    with pytest.raises(AssertionError, match=f"ClickException: .*{said}"):
+        shown(tmp_path, **settings)
 
 
 def test_with_a_broker_the_queue_waits_for_workers(tmp_path: Path) -> None:
@@ -133,7 +173,7 @@ def test_with_a_broker_the_queue_waits_for_workers(tmp_path: Path) -> None:
         {"TAXI_CELERY_BROKER": "redis://127.0.0.1:9/0"},
         {"TAXI_CELERY_BROKER_FILE": str(secret)},
     ):
-        assert shown(tmp_path, **setting) == ["WorkerRunLauncher True", "0"]
+        assert shown(tmp_path, **setting) == ["WorkerRunLauncher celery", "0", "2"]
 
 
 @pytest.mark.parametrize(
