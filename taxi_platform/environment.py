@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from taxi_platform.broker import BROKER, broker_at
 from taxi_platform.errors import SettingsError
 
 DAGSTER_HOME = "DAGSTER_HOME"
@@ -84,7 +85,8 @@ def prepare_dagster_process() -> None:
 
     Raises:
         SettingsError: ``.env`` names another ``DAGSTER_HOME`` than the shell, and Dagster has
-            opened that already; or a secret's file cannot be read.
+            opened that already; a secret's file cannot be read; or the broker's address cannot be
+            used.
     """
     if _takes_back:
         shell = _inherited()
@@ -98,6 +100,16 @@ def prepare_dagster_process() -> None:
         os.environ.update({name: value for name, value in shell.items() if name.startswith(_OURS)})
     os.environ.pop(LIBPQ_ADDRESS, None)
     _read_secret_files()
+    _judge_broker()
+
+
+def _judge_broker() -> None:
+    """Before a part of Dagster, or of Celery, shows it in a traceback."""
+    try:
+        if address := os.environ.get(BROKER):
+            broker_at(address)
+    except ValueError as error:
+        raise SettingsError(f"{BROKER}: {error}") from None
 
 
 def _inherited() -> Mapping[str, str]:

@@ -18,6 +18,7 @@ from dagster._core.run_coordinator.queued_run_coordinator import (
 )
 from dagster._serdes import ConfigurableClass
 
+from taxi_platform.broker import BROKER, broker_at
 from taxi_platform.environment import prepare_dagster_process
 from taxi_platform.errors import SettingsError
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from taxi_platform.workers.launcher import WorkerRunLauncher
 
-BROKER = "TAXI_CELERY_BROKER"
 JOBS = "TAXI_KUBERNETES_RUNS"
 
 QUEUE_TAG = "dagster-celery/queue"
@@ -72,7 +72,7 @@ def _of_workers(broker: str, inst_data: "ConfigurableClassData | None") -> RunLa
         from taxi_platform.workers.launcher import WorkerRunLauncher
     except ImportError as error:
         raise _missing(BROKER, error, "scale") from None
-    return WorkerRunLauncher(broker, inst_data)
+    return WorkerRunLauncher(broker_at(broker), inst_data)
 
 
 def _of_jobs(inst_data: "ConfigurableClassData | None") -> RunLauncher:

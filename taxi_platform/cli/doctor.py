@@ -8,12 +8,14 @@ would do. Each store checks its own requirements.
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from taxi_platform.broker import BROKER, broker_at
 from taxi_platform.cli.variables import misspelled
 from taxi_platform.errors import SettingsError, StoreError
 from taxi_platform.settings import Settings, load_settings
@@ -163,6 +165,62 @@ def _gcs(chosen: Settings, _fix: bool) -> Said:
     yield State.FINE, f"gs://{chosen.gcs.bucket} can be written"
 
 
+def _broker(chosen: Settings, _fix: bool) -> Said:
+    from taxi_platform.redaction import redact
+
+    try:
+        from redis.exceptions import RedisError
+
+        from taxi_platform.workers.mark import Mark
+    except ImportError as error:
+        yield _wrong(f"{error.name} is not installed: install the extra 'scale' of taxi-platform")
+        return
+    broker = broker_at(chosen.celery_broker.get_secret_value() if chosen.celery_broker else "")
+    mark = None
+    try:
+        mark = Mark(broker).ask()
+    except (RedisError, OSError) as error:
+        said = redact(" ".join(str(error).split()), chosen.secrets())
+        yield _wrong(f"{broker.shown} cannot be used ({said}): {_what_to_do(said)}")
+    else:
+        yield State.FINE, f"{broker.shown} answers"
+    yield from _workers(mark)
+
+
+def _what_to_do(said: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return f"name the authority of its certificate in {BROKER}: docs/scale.md"
+    return f"is it up, and are host, port and password of {BROKER} right?"
+
+
+def _workers(mark: str | None) -> Said:
+    from taxi_platform.cli.backfill import NoInstanceError, open_instance
+    from taxi_platform.workers.launcher import listens_elsewhere
+    from taxi_platform.workers.presence import BEAT_SECONDS, Observer
+
+    observer = Observer()
+    try:
+        with open_instance() as instance:
+            if observer.look(instance):
+                time.sleep(2 * BEAT_SECONDS)  # Which of them live is seen by their going on.
+            alive = [worker for worker in observer.look(instance) if worker.takes_runs]
+    except NoInstanceError:
+        return  # It has been said.
+    here = [worker for worker in alive if worker.listens_to(mark)]
+    for worker in alive:
+        if worker not in here:
+            yield _wrong(listens_elsewhere(worker))
+    if not here:
+        yield _wrong("no worker takes runs, so runs wait: start 'taxi-platform worker'")
+        return
+    places = sum(worker.state.places for worker in here)
+    queues = ", ".join(sorted({worker.state.queue for worker in here}))
+    yield (
+        State.FINE,
+        f"workers that take runs: {len(here)}, with {places} places, of the queues {queues}",
+    )
+
+
 def _table_store(name: str) -> Examination:
     def examination(chosen: Settings, fix: bool) -> Said:
         with chosen.open_store(name) as store:
@@ -193,11 +251,16 @@ def _left(what: str, fixed: bool) -> tuple[State, str]:
     return State.LEFT, f"{what}: run its month again, or 'taxi-platform doctor --fix'"
 
 
+def _uses_bucket(chosen: Settings) -> bool:
+    return chosen.uses_gcs or "bucket" in (chosen.landing, chosen.compute_logs)
+
+
 def _examinations(chosen: Settings) -> dict[str, Examination]:
     return {
         "dagster": _dagster,
         "landing zone": _landing_zone,
         "source": _source,
-        **({"GCS": _gcs} if chosen.uses_gcs or chosen.landing == "bucket" else {}),
+        **({"GCS": _gcs} if _uses_bucket(chosen) else {}),
+        **({"broker": _broker} if chosen.celery_broker else {}),
         **{store.label: _table_store(store.name) for store in chosen.table_stores},
     }

@@ -21,8 +21,8 @@ def worker(
     Runs are given to workers, on this host and others, through the broker TAXI_CELERY_BROKER.
     SIGTERM lets a worker finish its runs and take no more.
     """
+    from taxi_platform.broker import BROKER
     from taxi_platform.cli.backfill import NoInstanceError, open_instance
-    from taxi_platform.run_queue import BROKER
     from taxi_platform.settings import load_settings
 
     try:

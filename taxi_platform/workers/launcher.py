@@ -1,5 +1,6 @@
 """Launches runs on workers, and knows whether they live."""
 
+import logging
 import math
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,19 +16,21 @@ from dagster_celery.tags import (
 )
 from kombu.exceptions import KombuError, OperationalError
 
+from taxi_platform.broker import BROKER, Broker
 from taxi_platform.dagster_internals import put_back_into_queue
-from taxi_platform.workers.presence import Observer
+from taxi_platform.workers.mark import Mark
+from taxi_platform.workers.presence import Observer, Sighting
+from taxi_platform.workers.transport import EXECUTE, Transport
 
 if TYPE_CHECKING:
     from dagster._serdes import ConfigurableClassData
-
-EXECUTE = "taxi_platform.execute_run"
-"""The name of the task; its argument is the id of the run."""
 
 QUEUE = task_default_queue
 
 BROKER_AGAIN_SECONDS = 15.0
 """How long no run is taken from Dagster's queue after the broker could not be reached."""
+
+_LOG = logging.getLogger("dagster.taxi_platform.workers")
 
 _CONNECTION = {
     # Longer than any run waits: a message is not given to a second worker.
@@ -46,9 +49,12 @@ class WorkerRunLauncher(CeleryRunLauncher):
     nothing. Here, workers report in Dagster's storage what they execute.
     """
 
-    def __init__(self, broker: str, inst_data: "ConfigurableClassData | None" = None) -> None:
-        super().__init__(QUEUE, broker=broker, backend="disabled://", inst_data=inst_data)
+    def __init__(self, broker: Broker, inst_data: "ConfigurableClassData | None" = None) -> None:
+        super().__init__(QUEUE, broker=broker.url, backend="disabled://", inst_data=inst_data)
+        self.mark = Mark(broker)
+        self._elsewhere: set[str] = set()
         self.celery.conf.update(
+            broker_transport=Transport,
             broker_transport_options=_CONNECTION,
             broker_connection_retry_on_startup=True,
             broker_connection_max_retries=None,
@@ -73,12 +79,13 @@ class WorkerRunLauncher(CeleryRunLauncher):
     def places(self) -> dict[str, int]:
         """How many runs the living workers execute at once, by queue.
 
-        A queue whose workers have all died, or drain, has none, and so has one that a run named and
-        that never had a worker. While the broker cannot be reached, no queue has any.
+        A queue whose workers have all died, or drain, or listen to another broker, has none, and so
+        has one that a run named and that never had a worker. While the broker cannot be reached, no
+        queue has any.
         """
         found = dict.fromkeys([self.default_queue, *self._queues_without_workers], 0)
-        for worker in self.observer.look(self._instance):
-            places = worker.state.places if worker.takes_runs else 0
+        for worker, takes_runs in self._workers():
+            places = worker.state.places if takes_runs else 0
             found[worker.state.queue] = found.get(worker.state.queue, 0) + places
         if time.monotonic() < self._broker_missed + BROKER_AGAIN_SECONDS:
             return dict.fromkeys(found, 0)
@@ -88,10 +95,13 @@ class WorkerRunLauncher(CeleryRunLauncher):
         """Gives a run to a worker; puts it back into Dagster's queue if no worker would take it."""
         run = context.dagster_run
         queue = run.tags.get(DAGSTER_CELERY_QUEUE_TAG, self.default_queue)
-        workers = self.observer.look(self._instance)
-        if not any(worker.takes_runs and worker.state.queue == queue for worker in workers):
+        workers = [(w, takes) for w, takes in self._workers() if w.state.queue == queue]
+        if not any(takes for _, takes in workers):
             self._queues_without_workers.add(queue)
-            self._put_back(run, f"No worker takes runs from the queue {queue}.")
+            elsewhere = [listens_elsewhere(w) for w, _ in workers if w.takes_runs]
+            self._put_back(
+                run, "; ".join([f"No worker takes runs from the queue {queue}", *elsewhere]) + "."
+            )
             return
         try:
             task = self.celery.send_task(
@@ -105,6 +115,17 @@ class WorkerRunLauncher(CeleryRunLauncher):
         self._instance.report_engine_event(
             f"Sent to a worker of the queue {queue}.", run, cls=self.__class__
         )
+
+    def _workers(self) -> list[tuple[Sighting, bool]]:
+        """All workers, and whether a run may be sent to them; says which cannot hear of it."""
+        mark = self.mark.seen()
+        seen = self.observer.look(self._instance)
+        found = [(worker, worker.takes_runs and worker.listens_to(mark)) for worker in seen]
+        elsewhere = {w.state.name: w for w, takes in found if w.takes_runs and not takes}
+        for name in elsewhere.keys() - self._elsewhere:
+            _LOG.warning("%s. No run is sent to it.", listens_elsewhere(elsewhere[name]))
+        self._elsewhere = set(elsewhere)
+        return found
 
     def _put_back(self, run: DagsterRun, why: str) -> None:
         put_back_into_queue(self._instance, run, why, type(self))
@@ -144,9 +165,11 @@ class WorkerRunLauncher(CeleryRunLauncher):
         include_container_logs: bool | None = True,  # noqa: ARG002
     ) -> str | None:
         """The worker that has the run, and those that take runs."""
+        mark = self.mark.seen()
         return "; ".join(
             f"worker {s.state.name}: {len(s.state.runs)} of {s.state.places} places taken, heard "
             f"of {s.quiet_seconds:.0f} s ago"
+            f"{'' if s.listens_to(mark) else ', and listens to another broker'}"
             for s in self.observer.look(self._instance)
             if run.run_id in s.state.runs or s.takes_runs
         )
@@ -155,6 +178,14 @@ class WorkerRunLauncher(CeleryRunLauncher):
     def config_type(cls) -> Any:
         """None: the broker is a secret, and is taken from the environment."""
         return {}
+
+
+def listens_elsewhere(worker: Sighting) -> str:
+    """That a worker hears of no run that is sent from here, and what to do."""
+    return (
+        f"the worker {worker.state.name} listens to another broker than this process: give both "
+        f"the same {BROKER}"
+    )
 
 
 def _priority(run: DagsterRun) -> int:

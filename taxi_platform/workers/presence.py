@@ -7,7 +7,7 @@ own, so that the clocks of hosts may differ.
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from dagster import DagsterInstance
@@ -38,6 +38,7 @@ class WorkerState:
         is_draining: whether it takes no more runs.
         beat: a number that changes as long as it lives.
         at: seconds since 1970 by its own clock.
+        broker: the mark of the broker from which it takes runs, if it knows it.
     """
 
     name: str
@@ -47,6 +48,7 @@ class WorkerState:
     is_draining: bool = False
     beat: int = 0
     at: float = 0.0
+    broker: str | None = None
 
 
 def report(instance: DagsterInstance, state: WorkerState) -> None:
@@ -85,6 +87,10 @@ class Sighting:
     def takes_runs(self) -> bool:
         """Whether a run may be given to it."""
         return self.has_beaten and not self.is_dead and not self.state.is_draining
+
+    def listens_to(self, broker: str | None) -> bool:
+        """Whether it hears of what is sent through a broker; if that is not known, yes."""
+        return None in (broker, self.state.broker) or broker == self.state.broker
 
 
 def workers(instance: DagsterInstance) -> list[WorkerState]:
@@ -142,4 +148,9 @@ def _read(storage: Any, keys: Sequence[str]) -> Mapping[str, Any]:
 
 def _states(storage: Any, names: Sequence[str]) -> list[WorkerState]:
     found = _read(storage, [_key(name) for name in names])
-    return [WorkerState(**found[_key(name)]) for name in names if _key(name) in found]
+    return [_state(found[_key(name)]) for name in names if _key(name) in found]
+
+
+def _state(given: Mapping[str, Any]) -> WorkerState:
+    # A later version may say more.
+    return WorkerState(**{f.name: given[f.name] for f in fields(WorkerState) if f.name in given})

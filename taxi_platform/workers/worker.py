@@ -16,8 +16,10 @@ from celery.worker import state as celery_state
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster._cli.api import _execute_run_command_body
 
-from taxi_platform.workers.launcher import EXECUTE, WorkerRunLauncher
+from taxi_platform.workers.launcher import WorkerRunLauncher
+from taxi_platform.workers.mark import Mark
 from taxi_platform.workers.presence import BEAT_SECONDS, WorkerState, report
+from taxi_platform.workers.transport import EXECUTE
 from taxi_platform.workers.watch import watched
 
 RUNS_PER_PROCESS = 200
@@ -46,7 +48,7 @@ def work(instance: DagsterInstance, launcher: WorkerRunLauncher, places: int, qu
         importlib.import_module(module)
     app = launcher.celery
     app.task(name=EXECUTE)(execute_run)
-    heart = _Heart(instance, places, queue)
+    heart = _Heart(instance, places, queue, launcher.mark)
     signals.worker_ready.connect(heart.start, weak=False)
     signals.worker_shutting_down.connect(heart.drain, weak=False)
     worker = app.Worker(
@@ -73,7 +75,13 @@ def execute_run(run_id: str) -> None:
     """Executes a run that waits for it; others have ended, or were begun by another worker."""
     instance = _instance()
     run = instance.get_run_by_id(run_id)
-    if run is None or run.status is not DagsterRunStatus.STARTING:
+    if run is None:
+        sys.stderr.write(
+            f"run {run_id} is not in Dagster's storage: does another installation use this broker "
+            "and queue?\n"
+        )
+        return
+    if run.status is not DagsterRunStatus.STARTING:
         return
     with watched(instance, run_id):
         _execute_run_command_body(run_id, instance, lambda _event: None, False)
@@ -94,8 +102,9 @@ def executed_runs() -> Iterator[str]:
 class _Heart:
     """Reports what the worker does, from a thread."""
 
-    def __init__(self, instance: DagsterInstance, places: int, queue: str) -> None:
+    def __init__(self, instance: DagsterInstance, places: int, queue: str, mark: Mark) -> None:
         self._instance = instance
+        self._mark = mark
         self._places = places
         self._queue = queue
         self.name = f"{queue}-{os.getpid()}@{socket.gethostname()}"
@@ -138,4 +147,5 @@ class _Heart:
             is_draining=self._drains or ends,
             beat=self._beat,
             at=time.time(),
+            broker=self._mark.seen(),
         )

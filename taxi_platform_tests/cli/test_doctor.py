@@ -6,14 +6,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
 import pytest
 from typer.testing import CliRunner, Result
 
+from taxi_platform.broker import BROKER
 from taxi_platform.cli.main import app
-from taxi_platform_tests.conftest import EmbeddedStack
+from taxi_platform.workers.presence import BEAT_SECONDS
+from taxi_platform_tests.conftest import EmbeddedStack, inherited_environment
+from taxi_platform_tests.hosts.redis_server import PASSWORD, running_redis
 
 pytestmark = pytest.mark.integration
 
@@ -203,3 +208,77 @@ def test_what_killed_runs_left_is_found_and_removed_and_nothing_else(
         connection.execute("DROP SCHEMA left_over CASCADE")
         os.kill(writer.pid, signal.SIGTERM)
     shutil.rmtree(data)
+
+
+def test_a_bucket_for_what_steps_print_is_checked_whatever_else_uses_it(
+    stack: EmbeddedStack,
+) -> None:
+    run = doctor(
+        stack, TAXI_STORES="postgres", TAXI_COMPUTE_LOGS="bucket", TAXI_GCS_BUCKET="nowhere"
+    )
+    assert run.exit_code == 1
+    (wrong,) = [line for line in run.stdout.splitlines() if line.startswith("wrong")]
+    assert "GCS" in wrong
+    assert "create it" in wrong
+
+
+def about_the_broker(run: Result) -> list[str]:
+    """What is said of the broker, without the secret."""
+    assert PASSWORD not in run.output
+    assert "Traceback" not in run.output
+    return [line for line in run.stdout.splitlines() if line.split()[1].startswith("broker")]
+
+
+@pytest.mark.timeout(180)
+def test_of_a_broker_it_is_said_whether_it_answers_and_which_workers_hear_of_runs(
+    stack: EmbeddedStack, tmp_path: Path
+) -> None:
+    settings = {"TAXI_STORES": "postgres"}
+    with running_redis(tmp_path) as redis, ExitStack() as running:
+
+        def start(address: str, places: int) -> None:
+            process = subprocess.Popen(
+                [
+                    *(Path(sys.executable).with_name("taxi-platform"), "worker"),
+                    *("--concurrency", str(places)),
+                ],
+                env=inherited_environment() | stack.environment | {BROKER: address},
+                cwd=tmp_path,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            running.enter_context(process)
+            running.callback(process.terminate)
+            assert process.stdout
+            assert "runs at a time" in process.stdout.readline()
+
+        answers, none = about_the_broker(doctor(stack, **settings, **{BROKER: redis.url}))
+        assert answers.startswith("ok")
+        assert f"redis://127.0.0.1:{redis.port}/0 answers" in answers
+        assert none.startswith("wrong")
+        assert "start 'taxi-platform worker'" in none
+
+        start(redis.database(1), 1)
+        start(redis.url, 3)
+        time.sleep(1.5 * BEAT_SECONDS)  # Now both have said that they are there.
+        _, elsewhere, here = about_the_broker(doctor(stack, **settings, **{BROKER: redis.url}))
+        assert elsewhere.startswith("wrong")
+        assert "listens to another broker" in elsewhere
+        assert here.startswith("ok")
+        assert "workers that take runs: 1, with 3 places, of the queues dagster" in here
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        (f"redis://:{PASSWORD}@127.0.0.1:9/0", "redis://127.0.0.1:9/0 cannot be used"),
+        (f"redis://:{PASSWORD}/x@127.0.0.1:9/0", "/ as %2F"),
+    ],
+)
+def test_a_broker_that_cannot_be_used_is_named_without_its_password(
+    stack: EmbeddedStack, address: str, said: str
+) -> None:
+    run = doctor(stack, TAXI_STORES="postgres", TAXI_CELERY_BROKER=address)
+    assert run.exit_code == 1
+    assert PASSWORD not in run.output
+    assert any(said in line for line in run.stdout.splitlines() if line.startswith("wrong"))

@@ -25,7 +25,11 @@ class Redis:
 
     @property
     def url(self) -> str:
-        return f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
+        return self.database(0)
+
+    def database(self, number: int) -> str:
+        """The address of one of its databases."""
+        return f"redis://:{PASSWORD}@127.0.0.1:{self.port}/{number}"
 
     def client(self) -> redis.Redis:
         return redis.Redis(port=self.port, password=PASSWORD)

@@ -11,7 +11,8 @@ import pytest
 from dagster import DagsterRun, DagsterRunStatus
 
 from taxi_platform.dagster_internals import make_new_run_id
-from taxi_platform.workers.launcher import EXECUTE, worker_launcher
+from taxi_platform.workers.launcher import worker_launcher
+from taxi_platform.workers.transport import EXECUTE
 from taxi_platform_tests.automation.unattended import wait_until
 from taxi_platform_tests.conftest import EmbeddedStack
 from taxi_platform_tests.faults.month_runs import Contents, publish, tables_in

@@ -1,8 +1,9 @@
 """Who is alive, by a clock that the test turns."""
 
+import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from dagster import DagsterInstance
@@ -89,3 +90,26 @@ def test_a_worker_is_healthy_if_one_of_this_host_reported_a_moment_ago(
     report(instance, replace(ONE, name="dagster-8@here", at=now))
     assert is_alive(instance, "here")
     assert not is_alive(instance, "ere")
+
+
+def test_a_worker_listens_to_its_own_broker_and_to_any_that_is_not_known(
+    instance: DagsterInstance,
+) -> None:
+    for said, asked, listens in (
+        ("a", "a", True),
+        ("a", "b", False),
+        ("a", None, True),
+        (None, "a", True),  # of a version that does not say
+    ):
+        report(instance, replace(ONE, broker=said))
+        (sighting,) = Observer().look(instance)
+        assert sighting.listens_to(asked) is listens, (said, asked)
+
+
+def test_what_a_later_version_says_besides_is_left_out(instance: DagsterInstance) -> None:
+    report(instance, ONE)
+    storage = instance.daemon_cursor_storage
+    storage.set_cursor_values(
+        {"taxi_platform/worker/one": json.dumps(asdict(ONE) | {"moon": "full"})}
+    )
+    assert [state.name for state in workers(instance)] == ["one"]

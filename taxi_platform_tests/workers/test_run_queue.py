@@ -106,21 +106,32 @@ current-context: test
 """
 
 
-def shown(folder: Path, script: str = SHOW, **settings: str) -> list[str]:
-    """What an instance with the platform's configuration says, on a storage in a folder."""
+def make_instance(folder: Path) -> None:
+    """An instance with the platform's configuration, but for the storage."""
     config = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
     config["storage"] = {"sqlite": {"base_dir": str(folder)}}
     (folder / "dagster.yaml").write_text(yaml.safe_dump(config))
-    done = subprocess.run(
-        [sys.executable, "-c", script],
+
+
+def shown(folder: Path, script: str = SHOW, **settings: str) -> list[str]:
+    """What an instance with the platform's configuration says, on a storage in a folder."""
+    make_instance(folder)
+    done = ended(folder, sys.executable, "-c", script, **settings)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def ended(folder: Path, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """A command that has ended, with the instance in a folder."""
+    return subprocess.run(
+        command,
         env=inherited_environment() | {"DAGSTER_HOME": str(folder)} | settings,
         cwd=folder,
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
 
 
 def test_by_default_nothing_of_celery_and_kubernetes_is_there(tmp_path: Path) -> None:
@@ -163,6 +174,47 @@ def test_with_a_broker_the_queue_waits_for_workers(tmp_path: Path) -> None:
         {"TAXI_CELERY_BROKER_FILE": str(secret)},
     ):
         assert shown(tmp_path, **setting) == ["WorkerRunLauncher celery", "0", "2"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("dagster-daemon", "run", "--empty-workspace"),
+        ("dagster-webserver", "--empty-workspace", "--port", "9"),
+        ("dagster", "run", "list"),
+        ("taxi-platform", "worker"),
+    ],
+)
+def test_a_broker_that_cannot_be_used_is_named_by_every_process(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """By the launcher, or before: by the storage."""
+    (tmp_path / "dagster.yaml").write_text((PROJECT / "dagster.yaml").read_text())
+    program = str(Path(sys.executable).with_name(command[0]))
+    done = ended(
+        tmp_path, program, *command[1:], TAXI_CELERY_BROKER="redis://:pa/55-word@redis:6379/0"
+    )
+    assert done.returncode != 0
+    assert "TAXI_CELERY_BROKER: its user or password has characters" in done.stderr
+    for unwanted in ("Traceback", "55-word", ":pa/"):
+        assert unwanted not in done.stdout + done.stderr
+
+
+def test_the_launcher_says_so_too_beside_another_storage(tmp_path: Path) -> None:
+    make_instance(tmp_path)
+    done = ended(
+        tmp_path, sys.executable, "-c", SHOW, TAXI_CELERY_BROKER="foo://:pa55-word@redis:6379/0"
+    )
+    assert "TAXI_CELERY_BROKER: foo:// is unknown" in done.stderr
+    assert "55-word" not in done.stderr
+
+
+def test_a_worker_with_an_empty_broker_says_that_it_has_none(tmp_path: Path) -> None:
+    make_instance(tmp_path)
+    program = str(Path(sys.executable).with_name("taxi-platform"))
+    done = ended(tmp_path, program, "worker", TAXI_CELERY_BROKER="")
+    assert done.returncode != 0
+    assert "TAXI_CELERY_BROKER is not set" in done.stderr
 
 
 def test_as_many_runs_are_taken_from_the_queue_as_workers_have_places(tmp_path: Path) -> None:
