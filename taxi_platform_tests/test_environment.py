@@ -175,7 +175,7 @@ def test_the_server_is_that_of_the_settings_whatever_libpq_is_told(
     )
     for command in (
         [sys.executable, "-c", program],
-        [BIN / "taxi-platform", "query", "--store", "postgres", "SELECT 1"],
+        [str(BIN / "taxi-platform"), "query", "--store", "postgres", "SELECT 1"],
     ):
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=120
