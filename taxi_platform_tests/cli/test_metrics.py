@@ -8,15 +8,23 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
-from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun
+from dagster import (
+    DagsterEvent,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    RunsFilter,
+)
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import (
     RegisteredCodeLocationOrigin,
@@ -31,18 +39,28 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 from dagster._daemon.types import DaemonHeartbeat
+from dagster_shared.check import CheckError
 from dagster_shared.error import SerializableErrorInfo
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import Engine, event
+from sqlalchemy.pool import Pool
 from typer.testing import CliRunner
 
-from taxi_platform.automation.metrics import Keeping, PlatformCollector
+from taxi_platform.automation.metrics import (
+    KEEPALIVE,
+    Keeping,
+    PlatformCollector,
+    notice_dead_connections,
+)
 from taxi_platform.cli.backfill import open_instance
 from taxi_platform.cli.main import app
+from taxi_platform.cli.metrics_server import MOST_CONNECTIONS, REQUEST_SECONDS
 from taxi_platform.local.postgres_server import ROLE
 from taxi_platform.settings import load_settings
 from taxi_platform.trips.month import TripMonth
 from taxi_platform.trips.synthetic import write_synthetic_month
+from taxi_platform.workers.presence import WorkerState, report
 from taxi_platform_tests.cli.loading import load_months
 from taxi_platform_tests.cli.terminals import COMMAND
 from taxi_platform_tests.conftest import PROJECT, EmbeddedStack, inherited_environment
@@ -127,9 +145,11 @@ def names(found: Samples) -> set[str]:
 
 
 @contextmanager
-def serving(environment: Mapping[str, str], **changed: str) -> Iterator[Served]:
+def serving(
+    environment: Mapping[str, str], arguments: Sequence[str] = (), **changed: str
+) -> Iterator[Served]:
     process = subprocess.Popen(
-        [COMMAND, "metrics", "--port", "0"],
+        [COMMAND, "metrics", "--port", "0", *arguments],
         env={**inherited_environment(), **environment, **changed},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -206,8 +226,7 @@ def test_a_run_that_waits_a_silent_daemon_and_red_ticks_are_seen(loaded: dict[st
         time.sleep(RECORDS_SECONDS)
         found = served.scrape()
         instance.delete_run(run.run_id)
-        for state in instance.all_instigator_state():
-            instance.delete_instigator_state(state.instigator_origin_id, state.selector_id)
+        forget_ticks(instance)
     assert value(found, "run_queue_length") == value(found, "runs", status="queued") == 1
     assert RECORDS_SECONDS <= value(found, "run_queue_oldest_seconds") < 60
     assert 90 <= value(found, "daemon_heartbeat_age_seconds", daemon="sensor") < 150
@@ -255,26 +274,79 @@ def tick(
     instance.create_tick(data)
 
 
+def forget_ticks(instance: DagsterInstance) -> None:
+    for state in instance.all_instigator_state():
+        instance.delete_instigator_state(state.instigator_origin_id, state.selector_id)
+
+
+@dataclass
+class Trips:
+    """What goes to databases and back."""
+
+    connections: int = 0
+    statements: int = 0
+
+
+@contextmanager
+def counted() -> Iterator[Trips]:
+    found = Trips()
+
+    def connects(*_: object) -> None:
+        found.connections += 1
+
+    def asks(*_: object) -> None:
+        found.statements += 1
+
+    # A connection that is taken from its pool is asked whether it lives.
+    listeners = [
+        (Pool, "connect", connects),
+        (Pool, "checkout", asks),
+        (Engine, "before_cursor_execute", asks),
+    ]
+    for listener in listeners:
+        event.listen(*listener)
+    try:
+        yield found
+    finally:
+        for listener in listeners:
+            event.remove(*listener)
+
+
 @pytest.mark.integration
-def test_many_scrapes_cost_what_one_costs(loaded: dict[str, str], stack: EmbeddedStack) -> None:
-    with serving(loaded) as served:
-        served.scrape()
-        before = transactions(stack)
+@pytest.mark.usefixtures("loaded")
+def test_many_scrapes_cost_what_one_costs() -> None:
+    collector = PlatformCollector(load_settings(), open_instance, fail_with, Keeping(600, 600))
+    with counted() as first:
+        scraped(collector)
+    with counted() as then:
         for _ in range(20):
-            served.scrape()
-        time.sleep(1.5)  # Postgres counts a session's transactions when it has been idle
-        assert transactions(stack) - before < 60
+            scraped(collector)
+    assert first.statements > 0
+    assert then == Trips()
 
 
-def transactions(stack: EmbeddedStack) -> int:
-    with psycopg.connect(stack.postgres().conninfo) as connection:
-        row = connection.execute(
-            "SELECT sum(xact_commit + xact_rollback)::bigint FROM pg_stat_database "
-            "WHERE datname = %s",
-            [DATABASE],
-        ).fetchone()
-    assert row
-    return int(row[0])
+@pytest.mark.integration
+@pytest.mark.usefixtures("loaded")
+def test_a_scrape_asks_by_the_connections_it_has_and_not_often() -> None:
+    # At 40 ms for each, fifty of them take half of what a scrape has.
+    with DagsterInstance.get() as instance:
+        for name in ("published_months", "gcs_objects_to_bigquery", "alerts"):
+            tick(instance, name, time.time(), TickStatus.SKIPPED)
+        run = enqueue(instance)
+    collector = PlatformCollector(load_settings(), open_instance, fail_with, Keeping(0, 600))
+    assert value(scraped(collector), "up", of="dagster") == 1
+    with counted() as trips:
+        found = scraped(collector)
+    assert value(found, "run_queue_length") == 1
+    assert trips.connections == 0
+    assert 0 < trips.statements <= 50
+    with DagsterInstance.get() as instance:
+        instance.delete_run(run.run_id)
+        forget_ticks(instance)
+
+
+def fail_with(message: str) -> None:
+    pytest.fail(message)
 
 
 @pytest.mark.integration
@@ -310,6 +382,9 @@ def test_when_the_database_is_back_so_are_the_numbers(
     with stack.administrator() as connection, serving(loaded) as served:
         assert value(served.scrape(), "up", of="dagster") == 1
         connection.execute(f"ALTER DATABASE {DATABASE} ALLOW_CONNECTIONS false")
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [DATABASE]
+        )
         try:
             time.sleep(RECORDS_SECONDS)
             found = served.scrape()
@@ -352,12 +427,17 @@ def test_the_images_health_check_asks_the_server_and_measures_nothing(
     loaded: dict[str, str],
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as database:
-        database.setblocking(False)
+        database.settimeout(RECORDS_SECONDS + 1)
         with serving(loaded, TAXI_POSTGRES_PORT=str(database.getsockname()[1])) as served:
+            with suppress(TimeoutError):
+                while True:  # it measures when it starts, and tries that again for some seconds
+                    database.accept()[0].close()
             port = httpx.URL(served.url).port
             assert health_check("metrics", str(port)) == 0
-            with pytest.raises(BlockingIOError):  # nobody has connected
+            with pytest.raises(TimeoutError):  # nobody has connected
                 database.accept()
+            served.scrape()
+            database.accept()[0].close()
     assert health_check("metrics", str(port)) != 0
 
 
@@ -386,8 +466,183 @@ def test_a_port_that_is_taken_is_one_line(loaded: dict[str, str]) -> None:
 
 
 @pytest.mark.integration
+def test_clients_that_send_half_a_request_keep_no_threads_and_nobody_out(served: Served) -> None:
+    served.scrape()
+    before = threads(served)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connected(served)) for _ in range(300)]
+        for client in clients:
+            with suppress(OSError):  # the first of them were given up already
+                client.sendall(b"GET /met")
+        assert value(served.scrape(), "up", of="dagster") == 1
+        assert threads(served) - before <= MOST_CONNECTIONS + 8
+        until = time.monotonic() + REQUEST_SECONDS + 3
+        while threads(served) > before:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+
+@pytest.mark.integration
+def test_a_request_that_comes_byte_by_byte_is_given_up(served: Served) -> None:
+    with connected(served) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        client.settimeout(0.2)
+        began = time.monotonic()
+        while time.monotonic() < began + REQUEST_SECONDS + 3:
+            try:
+                client.sendall(b"x")
+                if client.recv(1) == b"":
+                    return
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                return
+    pytest.fail("it still waits for the rest")
+
+
+def connected(served: Served) -> socket.socket:
+    url = httpx.URL(served.url)
+    return socket.create_connection((url.host, url.port or 0), timeout=10)
+
+
+def threads(served: Served) -> int:
+    status = Path(f"/proc/{served.process.pid}/status").read_text()
+    return int(re.findall(r"(?m)^Threads:\s+(\d+)", status)[0])
+
+
+@pytest.mark.integration
+def test_only_metrics_are_metrics_and_head_is_get_without_a_body(served: Served) -> None:
+    def ask(method: str, path: str, **headers: str) -> httpx.Response:
+        address = httpx.URL(served.url).join(path)
+        return httpx.request(method, address, headers=headers, timeout=30, trust_env=False)
+
+    got, head = ask("GET", "/metrics"), ask("HEAD", "/metrics")
+    assert got.status_code == head.status_code == 200
+    assert head.content == b""
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert int(head.headers["content-length"]) > 0
+    assert ask("GET", "/metrics?x=1").status_code == 200
+    assert ask("GET", "/").text == "The metrics are at /metrics\n"
+    for path in ("/foo", "/metrics/", "/favicon.ico"):
+        assert ask("GET", path).status_code == 404, path
+        assert ask("HEAD", path).status_code == 404, path
+    assert ask("POST", "/metrics").status_code == 501
+    # A page that has its own name resolved to this host reads nothing.
+    assert ask("GET", "/metrics", Host="evil.example:9464").status_code == 403
+    assert ask("GET", "/metrics", Host="localhost:19464").status_code == 200
+
+
+@pytest.mark.integration
+def test_where_others_can_connect_any_name_may_be_the_servers(loaded: dict[str, str]) -> None:
+    with serving(loaded, arguments=["--host", "0.0.0.0"]) as served:  # noqa: S104 (a short while)
+        port = httpx.URL(served.url).port
+        url, headers = f"http://127.0.0.1:{port}/metrics", {"Host": "metrics:9464"}
+        answer = httpx.get(url, headers=headers, timeout=30, trust_env=False)
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("host", ["", " "])
+def test_an_empty_host_is_one_line_that_names_the_option(host: str) -> None:
+    run = CliRunner().invoke(app, ["metrics", "--host", host, "--port", "0"])
+    assert run.exit_code == 1
+    assert run.stderr.startswith("Error: --host is empty")
+    assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.integration
+def test_a_queued_run_that_cannot_be_read_hides_nothing(
+    loaded: dict[str, str], stack: EmbeddedStack
+) -> None:
+    with (
+        DagsterInstance.get() as instance,
+        psycopg.connect(stack.postgres().conninfo, dbname=DATABASE, autocommit=True) as connection,
+    ):
+        bad = instance.add_run(DagsterRun(job_name="names no code location"))
+        connection.execute("UPDATE runs SET status = 'QUEUED' WHERE run_id = %s", [bad.run_id])
+        said: list[str] = []
+        collector = PlatformCollector(load_settings(), open_instance, said.append, Keeping(0, 0))
+        alone = scraped(collector)
+        good = enqueue(instance)
+        beside = scraped(collector)
+        with pytest.raises(CheckError):  # or this test tests nothing
+            instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.QUEUED]))
+        connection.execute("DELETE FROM runs WHERE run_id = %s", [bad.run_id])
+        instance.delete_run(good.run_id)
+    # Nobody knows since when it waits, but all else is known.
+    assert value(alone, "up", of="dagster") == 0
+    assert value(alone, "run_queue_length") == 1
+    assert "run_queue_oldest_seconds" not in names(alone)
+    assert "daemon_heartbeat_age_seconds" in names(alone)
+    assert said == [f"queue: the queued run {bad.run_id} has no record of when it was queued"]
+    assert value(beside, "up", of="dagster") == value(beside, "up", of="months") == 1
+    assert value(beside, "run_queue_length") == 2
+    assert 0 < value(beside, "run_queue_oldest_seconds") < 60
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("loaded")
+def test_what_is_shown_because_the_next_is_not_there_in_time_is_not_up(
+    monkeypatch: pytest.MonkeyPatch, stack: EmbeddedStack
+) -> None:
+    collector = PlatformCollector(load_settings(), open_instance, fail_with, Keeping(600, 0))
+    assert value(scraped(collector), "up", of="months") == 1
+    monkeypatch.setattr("taxi_platform.automation.metrics.PATIENCE_SECONDS", 0.3)
+    with psycopg.connect(stack.postgres().conninfo, dbname=DATABASE) as connection:
+        connection.execute("LOCK TABLE runs")  # so no answer comes
+        found = scraped(collector)
+    assert value(found, "up", of="months") == 0
+    assert value(found, "months", color="green", state="loaded") == 2
+
+
+@pytest.mark.integration
+def test_workers_and_their_places_are_counted_by_queue(loaded: dict[str, str]) -> None:
+    beats = iter(range(1_000))
+
+    def beat(*states: WorkerState) -> None:
+        for state in states:
+            report(instance, replace(state, beat=next(beats), at=time.time()))
+
+    one, two = (WorkerState(f"{n}@host", "dagster", places=3) for n in (1, 2))
+    draining = WorkerState("3@host", "heavy", places=5, is_draining=True)
+    gone = WorkerState("4@host", "gone", places=7)
+    broker = {"TAXI_CELERY_BROKER": "redis://127.0.0.1:9/0"}
+    with DagsterInstance.get() as instance, serving(loaded, **broker) as served:
+        beat(one, two, draining, gone)
+        assert "workers" not in names(served.scrape())
+        time.sleep(RECORDS_SECONDS)
+        beat(one, two, draining)
+        found = served.scrape()
+    assert value(found, "up", of="dagster") == 1
+    assert value(found, "workers", queue="dagster") == 2
+    assert value(found, "worker_places", queue="dagster") == 6
+    assert value(found, "workers", queue="heavy") == 1
+    assert value(found, "worker_places", queue="heavy") == 0
+    assert value(found, "workers", queue="gone") == value(found, "worker_places", queue="gone") == 0
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("loaded")
+def test_a_kept_connection_notices_that_its_host_is_gone() -> None:
+    seen: list[int] = []
+
+    def look(connection: Any, _record: object) -> None:
+        with socket.socket(fileno=os.dup(connection.fileno())) as opened:
+            seen.append(opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE))
+            seen.append(opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+
+    notice_dead_connections()
+    event.listen(Pool, "connect", look)
+    try:
+        with open_instance():
+            pass
+    finally:
+        event.remove(Pool, "connect", look)
+    assert set(seen) == {KEEPALIVE["TCP_KEEPIDLE"], KEEPALIVE["TCP_USER_TIMEOUT"]}
+
+
+@pytest.mark.integration
 def test_a_store_is_asked_again_when_a_run_has_ended(loaded: dict[str, str]) -> None:
-    # The last with this installation, which has a month more from here on.
+    # The last but one with this installation, which has a month more from here on.
     write_synthetic_month(
         month := TripMonth.from_key("green|2024-04"),
         Path(loaded["DAGSTER_HOME"], f"{month.stem}.parquet"),
@@ -408,10 +663,33 @@ def test_a_store_is_asked_again_when_a_run_has_ended(loaded: dict[str, str]) -> 
     assert said == []
 
 
+@pytest.mark.integration
+def test_rows_of_a_month_that_a_store_lost_are_no_longer_counted(stack: EmbeddedStack) -> None:
+    # The last with this installation.
+    at_once = Keeping(records=0, months=0, store=0)
+    collector = PlatformCollector(load_settings(), open_instance, fail_with, at_once)
+    before = scraped(collector)
+    with psycopg.connect(stack.postgres().conninfo) as connection:
+        child = f"{PLACE}.green_trips_2024_02"
+        row = connection.execute(f"SELECT count(*) FROM {child}").fetchone()
+        connection.execute(f"DROP TABLE {child}")
+    after = scraped(collector)
+    (lost,) = row or (0,)
+    assert lost > 0
+    rows = [value(found, "rows", color="green", source="published") for found in (before, after)]
+    assert rows[0] - rows[1] == lost
+    months = [value(f, "store_months", store="postgres", color="green") for f in (before, after)]
+    assert months[0] - months[1] == 1
+
+
 def loaded_in(collector: PlatformCollector) -> tuple[float, float]:
     """How many months are loaded, and how many Postgres has."""
-    registry = CollectorRegistry()
-    registry.register(collector)
-    found = samples(generate_latest(registry).decode())
+    found = scraped(collector)
     states = value(found, "months", color="green", state="loaded")
     return states, value(found, "store_months", store="postgres", color="green")
+
+
+def scraped(collector: PlatformCollector) -> Samples:
+    registry = CollectorRegistry()
+    registry.register(collector)
+    return samples(generate_latest(registry).decode())
