@@ -131,8 +131,6 @@ class MetricsServer(ThreadingMixIn, TCPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: MetricsServer
-    server_version = "taxi-platform"
-    sys_version = ""
     # Of each read and write; the server knows how long all of a request may take.
     timeout = REQUEST_SECONDS
 
@@ -170,6 +168,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def version_string(self) -> str:
+        return "taxi-platform"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (as in the base class)
         """Says nothing: a scrape is no event."""
