@@ -54,6 +54,15 @@ PATIENCE_SECONDS = (0.2, 0.4, 0.8, 1.6)
 CONNECT_SECONDS = 10
 """How long a server may say nothing. By default libpq waits for ever, also when interrupted."""
 
+_CONNECTION = {
+    "connect_timeout": CONNECT_SECONDS,
+    # Connections are kept: Linux would notice after two hours that the server's host is gone.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,  # milliseconds
+}
+
 SAY_AGAIN_SECONDS = 60.0
 """While there is no server, a process logs so once in this time, however often it is asked."""
 
@@ -94,7 +103,7 @@ def _connect_patiently(
     given_up = time.monotonic() + CONNECT_SECONDS
     for seconds in (*PATIENCE_SECONDS, None):
         try:
-            return driver.connect(*arguments, **{"connect_timeout": CONNECT_SECONDS, **parameters})
+            return driver.connect(*arguments, **{**_CONNECTION, **parameters})
         except driver.OperationalError as error:
             if seconds is None or time.monotonic() >= given_up:
                 unavailable = StorageUnavailableError(" ".join(str(error).split()))

@@ -54,6 +54,20 @@ def test_statements_at_once_do_not_wait_for_each_other(instance: DagsterInstance
     assert pids[0] != pids[1]
 
 
+def test_a_kept_connection_notices_soon_that_its_servers_host_is_gone(
+    instance: DagsterInstance,
+) -> None:
+    with events(instance).index_connection() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        with socket.socket(fileno=os.dup(driver.fileno())) as opened:
+            idle, unsent = (
+                opened.getsockopt(socket.IPPROTO_TCP, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_USER_TIMEOUT)
+            )
+    assert (idle, unsent) == (10, 25_000)
+
+
 def test_a_server_that_dropped_the_connection_is_not_noticed(
     instance: DagsterInstance, stack: EmbeddedStack
 ) -> None:

@@ -6,21 +6,17 @@ kept for a while. So a hundred scrapes cost what one costs, and no scrape waits 
 ``PATIENCE_SECONDS``, whatever a server does.
 """
 
-import os
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from sqlalchemy.event import listen
-from sqlalchemy.pool import Pool
 
 from taxi_platform.assets.loaded_months import loaded_months
 from taxi_platform.automation.calendar import (
@@ -72,14 +68,6 @@ MOST_ASKED = 5
 """How many queued runs are asked since when they wait, if the first of them do not say."""
 
 NEVER = float("inf")
-
-KEEPALIVE = {
-    "TCP_KEEPIDLE": 10,
-    "TCP_KEEPINTVL": 5,
-    "TCP_KEEPCNT": 3,
-    "TCP_USER_TIMEOUT": 25_000,
-}
-"""For connections to Dagster's database: seconds, and the last in milliseconds."""
 
 PREFIX = "taxi_platform"
 
@@ -269,24 +257,6 @@ def _rows(records: MonthRecords, stored: StoredMonths) -> Mapping[tuple[str, boo
 
 def _of_color(months: Iterable[TripMonth], color: str) -> int:
     return sum(month.color == color for month in months)
-
-
-def notice_dead_connections() -> None:
-    """Lets this process notice within half a minute that its database's host is gone.
-
-    Connections are kept: Linux would try a quarter of an hour to send, and wait two for an answer.
-    """
-    listen(Pool, "connect", _notice_death)
-
-
-def _notice_death(connection: Any, _record: Any) -> None:
-    with socket.socket(fileno=os.dup(connection.fileno())) as opened:
-        if opened.family == socket.AF_UNIX:
-            return
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in KEEPALIVE.items():
-            if hasattr(socket, option):  # not everywhere
-                opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 class KeptInstance:

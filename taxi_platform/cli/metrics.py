@@ -28,7 +28,7 @@ def metrics(
     """
     from prometheus_client import CollectorRegistry
 
-    from taxi_platform.automation.metrics import PlatformCollector, notice_dead_connections
+    from taxi_platform.automation.metrics import PlatformCollector
     from taxi_platform.cli.backfill import open_instance
     from taxi_platform.cli.metrics_server import PATH, MetricsServer
     from taxi_platform.settings import load_settings
@@ -43,7 +43,6 @@ def metrics(
     look = None if chosen.celery_broker is None else WorkerWatch()
     collector = PlatformCollector(chosen, open_instance, say_error, look_at_workers=look)
     registry.register(collector)
-    notice_dead_connections()
     try:
         server = MetricsServer(host, port, registry)
     except (OSError, UnicodeError) as error:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg
@@ -48,10 +47,8 @@ from sqlalchemy.pool import Pool
 from typer.testing import CliRunner
 
 from taxi_platform.automation.metrics import (
-    KEEPALIVE,
     Keeping,
     PlatformCollector,
-    notice_dead_connections,
 )
 from taxi_platform.cli.backfill import open_instance
 from taxi_platform.cli.main import app
@@ -620,26 +617,6 @@ def test_workers_and_their_places_are_counted_by_queue(loaded: dict[str, str]) -
     assert value(found, "workers", queue="heavy") == 1
     assert value(found, "worker_places", queue="heavy") == 0
     assert value(found, "workers", queue="gone") == value(found, "worker_places", queue="gone") == 0
-
-
-@pytest.mark.integration
-@pytest.mark.usefixtures("loaded")
-def test_a_kept_connection_notices_that_its_host_is_gone() -> None:
-    seen: list[int] = []
-
-    def look(connection: Any, _record: object) -> None:
-        with socket.socket(fileno=os.dup(connection.fileno())) as opened:
-            seen.append(opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE))
-            seen.append(opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
-
-    notice_dead_connections()
-    event.listen(Pool, "connect", look)
-    try:
-        with open_instance():
-            pass
-    finally:
-        event.remove(Pool, "connect", look)
-    assert set(seen) == {KEEPALIVE["TCP_KEEPIDLE"], KEEPALIVE["TCP_USER_TIMEOUT"]}
 
 
 @pytest.mark.integration
